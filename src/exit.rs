@@ -1,0 +1,21 @@
+//! Exit codes and the ends of a process: one table for everybody who reports one. Must not act on any of them.
+
+/// The exit code of a successful run.
+pub const SUCCESS: u8 = 0;
+/// `k8psh` as a program of its own (server, install, usage) failed.
+pub const FAILURE: u8 = 1;
+/// k8psh could not run the command: no server, configuration, refused, lost connection.
+pub const UNAVAILABLE: u8 = 125;
+/// The command is there but cannot be executed.
+pub const NOT_EXECUTABLE: u8 = 126;
+/// There is no such command at the far end.
+pub const NOT_FOUND: u8 = 127;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It exited with this code.
+    Code(u8),
+    /// This signal ended it. Numbers are those of Linux's generic table (`asm-generic/signal.h`), on every architecture.
+    Signal(u8),
+}

@@ -1,0 +1,75 @@
+//! Every capacity and time-out, each with its reason. Exceeding one is an error that says so, never a truncation.
+//!
+//! The buffers behind the capacities are static and zero: one costs nothing until its pages are touched.
+
+/// Longest path, its terminating NUL included, in bytes: the kernel's `PATH_MAX`.
+pub const PATH: usize = 4096;
+
+/// Longest name of a command, in bytes: it becomes a file's name, and the kernel's `NAME_MAX` is 255.
+pub const NAME: usize = 255;
+
+/// Largest configuration file, in bytes: a ConfigMap cannot hold more (Kubernetes limits it to 1 MiB).
+pub const CONFIG_FILE: usize = 1 << 20;
+
+/// Text of all the configuration's words after expansion, in bytes: as much as the file, once more for what variables add.
+pub const CONFIG_TEXT: usize = 2 << 20;
+
+/// Words in the configuration: a file of the largest size with words of 16 bytes.
+pub const CONFIG_WORDS: usize = 1 << 16;
+
+/// Commands in the configuration: several full toolchains of a few hundred programs each.
+pub const CONFIG_COMMANDS: usize = 4096;
+
+/// Section headers in the configuration. A Pod has a few dozen containers at the most.
+pub const CONFIG_SECTIONS: usize = 256;
+
+/// All strings of a request (arguments, environment, names, each with its NUL), in bytes: what execve(2) accepts with
+/// the usual 8 MiB stack, a quarter of it.
+pub const REQUEST_BYTES: usize = 2 << 20;
+
+/// One string of a request, its NUL included, in bytes: execve's `MAX_ARG_STRLEN`, 32 pages of 4 KiB.
+pub const REQUEST_STRING: usize = 128 << 10;
+
+/// Strings in a request. execve charges a pointer for each beside its bytes, so no more than this fit into its limit.
+pub const REQUEST_STRINGS: usize = REQUEST_BYTES / 9 + 1;
+
+/// Bytes of one stream that may be on their way before the receiver has passed them on. The receiver has a buffer of
+/// this size for each stream, so it never stops reading the connection: signals and status overtake a stream that is
+/// stuck. Four times the kernel's pipe keeps both ends busy.
+pub const WINDOW: usize = 256 << 10;
+
+/// Largest data frame that is sent, in bytes: a stream is cut into pieces no larger than the kernel's pipe buffer.
+pub const FRAME: usize = 64 << 10;
+
+/// Bytes read from the connection at once.
+pub const INBOX: usize = 128 << 10;
+
+/// Longest message that a server sends about a failed request, in bytes; a path and a reason fit.
+pub const MESSAGE: usize = PATH + 512;
+
+/// Simultaneous sessions of a server without `--max-sessions`; further connections wait in the backlog.
+pub const SESSIONS: u32 = 512;
+
+/// Connections that wait to be accepted: the kernel's default `somaxconn` since Linux 5.4.
+pub const BACKLOG: u16 = 4096;
+
+/// Time for a connection to deliver its request, in milliseconds. A stub sends it at once; only a stranger is slower.
+pub const REQUEST_MS: u32 = 10_000;
+
+/// Time between TERM and KILL for a command whose stub has gone, in milliseconds.
+pub const GRACE_MS: u32 = 2_000;
+
+/// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
+pub const LINGER_MS: u32 = 2_000;
+
+/// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
+/// a moment; one that is down costs next to nothing.
+pub const RETRY_FIRST_MS: u32 = 1;
+/// See [`RETRY_FIRST_MS`].
+pub const RETRY_LAST_MS: u32 = 100;
+
+/// How long a client keeps trying to connect where the configuration does not say, in milliseconds.
+pub const CONNECT_MS: i64 = 30_000;
+
+/// The port of the first section that names none.
+pub const FIRST_PORT: u16 = 1120;
