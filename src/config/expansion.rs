@@ -52,28 +52,46 @@ impl<'v> Iterator for Pieces<'v> {
     type Item = Piece<'v>;
 
     fn next(&mut self) -> Option<Piece<'v>> {
-        if let Some((reference, len)) = reference(self.rest, None) {
-            self.rest = self.rest.get(len..).unwrap_or_default();
-            return Some(Piece::Reference(reference));
-        }
-        // A `$` at the front begins nothing, so it is text whatever follows.
-        let len = self.rest.iter().skip(1).position(|byte| *byte == b'$').map_or(self.rest.len(), |after| after + 1);
+        let (piece, len) = match find(self.rest, None) {
+            Found::Whole(reference, len) => (Some(Piece::Reference(reference)), len),
+            Found::Open => (None, self.rest.len()),
+            Found::Nothing => (None, text_len(self.rest)),
+        };
         let (text, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
-        (!text.is_empty()).then_some(Piece::Text(text))
+        piece.or((!text.is_empty()).then_some(Piece::Text(text)))
     }
 }
 
-/// The reference that `text` begins with, and its length. A default does not reach beyond a `barrier`.
-pub(super) fn reference(text: &[u8], barrier: Option<u8>) -> Option<(Reference<'_>, usize)> {
-    let head = head(text)?;
-    if !head.has_default {
-        return Some((Reference { name: head.name, default: None }, head.len));
+/// How far a text that does not begin with a reference is none: up to the next `$` that may begin one.
+fn text_len(text: &[u8]) -> usize {
+    text.iter().skip(1).position(|byte| *byte == b'$').map_or(text.len(), |after| after + 1)
+}
+
+/// What a text begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<'v> {
+    /// No reference.
+    Nothing,
+    /// What would be a reference if it had an end. There is no `}` up to the barrier, so no reference either: who
+    /// remembers that does not search for one again.
+    Open,
+    /// A reference of that length.
+    Whole(Reference<'v>, usize),
+}
+
+/// What `text` begins with. A default does not reach beyond a `barrier`.
+pub(super) fn find(text: &[u8], barrier: Option<u8>) -> Found<'_> {
+    let Some(Head { name, has_default, len }) = head(text) else { return Found::Nothing };
+    if !has_default {
+        return Found::Whole(Reference { name, default: None }, len);
     }
-    let rest = text.get(head.len..)?;
-    let end = rest.iter().position(|byte| *byte == b'}' || Some(*byte) == barrier)?;
-    let (default, close) = rest.split_at_checked(end)?;
-    close.starts_with(b"}").then_some((Reference { name: head.name, default: Some(default) }, head.len + end + 1))
+    let rest = text.get(len..).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == b'}' || Some(*byte) == barrier).unwrap_or(rest.len());
+    match rest.split_at_checked(end) {
+        Some((default, [b'}', ..])) => Found::Whole(Reference { name, default: Some(default) }, len + end + 1),
+        _ => Found::Open,
+    }
 }
 
 /// A reference as far as its meaning is the same in every kind of text: `${NAME}`, or `${NAME:-`.
@@ -148,6 +166,7 @@ mod tests {
             ("${:-d}", "${:-d}"),
             ("${A:d}", "${A:d}"),
             ("${A:-d", "${A:-d"),
+            ("${A}${A:-${A:-", "1${A:-${A:-"),
             ("${A/b}", "${A/b}"),
             ("${A${A}", "${A1"),
             ("${A\n}", "${A\n}"),
@@ -159,8 +178,11 @@ mod tests {
 
     #[test]
     fn a_default_ends_at_a_barrier() {
-        assert_eq!(reference(b"${A:-b\nc}", Some(b'\n')), None);
-        assert_eq!(reference(b"${A:-b}\n", Some(b'\n')).map(|(_, len)| len), Some(7));
+        let whole = Found::Whole(Reference { name: b"A", default: Some(b"b") }, 7);
+        assert_eq!(find(b"${A:-b}\n", Some(b'\n')), whole);
+        assert_eq!(find(b"${A:-b\nc}", Some(b'\n')), Found::Open);
+        assert_eq!(find(b"${A:-b", Some(b'\n')), Found::Open);
+        assert_eq!(find(b"${A\n}", Some(b'\n')), Found::Nothing);
     }
 
     #[test]

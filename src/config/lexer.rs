@@ -4,7 +4,7 @@
 //! ever copied. References are recognised in the source, not in what the escapes make of it: an escape never begins or
 //! ends one, and neither does a variable's value.
 
-use super::expansion::{self, Reference};
+use super::expansion::{self, Found, Reference};
 use super::{Problem, Reason, Text, Word, index};
 
 /// Where a word stands: decides what ends its unquoted text beside white space and `#`.
@@ -39,8 +39,10 @@ pub(super) struct Lexer<'s, 'e> {
     pub(super) source: &'s [u8],
     /// The next byte to read; never beyond the end.
     pub(super) at: usize,
-    pub(super) environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
-    pub(super) unset: &'s mut dyn FnMut(&[u8], usize),
+    /// From here to there is no `}`, so no reference: a line of nothing but `${A:-` is searched once.
+    open_until: usize,
+    environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
+    unset: &'s mut dyn FnMut(&[u8], usize),
 }
 
 /// A `${NAME:-` in double quotes whose `}` has not been seen yet. Until then it is text like any other.
@@ -53,6 +55,15 @@ struct Open<'s> {
 }
 
 impl<'s, 'e> Lexer<'s, 'e> {
+    /// At the start of a source.
+    pub(super) fn new(
+        source: &'s [u8],
+        environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
+        unset: &'s mut dyn FnMut(&[u8], usize),
+    ) -> Self {
+        Self { source, at: 0, open_until: 0, environment, unset }
+    }
+
     /// Goes to the next line that has something; false at the end of the source.
     pub(super) fn next_line(&mut self) -> bool {
         while self.at_line_end() {
@@ -69,7 +80,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
             self.at += 1;
         }
         if self.peek() == Some(b'#') {
-            self.at += self.rest().iter().position(|byte| *byte == b'\n').unwrap_or(self.rest().len());
+            self.at = self.line_end();
         }
         matches!(self.peek(), None | Some(b'\n'))
     }
@@ -99,13 +110,18 @@ impl<'s, 'e> Lexer<'s, 'e> {
 
     /// One byte, or one reference: that is a unit even if there is white space in it.
     fn unquoted(&mut self, text: &mut Text) -> Result<(), Problem> {
-        let rest = self.rest();
-        let Some((Reference { name, default }, len)) = expansion::reference(rest, Some(b'\n')) else {
+        if self.at < self.open_until {
             return self.copy(1, text);
-        };
-        let value = self.lookup(name, default.is_some());
-        self.append(value.or(default).unwrap_or_default(), text)?;
-        self.at += len;
+        }
+        match expansion::find(self.rest(), Some(b'\n')) {
+            Found::Nothing => return self.copy(1, text),
+            Found::Open => self.open_until = self.line_end(),
+            Found::Whole(Reference { name, default }, len) => {
+                let value = self.lookup(name, default.is_some());
+                self.append(value.or(default).unwrap_or_default(), text)?;
+                self.at += len;
+            }
+        }
         Ok(())
     }
 
@@ -229,6 +245,10 @@ impl<'s, 'e> Lexer<'s, 'e> {
         text.extend_from_slice(bytes).map_err(|_| Reason::TextFull.at(self.at))
     }
 
+    fn line_end(&self) -> usize {
+        self.rest().iter().position(|byte| *byte == b'\n').map_or(self.source.len(), |after| self.at + after)
+    }
+
     fn peek(&self) -> Option<u8> {
         self.source.get(self.at).copied()
     }
@@ -265,7 +285,7 @@ mod tests {
     fn words(source: &str, place: Place) -> Result<String, Problem> {
         let mut text = Text::new();
         let mut unset = |_: &[u8], _| {};
-        let mut lexer = Lexer { source: source.as_bytes(), at: 0, environment: &environment, unset: &mut unset };
+        let mut lexer = Lexer::new(source.as_bytes(), &environment, &mut unset);
         let mut found = String::new();
         loop {
             if !lexer.at_line_end() {
@@ -391,6 +411,7 @@ mod tests {
             ("${no such}", "|"),
             ("${U:-x", "${U:-x|"),
             ("${U:-x\n}", "${U:-x|\n}|"),
+            ("${U:- ${U:- \"${EMPTY:-\n}\"\n${U:-x}", "${U:-|${U:-||\nx|"),
             ("${U x", "${U|x|"),
             ("${U#}", "${U|"),
             ("$'{A}'", "${A}|"),
@@ -450,7 +471,7 @@ mod tests {
         let source = b"${A}${U} \"x${V}${W:-}${A:-}\" '${X}' ${Y:-y} ${Z";
         let (mut text, mut heard) = (Text::new(), Vec::new());
         let mut unset = |name: &[u8], at| heard.push((name.to_vec(), at));
-        let mut lexer = Lexer { source, at: 0, environment: &environment, unset: &mut unset };
+        let mut lexer = Lexer::new(source, &environment, &mut unset);
         while !lexer.at_line_end() {
             lexer.word(Place::Elsewhere, &mut text).expect("no problem");
         }

@@ -131,7 +131,7 @@ impl Config {
     ) -> Result<(), Problem> {
         self.clear();
         check_bytes(source)?;
-        let done = parser::parse(self, lexer::Lexer { source, at: 0, environment, unset });
+        let done = parser::parse(self, lexer::Lexer::new(source, environment, unset));
         if done.is_err() {
             self.clear();
         }
