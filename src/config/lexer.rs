@@ -74,14 +74,19 @@ impl<'s, 'e> Lexer<'s, 'e> {
         true
     }
 
-    /// Passes over white space and a comment. True where the line ends there.
-    pub(super) fn at_line_end(&mut self) -> bool {
+    /// Passes over white space and a comment.
+    pub(super) fn skip_blank(&mut self) {
         while self.peek().is_some_and(is_blank) {
             self.at += 1;
         }
         if self.peek() == Some(b'#') {
             self.at = self.line_end();
         }
+    }
+
+    /// True where nothing more is on the line; else a word begins here.
+    pub(super) fn at_line_end(&mut self) -> bool {
+        self.skip_blank();
         matches!(self.peek(), None | Some(b'\n'))
     }
 

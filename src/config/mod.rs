@@ -9,7 +9,7 @@
 //! g++ CCACHE_DIR= ?TMPDIR= /usr/bin/g++ -pipe
 //! ```
 //!
-//! [`lexer`] makes words of the bytes, [`parser`] makes a [`Config`] of the words, [`expansion`] replaces references to
+//! `lexer` makes words of the bytes, `parser` makes a [`Config`] of the words, [`expansion`] replaces references to
 //! variables for the lexer, and again when a command starts. [`Config`] is four flat tables: all text in one arena with
 //! a NUL after each word, the words in file order, and section headers and commands that are ranges of words.
 //! [`Server`] and [`Command`] are views of it. [`path`] resolves what `baseDirectory` and working directories are.

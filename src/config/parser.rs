@@ -39,7 +39,7 @@ impl Parser<'_, '_, '_> {
     /// `key = value`
     fn setting(&mut self) -> Result<(), Problem> {
         let key = self.key()?;
-        self.lexer.at_line_end();
+        self.lexer.skip_blank();
         let value = self.word(Place::Elsewhere)?;
         if !self.lexer.at_line_end() {
             return Err(Reason::TrailingWord.at(self.lexer.at));
@@ -57,7 +57,7 @@ impl Parser<'_, '_, '_> {
     /// `key =`
     fn key(&mut self) -> Result<Key, Problem> {
         let key = self.word(Place::Key)?;
-        self.lexer.at_line_end();
+        self.lexer.skip_blank();
         if !self.lexer.accept(b'=') {
             return Err(key.problem(Reason::NotSetting));
         }
@@ -92,7 +92,7 @@ impl Parser<'_, '_, '_> {
 
     /// The one word in the brackets.
     fn section_name(&mut self, open: usize) -> Result<Word, Problem> {
-        self.lexer.at_line_end();
+        self.lexer.skip_blank();
         let name = self.word(Place::Section)?;
         if self.lexer.at_line_end() {
             return Err(Reason::OpenSection.at(open));
