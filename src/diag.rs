@@ -1,16 +1,14 @@
 //! Messages: the only writer of them. One line each, `NAME: thing: reason`, written by one call so that lines of several
 //! processes do not mix. Must not decide what is worth a message.
 
+use crate::limits::MESSAGE;
 use crate::sys::memory::Setting;
-use crate::{exit, limits, sys};
+use crate::{exit, sys};
 use rustix::io::Errno;
-
-/// Longest line: two paths and the words around them. A longer one ends in an ellipsis.
-const LINE: usize = 2 * limits::PATH + 1024;
 
 /// A line that is being put together.
 pub struct Line {
-    bytes: heapless::Vec<u8, LINE>,
+    bytes: heapless::Vec<u8, MESSAGE>,
 }
 
 impl Default for Line {
@@ -32,7 +30,7 @@ impl Line {
 
     /// Adds bytes as they are.
     fn add(&mut self, bytes: &[u8]) {
-        let most = LINE - 4;
+        let most = MESSAGE - 4;
         // Beyond that only the ellipsis stands, and nothing follows it.
         let Some(room) = most.checked_sub(self.bytes.len()) else { return };
         // What is added was measured, so neither can fail.
@@ -295,7 +293,7 @@ pub fn want(names: &[u8]) {
     let mut wanted = 0;
     for name in names.split(|byte| *byte == b',') {
         let name = name.trim_ascii();
-        let mask = if name.eq_ignore_ascii_case(b"all") { u8::MAX } else { mask_of(name) };
+        let mask = if is_same_word(name, b"all") { u8::MAX } else { mask_of(name) };
         if mask == 0 && !name.is_empty() {
             report!("K8PSH_DEBUG: no component ", name, "; there are applet, config, session, sys, wire, all");
         }
@@ -304,9 +302,14 @@ pub fn want(names: &[u8]) {
     WANTED.set(wanted);
 }
 
+/// Whether two words are the same in any case.
+fn is_same_word(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.to_ascii_lowercase() == *b)
+}
+
 /// The bit of the component of that name; 0 for none.
 fn mask_of(name: &[u8]) -> u8 {
-    COMPONENTS.iter().find(|(_, known)| name.eq_ignore_ascii_case(known.as_bytes())).map_or(0, |(bit, _)| *bit as u8)
+    COMPONENTS.iter().find(|(_, known)| is_same_word(name, known.as_bytes())).map_or(0, |(bit, _)| *bit as u8)
 }
 
 /// Time of day in UTC to the millisecond, and process.
@@ -349,8 +352,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_ends_in_an_ellipsis_once() {
-        let line = line!([b'x'; LINE + 1][..], "more");
-        assert!(line.bytes().len() < LINE);
+        let line = line!([b'x'; MESSAGE + 1][..], "more");
+        assert!(line.bytes().len() < MESSAGE);
         assert!(line.bytes().ends_with("x…".as_bytes()));
     }
 

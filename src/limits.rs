@@ -47,8 +47,8 @@ pub const FRAME: usize = 64 << 10;
 /// Bytes read from the connection at once.
 pub const INBOX: usize = 128 << 10;
 
-/// Longest message that a server sends about a failed request, in bytes; a path and a reason fit.
-pub const MESSAGE: usize = PATH + 512;
+/// Longest message, in bytes: a path of usual length and the reason fit; what is longer ends in an ellipsis.
+pub const MESSAGE: usize = 1024;
 
 /// Simultaneous sessions of a server without `--max-sessions`; further connections wait in the backlog.
 pub const SESSIONS: usize = 512;

@@ -1,6 +1,7 @@
 //! Numbers as digits, read whole: a sign, a blank or one digit too many makes it no number.
 
 /// The number that `digits` write in this radix, of 36 at most; `None` where it is none or does not fit.
+#[inline(never)]
 pub fn parse(digits: &[u8], radix: u32) -> Option<u64> {
     if digits.is_empty() {
         return None;

@@ -17,8 +17,7 @@ pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<OwnedFd> {
     let mut is_first = true;
     loop {
         let left = deadline.map(|deadline| deadline.left(Moment::now()));
-        let result = attempt(&address, left).and_then(|socket| if is_first { Ok(socket) } else { refuse_self(socket) });
-        let errno = match result {
+        let errno = match attempt(&address, left, is_first) {
             Ok(socket) => return Ok(socket),
             // Not there yet, or too busy to answer: every other error will not go away by itself.
             Err(errno @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::INPROGRESS | Errno::AGAIN | Errno::INTR)) => {
@@ -38,7 +37,7 @@ pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<OwnedFd> {
 }
 
 /// One attempt. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt(address: &SocketAddrV4, left: Option<u64>) -> Result<OwnedFd> {
+fn attempt(address: &SocketAddrV4, left: Option<u64>, is_first: bool) -> Result<OwnedFd> {
     let socket =
         rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
     let socket = process::above_streams(socket)?;
@@ -47,21 +46,17 @@ fn attempt(address: &SocketAddrV4, left: Option<u64>) -> Result<OwnedFd> {
         let time = Duration::from_millis(left.max(1));
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(time))?;
     }
+    if !is_first {
+        // Where nobody listens, a connection can end up at its own other end: when the kernel happens to choose the very
+        // port for this one (RFC 9293, 3.5, simultaneous open). From another address it cannot.
+        let _ = rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), 0));
+    }
     rustix::net::connect(&socket, address)?;
     // Frames leave when they are complete (tcp(7), TCP_NODELAY).
     sockopt::set_tcp_nodelay(&socket, true)?;
     // Closing resets: the server learns at once that the stub has gone, even while it reads nothing, and no port is left
     // waiting (TIME_WAIT), of which ten thousand calls would use up the range.
     sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
-    Ok(socket)
-}
-
-/// A connection to a port on which nobody listens can end up at its own other end, when the kernel happens to choose that
-/// port for this one (RFC 9293, simultaneous open). It is no server.
-fn refuse_self(socket: OwnedFd) -> Result<OwnedFd> {
-    if rustix::net::getpeername(&socket)? == Some(rustix::net::getsockname(&socket)?) {
-        return Err(Errno::CONNREFUSED);
-    }
     Ok(socket)
 }
 

@@ -134,8 +134,8 @@ impl Attributes {
     fn take(&mut self, variable: &[u8]) -> bool {
         let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
         let (name, value) = variable.split_at(equals);
-        let number =
-            |radix| core::str::from_utf8(&value[1..]).ok().and_then(|text| u64::from_str_radix(text, radix).ok());
+        let value = value.get(1..).unwrap_or_default();
+        let number = |radix| crate::number::parse(value, radix);
         let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
         // Compared one by one: a match on bytes would become a comparison of each.
         if name == attribute::PROTOCOL {
