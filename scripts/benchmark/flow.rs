@@ -87,7 +87,7 @@ impl Flow {
         let goal = if self.program == "cat" { transport.flow } else { Goal::None };
         let mut figures = vec![Figure::times(&name, Unit::Milliseconds, medians[0], medians[1], goal)];
         if let Some(socat) = medians.get(2) {
-            let name = format!("{name}; socat's rate");
+            let name = format!("{name}: rate against socat's");
             let rate = |time: &Duration| scale.flow_bytes as f64 / f64::from(1 << 20) / time.as_secs_f64();
             figures.push(Figure::against(&name, Unit::Rate, rate(socat), rate(&medians[1]), transport.rate));
         }

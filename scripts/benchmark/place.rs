@@ -1,7 +1,7 @@
 //! Where the measurements happen: a server with its stubs, and a socat that does the same work.
 
 use std::fmt::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -123,14 +123,13 @@ impl<'a> Socat<'a> {
         let far = format!("EXEC:{} {}", place.local(name).get_program().display(), arguments.join(" "));
         let mut command = place.command(program);
         command.args(Self::OPTIONS).arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork")).arg(far.trim());
-        let mut listener = Process(command.spawn()?);
-        listener.wait_until("socat", || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
-        Ok(Some(Self { place, program, port, _listener: listener }))
+        Ok(Some(Self { place, program, port, _listener: Process(command.spawn()?) }))
     }
 
     pub(crate) fn client(&self) -> Command {
         let mut command = self.place.command(self.program);
-        command.args(Self::OPTIONS).arg("-").arg(format!("TCP:127.0.0.1:{}", self.port));
+        // The first one may come before the listener is there.
+        command.args(Self::OPTIONS).arg("-").arg(format!("TCP:127.0.0.1:{},retry=500,interval=0.01", self.port));
         command
     }
 }
