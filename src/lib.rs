@@ -2,5 +2,10 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod config;
+pub mod diag;
+pub mod errno;
 pub mod exit;
 pub mod limits;
+pub mod session;
+pub mod sys;
+pub mod wire;
