@@ -78,7 +78,7 @@ impl<'a> Server<'a> {
     pub(crate) fn start(place: &'a Place, transport: &'a Transport) -> Result<Self> {
         std::fs::write(place.directory.join("k8psh.conf"), place.configuration(free_port()?))?;
         let mut command = place.command(&place.binary);
-        command.arg0("k8pshd").args(["--name", "bench"]);
+        command.arg0("k8pshd").args(["--name", "bench", "--generate-local-executables"]);
         let mut server = Self { place, transport, process: Process(command.spawn()?) };
         server.process.wait_until("the stubs", || PROGRAMS.iter().all(|name| place.directory.join(name).exists()))?;
         crate::sample::spawn_and_wait(&mut server.stub("true"))?;
