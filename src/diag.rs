@@ -89,6 +89,13 @@ impl Show for [u8] {
     }
 }
 
+/// A line within another, as it is.
+impl Show for Line {
+    fn show(&self, line: &mut Line) {
+        line.add(&self.bytes);
+    }
+}
+
 impl Show for core::ffi::CStr {
     fn show(&self, line: &mut Line) {
         self.to_bytes().show(line);

@@ -129,6 +129,11 @@ impl<'a> Far<'a> {
         self.collector.is_some()
     }
 
+    /// Whether a part of something has arrived.
+    pub fn is_midway(&self) -> bool {
+        !self.decoder.is_between_frames() || self.collector.as_ref().is_some_and(|collector| !collector.is_empty())
+    }
+
     /// Whether the connection may be read: what a read can bring has room.
     pub fn has_room(&self) -> bool {
         self.input.has_room()
@@ -156,6 +161,11 @@ impl<'a> Far<'a> {
         self.input.close();
         self.outbox.push(&header(Kind::Input, 0))?;
         self.give_credit()
+    }
+
+    /// The command has ended: what still comes for its stdin is dropped.
+    pub fn drop_input(&mut self) {
+        self.input.close();
     }
 
     fn give_credit(&mut self) -> Result<(), Fault> {

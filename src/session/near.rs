@@ -116,6 +116,11 @@ impl<'a> Near<'a> {
         };
         if self.peer == Peer::Negotiated {
             self.input.begin_window();
+            for which in Which::BOTH {
+                if !self.stream(which).is_open() {
+                    self.hang_up(which)?;
+                }
+            }
         }
         Ok(())
     }
@@ -165,16 +170,15 @@ impl<'a> Near<'a> {
         self.give_credit(which)
     }
 
-    /// Nobody reads this stream of the stub's any more: the command is to notice at its next write. False where the server
-    /// cannot be told.
-    pub fn hang_up(&mut self, which: Which) -> Result<bool, Fault> {
+    /// Nobody reads this stream of the stub's any more: the command is to notice at its next write. A server that has not
+    /// greeted yet is told when it does; one of protocol 1 cannot be told.
+    pub fn hang_up(&mut self, which: Which) -> Result<(), Fault> {
         self.stream_mut(which).close();
         if self.peer != Peer::Negotiated {
-            return Ok(false);
+            return Ok(());
         }
         self.outbox.push(&header(Kind::HangUp, which.kind().number()))?;
-        self.give_credit(which)?;
-        Ok(true)
+        self.give_credit(which)
     }
 
     fn give_credit(&mut self, which: Which) -> Result<(), Fault> {

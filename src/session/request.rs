@@ -98,6 +98,19 @@ impl<'a> Writer<'a> {
         parts.iter().try_for_each(|part| self.frames.push(part)).map_err(full)
     }
 
+    /// Adds an attribute with this number as its value, in digits of the radix.
+    pub fn attribute(&mut self, name: &[u8], mut value: u64, radix: u64) -> Result<(), Excess> {
+        let mut digits = [b'0'; 24];
+        let mut at = digits.len();
+        while value > 0 || at == digits.len() {
+            at -= 1;
+            let digit = u8::try_from(value % radix).unwrap_or(0);
+            digits[at] = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+            value /= radix;
+        }
+        self.add(Kind::Variable, &[name, b"=", &digits[at..]])
+    }
+
     /// The frames.
     pub fn finish(self) -> Queue<'a> {
         self.frames
@@ -183,6 +196,11 @@ impl<'a> Collector<'a> {
         space.copy_from_slice(bytes);
         self.used += bytes.len();
         Ok(())
+    }
+
+    /// Whether nothing of a request has arrived.
+    pub fn is_empty(&self) -> bool {
+        self.measure.strings == 0
     }
 
     /// What the client has said of itself so far.

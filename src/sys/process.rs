@@ -8,7 +8,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir};
 use rustix::io::{Errno, Result};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{WaitOptions, WaitStatus};
 
 use crate::exit::End;
 use crate::limits;
@@ -105,7 +105,19 @@ pub fn adopt_orphans() {
 pub fn follow_parent(parent: i32, signal: rustix::process::Signal) -> bool {
     let _ = rustix::process::set_parent_process_death_signal(Some(signal));
     // The parent may have ended before the call; its child then has another one.
-    rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent)
+    is_child_of(parent)
+}
+
+/// Whether `parent` is this process's parent. 0 stands for one outside this process's namespace.
+pub fn is_child_of(parent: i32) -> bool {
+    rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get()) == parent
+}
+
+/// This process's file mode creation mask, which can only be read by setting it (umask(2)).
+pub fn umask() -> u32 {
+    let mask = rustix::process::umask(Mode::empty());
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
 }
 
 /// Room for the pointers of one list of strings: those of a request, of the command's own, and the slots around them.
@@ -167,8 +179,10 @@ pub struct Start<'s> {
     pub streams: [BorrowedFd<'s>; 3],
     /// Its file mode creation mask.
     pub umask: u32,
-    /// The signals that it ignores; all others have their default action.
+    /// The signals that it ignores.
     pub ignored: Set,
+    /// The signals that this process ignores and that have their default action there. All others have it already.
+    pub defaults: Set,
 }
 
 /// Why a program could not be started.
@@ -247,6 +261,9 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
     rustix::stdio::dup2_stdout(output)?;
     rustix::stdio::dup2_stderr(error)?;
     rustix::process::umask(Mode::from_raw_mode(child.start.umask));
+    for signal in child.start.defaults.iter() {
+        signal::set_action(signal, false);
+    }
     for signal in child.start.ignored.iter() {
         signal::set_action(signal, true);
     }
@@ -369,9 +386,4 @@ fn decimal(text: &[u8]) -> Option<i32> {
 /// those closed: its own would otherwise be taken for a stream.
 pub fn above_streams(fd: OwnedFd) -> Result<OwnedFd> {
     if fd.as_fd().as_raw_fd() > 2 { Ok(fd) } else { rustix::io::fcntl_dupfd_cloexec(&fd, 3) }
-}
-
-/// The process of this number, where it is one.
-pub fn pid(number: i32) -> Option<Pid> {
-    Pid::from_raw(number)
 }

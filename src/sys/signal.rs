@@ -4,6 +4,25 @@ use super::{arch, check, number};
 use rustix::fd::{AsFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, Result};
 
+/// The signals that this program names. The numbers are those of Linux's generic table, which every architecture that it
+/// is built for uses (`asm-generic/signal.h`; only MIPS, PA-RISC, Alpha and SPARC differ).
+pub mod name {
+    #![allow(missing_docs, reason = "signal(7) documents them")]
+    pub const HUP: u8 = 1;
+    pub const INT: u8 = 2;
+    pub const KILL: u8 = 9;
+    pub const PIPE: u8 = 13;
+    pub const TERM: u8 = 15;
+    pub const CHLD: u8 = 17;
+    pub const CONT: u8 = 18;
+    pub const STOP: u8 = 19;
+    pub const TSTP: u8 = 20;
+    pub const TTIN: u8 = 21;
+    pub const TTOU: u8 = 22;
+    pub const URG: u8 = 23;
+    pub const WINCH: u8 = 28;
+}
+
 /// Signals 1 to 64, signal n as bit n - 1: the kernel's own layout of a signal set on every 64-bit architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Set(pub u64);
@@ -21,6 +40,12 @@ impl Set {
     #[must_use]
     pub fn with(self, signal: u8) -> Set {
         Set(self.0 | 1_u64.checked_shl(u32::from(signal).wrapping_sub(1)).unwrap_or(0))
+    }
+
+    /// Without `signal`.
+    #[must_use]
+    pub const fn without(self, signal: u8) -> Set {
+        Set(self.0 & !(1 << (signal - 1)))
     }
 
     /// The signals in it, in ascending order.
@@ -67,12 +92,24 @@ pub fn descriptor(set: Set) -> Result<OwnedFd> {
     }
 }
 
+/// A signal that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number.
+    pub signal: u8,
+    /// The process that sent it; 0 where the kernel did.
+    pub sender: u32,
+}
+
 /// The next signal that waits at a descriptor of [`descriptor`], if any.
-pub fn next(descriptor: impl AsFd) -> Option<u8> {
-    // struct signalfd_siginfo is 128 bytes and begins with the signal's number (signalfd(2)).
+pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
+    // struct signalfd_siginfo is 128 bytes; the number is its first word, the sender's process its fourth (signalfd(2)).
     let mut information = [0_u8; 128];
     match rustix::io::read(descriptor, &mut information[..]) {
-        Ok(128) => Some(information[0]),
+        Ok(128) => {
+            let [a, b, c, d] = *information.get(12..)?.first_chunk()?;
+            Some(Arrival { signal: information[0], sender: u32::from_ne_bytes([a, b, c, d]) })
+        }
         _ => None,
     }
 }
