@@ -1,0 +1,66 @@
+//! The time of calls that do nothing.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::place::{Place, Server};
+use crate::report::{Figure, Unit};
+use crate::sample::{Contestant, alternate, spawn_and_wait};
+use crate::{Result, Scale, Transport};
+
+/// One call at a time, with a stdin that has ended and with one that stays open and silent: the second is what a stub
+/// has in a terminal or under a build tool, and where a relay that polls would lose its time.
+pub(crate) fn single(place: &Place, transport: &Transport, scale: &Scale) -> Result<Vec<Figure>> {
+    let server = Server::start(place, transport)?;
+    let (silence, _open) = std::io::pipe()?;
+    let mut figures = Vec::new();
+    for (name, silent) in [("true, stdin at its end", false), ("true, stdin open and silent", true)] {
+        let run = |mut command: Command| {
+            if silent {
+                command.stdin(silence.try_clone()?);
+            }
+            spawn_and_wait(&mut command)
+        };
+        let local: Contestant<'_> = Box::new(|| run(quiet(place.local("true"))));
+        let remote: Contestant<'_> = Box::new(|| run(quiet(server.stub("true"))));
+        let medians = alternate(scale.latency_samples, &mut [local, remote])?;
+        figures.push(Figure::times(name, Unit::Microseconds, medians[0], medians[1], transport.latency));
+    }
+    server.stop()?;
+    Ok(figures)
+}
+
+/// Many calls, some of them at a time, as `make -j` does it: the whole time.
+pub(crate) fn many(place: &Place, transport: &Transport, scale: &Scale) -> Result<Vec<Figure>> {
+    let server = Server::start(place, transport)?;
+    let local: Contestant<'_> = Box::new(|| all(scale, || quiet(place.local("true"))));
+    let remote: Contestant<'_> = Box::new(|| all(scale, || quiet(server.stub("true"))));
+    let medians = alternate(scale.rounds, &mut [local, remote])?;
+    let name = format!("{} × true, {} at a time", scale.calls, scale.concurrency);
+    let figure = Figure::times(&name, Unit::Milliseconds, medians[0], medians[1], transport.calls);
+    server.stop()?;
+    Ok(vec![figure])
+}
+
+fn all(scale: &Scale, command: impl Fn() -> Command + Sync) -> Result<Duration> {
+    let next = AtomicUsize::new(0);
+    let worker = || -> Result<()> {
+        while next.fetch_add(1, Ordering::Relaxed) < scale.calls {
+            spawn_and_wait(&mut command())?;
+        }
+        Ok(())
+    };
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..scale.concurrency).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+    })?;
+    Ok(start.elapsed())
+}
+
+/// Without a terminal, wherever the benchmark itself may be started.
+fn quiet(mut command: Command) -> Command {
+    command.stdout(Stdio::null());
+    command
+}
