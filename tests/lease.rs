@@ -42,7 +42,9 @@ impl Witness {
 
 #[test]
 fn a_stub_that_is_killed_takes_its_command_along() {
-    let pod = Pod::new("stay sh -c 'trap \"echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done'\nwitness cat");
+    let pod = Pod::new(
+        "stay sh -c 'trap \"echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done'\nwitness cat",
+    );
     let server = pod.server();
     let mut witness = Witness::new(&pod);
     let mut stub = start(&pod, "stay");

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use support::frames::{Peer, request};
-use support::{Live, Pod, Process, Run, Server, is_listening, is_root, has_programs, read_line, until, until_true, wait_for_file};
+use support::{
+    Live, Pod, Process, Run, Server, has_programs, is_listening, is_root, read_line, until, until_true, wait_for_file,
+};
 
 /// A stub whose command repeats lines, and has done so once.
 fn echoing(pod: &Pod) -> Live {
@@ -255,9 +257,8 @@ fn as_process_1(pod: &Pod) -> (Server, Process) {
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(pod.path("bin/k8pshd"));
     command.args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs"));
     let holder = pod.start(command);
-    let server = until("process 1", || {
-        pod.children(holder.process().0).into_iter().find(|process| process.name() == "k8pshd")
-    });
+    let server =
+        until("process 1", || pod.children(holder.process().0).into_iter().find(|process| process.name() == "k8pshd"));
     (holder, server)
 }
 
@@ -333,7 +334,8 @@ fn a_connection_has_ten_seconds_for_its_request() {
     // The time is for the whole request, not from byte to byte.
     let mut slow = Peer::connect(pod.port());
     let slow = thread::spawn(move || {
-        let request = request("", &[], &["a great many bytes that never come to an end, each in its own second"], "true");
+        let request =
+            request("", &[], &["a great many bytes that never come to an end, each in its own second"], "true");
         for byte in &request[..25] {
             slow.try_send(&[*byte]);
             thread::sleep(Duration::from_millis(500));

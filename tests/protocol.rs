@@ -113,7 +113,9 @@ fn a_client_of_0_9_sees_errors_on_its_stderr() {
     let pod = Pod::new("missing /no/such/program\nplain ./plain");
     let _server = pod.server();
     fs::write(pod.work().join("plain"), "").expect("a file");
-    for (name, code, about) in [("missing", 127, "/no/such/program"), ("plain", 126, "plain"), ("stranger", 0, "stranger")] {
+    for (name, code, about) in
+        [("missing", 127, "/no/such/program"), ("plain", 126, "plain"), ("stranger", 0, "stranger")]
+    {
         let mut peer = Peer::connect(pod.port());
         peer.send(&request("", &[], &[], name));
         let frames = peer.frames();
@@ -200,7 +202,13 @@ fn read_request(peer: &mut Peer) -> Vec<Frame> {
 fn output(stub: &mut Live) -> (String, String) {
     let read = |source| String::from_utf8_lossy(&support::read_all(source)).into_owned();
     let stderr = stub.stderr.take().expect("stderr");
-    (stub.stdout.take().map(|stdout| String::from_utf8_lossy(&support::read_all(stdout)).into_owned()).unwrap_or_default(), read(stderr))
+    (
+        stub.stdout
+            .take()
+            .map(|stdout| String::from_utf8_lossy(&support::read_all(stdout)).into_owned())
+            .unwrap_or_default(),
+        read(stderr),
+    )
 }
 
 #[test]
@@ -235,7 +243,9 @@ fn a_server_of_0_9_gets_a_request_that_it_understands() {
     assert_eq!(listed, ["LISTED=value"]);
 
     assert_eq!(peer.frame(), Some(Frame { kind: 4, number: 0, body: Vec::new() }), "end of input");
-    peer.send(b"\x05\x03\x00\x00\x00out\x06\x03\x00\x00\x00err\x05\x00\x00\x00\x00\x06\x00\x00\x00\x00\x08\x07\x00\x00\x00");
+    peer.send(
+        b"\x05\x03\x00\x00\x00out\x06\x03\x00\x00\x00err\x05\x00\x00\x00\x00\x06\x00\x00\x00\x00\x08\x07\x00\x00\x00",
+    );
     let sent = peer.frames();
     assert!(sent.iter().all(|frame| frame.kind <= 8), "{sent:?}");
     assert_eq!(output(&mut stub), ("out".to_owned(), "err".to_owned()));
@@ -612,7 +622,11 @@ fn garbage_ends_its_session_with_one_line_and_disturbs_nothing() {
     }
     until_true("a line each", || server.log().lines().count() >= count);
     assert!(server.log().lines().count() <= count, "{}", server.log());
-    assert!(server.log().lines().all(|line| line.starts_with("k8pshd: ") && !line.contains("panic")), "{}", server.log());
+    assert!(
+        server.log().lines().all(|line| line.starts_with("k8pshd: ") && !line.contains("panic")),
+        "{}",
+        server.log()
+    );
     witness.stdin.as_mut().expect("stdin").write_all(b"still here\n").expect("a line");
     assert_eq!(read_line(witness.stdout.as_mut().expect("stdout")), "still here\n");
     assert_eq!(pod.stub("true").run().succeeds(), "");

@@ -29,7 +29,8 @@ fn the_stub_dies_of_the_signal_that_ended_the_command() {
     let pod = Pod::new("die sh -c 'kill -\"$1\" $$; exit 99' sh");
     let _server = pod.server();
     // Every signal whose default action ends a process: of the others 17, 18, 23 and 28 are ignored, 19 to 22 stop it.
-    let fatal = (1..=31).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28].contains(signal)).chain([34, 35, 50, 63, 64]);
+    let fatal =
+        (1..=31).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28].contains(signal)).chain([34, 35, 50, 63, 64]);
     for signal in fatal {
         let outcome = pod.stub("die").arg(signal.to_string()).run();
         assert_eq!((outcome.signal(), outcome.err()), (Some(signal), String::new()), "signal {signal}");
@@ -53,7 +54,8 @@ fn k8psh_runs_a_command_and_leaves_its_arguments_alone() {
     let words = ["-c", "--version", "--", "-s", "--help", ""];
     let outcome = pod.k8psh().arg("arguments").args(words).run();
     assert_eq!(outcome.succeeds(), "-c\0--version\0--\0-s\0--help\0\0");
-    let outcome = pod.k8psh().env_remove("K8PSH_CONFIG").arg("--config").arg(pod.config()).args(["arguments", "x"]).run();
+    let outcome =
+        pod.k8psh().env_remove("K8PSH_CONFIG").arg("--config").arg(pod.config()).args(["arguments", "x"]).run();
     assert_eq!(outcome.succeeds(), "x\0");
     assert_eq!(pod.stub("arguments").args(words).run().succeeds(), "-c\0--version\0--\0-s\0--help\0\0");
 }
@@ -146,7 +148,8 @@ fn a_command_gets_the_variables_that_are_listed_and_no_others() {
     );
     let mut command = pod.k8pshd();
     command.args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs"));
-    let server = ["A", "B", "C", "D", "F", "G", "UNLISTED", "LD_PRELOAD_X"].map(|name| (name, format!("server's {name}")));
+    let server =
+        ["A", "B", "C", "D", "F", "G", "UNLISTED", "LD_PRELOAD_X"].map(|name| (name, format!("server's {name}")));
     command.envs(server).env_remove("E").env_remove("H");
     let _server = pod.start(command);
 
@@ -268,7 +271,9 @@ fn a_request_cannot_name_a_directory_outside_the_base() {
     let pod = Pod::new("pwd");
     let server = pod.server();
     fs::create_dir_all(pod.work().join("a")).expect("a directory");
-    for directory in ["..", "../", "/", "/etc", "a/../..", "a/../../work", "./..", "../work", "a\0b", "none", &"x/".repeat(3000)] {
+    for directory in
+        ["..", "../", "/", "/etc", "a/../..", "a/../../work", "./..", "../work", "a\0b", "none", &"x/".repeat(3000)]
+    {
         let mut peer = Peer::connect(pod.port());
         peer.send(&frames::request(directory, &[], &[], "pwd"));
         let frames = peer.frames();
@@ -308,7 +313,9 @@ fn a_program_is_looked_for_on_the_path_that_the_command_got() {
     fs::create_dir_all(pod.path("first/tool")).expect("a directory");
     fs::create_dir_all(pod.path("zeroth")).expect("a directory");
     fs::write(pod.path("zeroth/tool"), "not executable").expect("a file");
-    for (place, word) in [("work/tool", "trap"), ("work/sub/tool", "sub"), ("bin/tool", "bin"), ("second/tool", "second")] {
+    for (place, word) in
+        [("work/tool", "trap"), ("work/sub/tool", "sub"), ("bin/tool", "bin"), ("second/tool", "second")]
+    {
         write_program(pod.path(place), &format!("#!/bin/sh\necho {word}\n"));
     }
 
@@ -370,7 +377,11 @@ fn a_name_that_the_configuration_does_not_have_is_an_error() {
 #[test]
 fn a_command_of_another_section_is_not_this_servers() {
     let pod = Pod::custom(|pod| {
-        format!("baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n[box:{}] =K8PSH_TEST={}\ntrue", pod.port(), pod.id)
+        format!(
+            "baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n[box:{}] =K8PSH_TEST={}\ntrue",
+            pod.port(),
+            pod.id
+        )
     });
     let server = pod.server();
     let mut peer = Peer::connect(pod.port());
@@ -387,7 +398,10 @@ fn a_command_of_another_section_is_not_this_servers() {
 fn a_client_uses_the_last_of_two_commands_with_one_name() {
     let pod = Pod::custom(|pod| {
         let id = &pod.id;
-        format!("baseDirectory=work\n[first:1] =K8PSH_TEST={id}\nwhere echo first\n[box:{}] =K8PSH_TEST={id}\nwhere echo last", pod.port())
+        format!(
+            "baseDirectory=work\n[first:1] =K8PSH_TEST={id}\nwhere echo first\n[box:{}] =K8PSH_TEST={id}\nwhere echo last",
+            pod.port()
+        )
     });
     let _server = pod.server();
     assert_eq!(pod.stub("where").run().succeeds(), "last\n");
@@ -397,7 +411,9 @@ fn a_client_uses_the_last_of_two_commands_with_one_name() {
 fn a_section_that_comes_twice_is_one_server_with_the_commands_of_both() {
     let pod = Pod::custom(|pod| {
         let (port, id) = (pod.port(), &pod.id);
-        format!("baseDirectory=work\n[box:{port}] A=1 =K8PSH_TEST={id}\none sh -c 'echo $A'\n[box:{port}] A=2 =K8PSH_TEST={id}\ntwo sh -c 'echo $A'")
+        format!(
+            "baseDirectory=work\n[box:{port}] A=1 =K8PSH_TEST={id}\none sh -c 'echo $A'\n[box:{port}] A=2 =K8PSH_TEST={id}\ntwo sh -c 'echo $A'"
+        )
     });
     let _server = pod.server();
     assert_eq!(pod.stub("one").env_remove("A").run().succeeds(), "1\n");

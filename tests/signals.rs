@@ -48,13 +48,16 @@ fn signals_to_the_stub_reach_the_command_and_the_stub_goes_on() {
 
 #[test]
 fn a_signal_reaches_the_whole_process_group_of_the_command() {
-    let pod = Pod::new("group sh -c 'sh -c \"trap \\\"echo child; exit\\\" INT; echo ready; while :; do sleep 0.01; done\" & trap : INT; wait; wait; exit 3'");
+    let pod = Pod::new("group sh group.sh");
+    let child = "sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.01; done'";
+    let script = format!("{child} &\ntrap ended=1 TERM\nuntil test $ended; do wait; done\nwait\necho parent\nexit 3\n");
+    std::fs::write(pod.work().join("group.sh"), script).expect("a script");
     let _server = pod.server();
     let mut stub = start(&pod, "group");
     assert_eq!(line(&mut stub), "ready\n");
     stub.signal(Signal::SIGTERM);
-    // The shell has no trap for TERM: its group has gone.
-    assert_eq!(stub.end().signal(), Some(15));
+    assert_eq!((line(&mut stub).as_str(), line(&mut stub).as_str()), ("child\n", "parent\n"));
+    assert_eq!(stub.end().code(), Some(3));
 }
 
 #[test]
@@ -88,9 +91,8 @@ fn real_time_signals_are_passed_on() {
 
 #[test]
 fn a_signal_sent_before_the_command_runs_is_not_lost() {
-    let pod = Pod::custom(|pod| {
-        format!("baseDirectory=work\n[box:{}] =K8PSH_TEST={}\nstay sleep 1000", pod.port(), pod.id)
-    });
+    let pod =
+        Pod::custom(|pod| format!("baseDirectory=work\n[box:{}] =K8PSH_TEST={}\nstay sleep 1000", pod.port(), pod.id));
     std::os::unix::fs::symlink(support::PROGRAM, pod.path("stubs/stay")).expect("a symlink");
     // No server yet: the stub waits for one.
     let mut stub = start(&pod, "stay");

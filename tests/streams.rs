@@ -395,7 +395,9 @@ fn the_callers_descriptors_stay_as_they_are() {
     to_stub.write_all(b"line\n").expect("a line");
     assert_eq!(read_line(&mut from_stub), "line\n");
     // Flags belong to what is shared: O_NONBLOCK set by the stub would break the caller and its siblings.
-    for (name, flags) in [("stdin", fcntl(&our_input, FcntlArg::F_GETFL)), ("stdout", fcntl(&our_output, FcntlArg::F_GETFL))] {
+    for (name, flags) in
+        [("stdin", fcntl(&our_input, FcntlArg::F_GETFL)), ("stdout", fcntl(&our_output, FcntlArg::F_GETFL))]
+    {
         let flags = OFlag::from_bits_truncate(flags.expect("the flags"));
         assert!(!flags.intersects(OFlag::O_NONBLOCK | OFlag::O_ASYNC | OFlag::O_APPEND), "{name}: {flags:?}");
     }
@@ -409,7 +411,9 @@ fn descriptors_that_do_not_block_are_no_trouble() {
     let _server = pod.server();
     let (input, mut to_stub) = pipe().expect("a pipe");
     let (from_stub, output) = pipe().expect("a pipe");
-    for end in [fcntl(&input, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)), fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))] {
+    for end in
+        [fcntl(&input, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)), fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))]
+    {
         end.expect("a flag");
     }
     let mut stub = pod.stub("cat").stdin(input).stdout(output).live();
