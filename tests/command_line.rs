@@ -154,7 +154,7 @@ fn an_unknown_option_is_a_warning_where_that_is_asked_for() {
 
 #[test]
 fn every_option_has_a_short_a_long_and_a_joined_form() {
-    let pod = Pod::custom(|pod| format!("baseDirectory=work\n[box:{}] =K8PSH_TEST={}\ntrue", pod.port(), pod.id));
+    let pod = Pod::custom(|pod| format!("baseDirectory=work\n{}\ntrue", pod.section("")));
     let (stubs, config) = (pod.path("stubs").display().to_string(), pod.config().display().to_string());
     let pid_file = pod.path("pid").display().to_string();
     let forms: [Vec<String>; 3] = [
@@ -220,30 +220,24 @@ fn short_options_can_be_joined_with_their_values_where_a_shell_user_expects_it()
 #[test]
 fn the_name_of_the_section_comes_from_the_option_the_environment_or_the_host() {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("the host's name");
+    let second = support::Port::free();
     let pod = Pod::custom(|pod| {
-        let id = &pod.id;
+        let (host, port, next, id) = (host.trim(), pod.port(), second.number, &pod.id);
         format!(
-            "baseDirectory=work\n[{}:{}] =K8PSH_TEST={id}\nwho echo host\n[other:1] =K8PSH_TEST={id}\nx\n[box:{}] =K8PSH_TEST={id}\nwho echo box",
-            host.trim(),
-            pod.port(),
-            pod.port() + 1
+            "baseDirectory=work\n[{host}:{port}] =K8PSH_TEST={id}\nwho echo host\n\
+             [other:1]\nx\n\
+             [box:{next}] =K8PSH_TEST={id}\nwho echo box"
         )
     });
     let stubs = pod.path("stubs");
     // Without -l there are stubs for the commands of all other sections alone.
-    let _server = pod.start({
-        let mut command = pod.k8pshd();
-        command.arg("-e").arg(&stubs);
-        command
-    });
+    let mut command = pod.k8pshd();
+    command.arg("-e").arg(&stubs);
+    let _server = pod.start(command);
+    pod.stub_path("x");
     assert_eq!(fs::read_dir(&stubs).expect("the stubs").count(), 2, "x, and who of the last section");
     let mut command = pod.k8pshd();
     command.arg("-d").env("K8PSH_NAME", "box");
-    let second = support::Port::free();
-    let text = fs::read_to_string(pod.config())
-        .expect("text")
-        .replace(&(pod.port() + 1).to_string(), &second.number.to_string());
-    fs::write(pod.config(), text).expect("text");
     let _named = pod.start_on(command, second.number);
     let outcome = pod.k8psh().arg("who").run();
     assert_eq!(outcome.succeeds(), "box\n");

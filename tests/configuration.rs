@@ -90,7 +90,7 @@ fn a_client_reports_the_same_errors_as_its_own_failure() {
     let pod = Pod::new("");
     fs::write(pod.config(), "[ a:x ]\ntrue\n").expect("the configuration");
     let place = format!("{}:1:5: ", pod.config().display());
-    symlink(support::PROGRAM, pod.path("stubs/true")).expect("a symlink");
+    pod.link_stub("true");
     pod.stub("true").run().fails(125, "true", &[&place]);
     pod.k8psh().arg("true").run().fails(125, "k8psh", &[&place]);
 }
@@ -118,7 +118,7 @@ fn a_file_that_cannot_be_read_is_named() {
 #[test]
 fn a_file_without_permission_is_named() {
     let pod = Pod::new("true");
-    fs::set_permissions(pod.config(), fs::Permissions::from_mode(0)).expect("no permission");
+    fs::set_permissions(pod.config(), fs::Permissions::from_mode(0o000)).expect("no permission");
     let outcome = if is_root() {
         fs::set_permissions(pod.path(""), fs::Permissions::from_mode(0o755)).expect("a way in");
         let mut command = pod.command("setpriv");
@@ -195,9 +195,7 @@ fn the_whole_grammar_arrives_at_the_command() {
 
 #[test]
 fn a_base_directory_is_relative_to_the_configuration_file() {
-    let pod = Pod::custom(|pod| {
-        format!("baseDirectory = ./work/../work/.\n[box:{}] =K8PSH_TEST={}\npwd", pod.port(), pod.id)
-    });
+    let pod = Pod::custom(|pod| format!("baseDirectory = ./work/../work/.\n{}\npwd", pod.section("")));
     // The file is named relatively, from elsewhere.
     let mut command = pod.k8pshd();
     command.current_dir(pod.path("stubs")).args(["-n", "box", "-l", "-c", "../k8psh.conf"]).env_remove("K8PSH_CONFIG");
@@ -211,7 +209,7 @@ fn a_base_directory_is_relative_to_the_configuration_file() {
 
 #[test]
 fn without_a_base_directory_it_is_that_of_the_configuration_file() {
-    let pod = Pod::custom(|pod| format!("[box:{}] =K8PSH_TEST={}\npwd", pod.port(), pod.id));
+    let pod = Pod::custom(|pod| format!("{}\npwd", pod.section("")));
     let _server = pod.server();
     assert_eq!(pod.stub("pwd").run().succeeds(), format!("{}\n", pod.work().display()));
     assert_eq!(
@@ -223,7 +221,7 @@ fn without_a_base_directory_it_is_that_of_the_configuration_file() {
 
 #[test]
 fn the_whole_file_system_can_be_the_base() {
-    let pod = Pod::custom(|pod| format!("baseDirectory=/\n[box:{}] =K8PSH_TEST={}\npwd", pod.port(), pod.id));
+    let pod = Pod::custom(|pod| format!("baseDirectory=/\n{}\npwd", pod.section("")));
     let _server = pod.server();
     assert_eq!(pod.stub("pwd").current_dir("/").run().succeeds(), "/\n");
     assert_eq!(pod.stub("pwd").run().succeeds(), format!("{}\n", pod.work().display()));

@@ -50,10 +50,8 @@ impl TwoContainers {
             return None;
         }
         let pod = Pod::custom(|pod| {
-            let (port, id) = (pod.port(), &pod.id);
-            format!(
-                "baseDirectory = ${{WORKSPACE}}\n[ box:{port} ] =PATH= =K8PSH_TEST={id} ?TMPDIR=\ngcc gcc -DFAR=1\nar\nwhere pwd\n"
-            )
+            let section = pod.section("=PATH= ?TMPDIR=");
+            format!("baseDirectory = ${{WORKSPACE}}\n{section}\ngcc gcc -DFAR=1\nar\nwhere pwd\n")
         });
         let (near, far) = (pod.path("near"), pod.path("far/away"));
         fs::create_dir(&near).expect("a directory");

@@ -5,7 +5,6 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::thread;
@@ -183,7 +182,7 @@ fn a_client_of_0_9_that_sends_more_than_the_command_reads_is_held_back_by_tcp() 
 /// A client of this project talks to whom the test plays.
 fn stub_and_listener(pod: &Pod, name: &str) -> (Live, TcpListener) {
     let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
-    symlink(support::PROGRAM, pod.path("stubs").join(name)).expect("a symlink");
+    pod.link_stub(name);
     let mut stub = pod.stub(name);
     stub.args(["one", ""]).env("LISTED", "value").env("UNLISTED", "value").env_remove("ABSENT");
     let stub = stub.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
@@ -216,7 +215,7 @@ fn a_server_of_0_9_gets_a_request_that_it_understands() {
     let pod = Pod::new("far LISTED= ABSENT=default ?MAYBE= =FIXED=x program");
     fs::create_dir_all(pod.work().join("a b")).expect("a directory");
     let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
-    symlink(support::PROGRAM, pod.path("stubs/far")).expect("a symlink");
+    pod.link_stub("far");
     let mut stub = pod.stub("far");
     stub.args(["one", ""]).env("LISTED", "value").env("UNLISTED", "value").env("FIXED", "client's");
     stub.env_remove("ABSENT").env_remove("MAYBE").current_dir(pod.work().join("a b"));

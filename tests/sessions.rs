@@ -212,9 +212,7 @@ fn a_default_in_single_quotes_is_expanded_when_the_command_starts() {
 
 #[test]
 fn the_working_directory_is_the_same_place_below_the_servers_base() {
-    let pod = Pod::custom(|pod| {
-        format!("baseDirectory = ${{BASE}}\n[box:{}] =K8PSH_TEST={}\npwd\nlist ls", pod.port(), pod.id)
-    });
+    let pod = Pod::custom(|pod| format!("baseDirectory = ${{BASE}}\n{}\npwd\nlist ls", pod.section("")));
     for path in ["near/a/b c/\u{e4}", "far/a/b c/\u{e4}", "near/only"] {
         fs::create_dir_all(pod.path(path)).expect("a directory");
     }
@@ -250,7 +248,7 @@ fn a_directory_whose_name_begins_like_the_base_is_outside() {
 
 #[test]
 fn a_symlink_that_leaves_the_base_is_refused_and_one_within_is_followed() {
-    let pod = Pod::custom(|pod| format!("baseDirectory=${{BASE}}\n[box:{}] =K8PSH_TEST={}\npwd", pod.port(), pod.id));
+    let pod = Pod::custom(|pod| format!("baseDirectory=${{BASE}}\n{}\npwd", pod.section("")));
     for path in ["near/in", "near/out", "near/up", "far/real", "outside"] {
         fs::create_dir_all(pod.path(path)).expect("a directory");
     }
@@ -295,15 +293,14 @@ fn a_request_cannot_name_a_directory_outside_the_base() {
 fn a_program_is_looked_for_on_the_path_that_the_command_got() {
     let pod = Pod::custom(|pod| {
         format!(
-            "baseDirectory=work\n[box:{}] =K8PSH_TEST={}\n\
+            "baseDirectory=work\n{}\n\
              tool PATH=/nowhere tool\n\
              usual tool\n\
              true\n\
              local ./tool\n\
              below sub/tool\n\
              absolute {}/bin/tool",
-            pod.port(),
-            pod.id,
+            pod.section(""),
             pod.path("").display()
         )
     });
@@ -366,7 +363,7 @@ fn what_is_there_but_is_no_program_gives_126_and_what_is_not_there_127() {
 fn a_name_that_the_configuration_does_not_have_is_an_error() {
     let pod = Pod::new("true");
     let _server = pod.server();
-    symlink(support::PROGRAM, pod.path("stubs/stranger")).expect("a symlink");
+    pod.link_stub("stranger");
     let outcome = pod.stub("stranger").run();
     assert!(matches!(outcome.code(), Some(125 | 127)), "{outcome:?}");
     outcome.fails(outcome.code().expect("a code"), "stranger", &["stranger"]);
@@ -376,13 +373,8 @@ fn a_name_that_the_configuration_does_not_have_is_an_error() {
 
 #[test]
 fn a_command_of_another_section_is_not_this_servers() {
-    let pod = Pod::custom(|pod| {
-        format!(
-            "baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n[box:{}] =K8PSH_TEST={}\ntrue",
-            pod.port(),
-            pod.id
-        )
-    });
+    let pod =
+        Pod::custom(|pod| format!("baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n{}\ntrue", pod.section("")));
     let server = pod.server();
     let mut peer = Peer::connect(pod.port());
     peer.send(&frames::request("", &[], &[], "else"));
@@ -397,11 +389,7 @@ fn a_command_of_another_section_is_not_this_servers() {
 #[test]
 fn a_client_uses_the_last_of_two_commands_with_one_name() {
     let pod = Pod::custom(|pod| {
-        let id = &pod.id;
-        format!(
-            "baseDirectory=work\n[first:1] =K8PSH_TEST={id}\nwhere echo first\n[box:{}] =K8PSH_TEST={id}\nwhere echo last",
-            pod.port()
-        )
+        format!("baseDirectory=work\n[first:1]\nwhere echo first\n{}\nwhere echo last", pod.section(""))
     });
     let _server = pod.server();
     assert_eq!(pod.stub("where").run().succeeds(), "last\n");
@@ -410,10 +398,8 @@ fn a_client_uses_the_last_of_two_commands_with_one_name() {
 #[test]
 fn a_section_that_comes_twice_is_one_server_with_the_commands_of_both() {
     let pod = Pod::custom(|pod| {
-        let (port, id) = (pod.port(), &pod.id);
-        format!(
-            "baseDirectory=work\n[box:{port}] A=1 =K8PSH_TEST={id}\none sh -c 'echo $A'\n[box:{port}] A=2 =K8PSH_TEST={id}\ntwo sh -c 'echo $A'"
-        )
+        let (one, two) = (pod.section("A=1"), pod.section("A=2"));
+        format!("baseDirectory=work\n{one}\none sh -c 'echo $A'\n{two}\ntwo sh -c 'echo $A'")
     });
     let _server = pod.server();
     assert_eq!(pod.stub("one").env_remove("A").run().succeeds(), "1\n");
@@ -479,7 +465,7 @@ fn a_command_has_a_process_group_of_its_own_in_which_its_children_are() {
 #[test]
 fn without_a_server_the_stub_says_so_after_its_time() {
     let pod = Pod::custom(|pod| format!("baseDirectory=work\nconnectTimeoutMs=300\n[box:{}]\ntrue", pod.port()));
-    symlink(support::PROGRAM, pod.path("stubs/true")).expect("a symlink");
+    pod.link_stub("true");
     let outcome = pod.stub("true").run();
     outcome.fails(125, "true", &[&pod.port().to_string()]);
     assert!(outcome.took > Duration::from_millis(250), "{:?}", outcome.took);
@@ -489,7 +475,7 @@ fn without_a_server_the_stub_says_so_after_its_time() {
 #[test]
 fn a_client_waits_for_a_server_that_starts_later() {
     let pod = Pod::new("true\nleave sh -c 'exit 5'");
-    symlink(support::PROGRAM, pod.path("stubs/leave")).expect("a symlink");
+    pod.link_stub("leave");
     let mut stub = pod.stub("leave").live();
     // It runs, and has read its configuration.
     until_true("the stub waits", || stub.process().name() == "leave");
@@ -502,7 +488,7 @@ fn a_client_waits_for_a_server_that_starts_later() {
 #[test]
 fn without_a_configuration_the_stub_says_which_file_is_missing() {
     let pod = Pod::new("true");
-    symlink(support::PROGRAM, pod.path("stubs/true")).expect("a symlink");
+    pod.link_stub("true");
     pod.stub("true").env("K8PSH_CONFIG", "/nowhere/k8psh.conf").run().fails(125, "true", &["/nowhere/k8psh.conf"]);
     pod.stub("true").env_remove("K8PSH_CONFIG").run().fails(125, "true", &["k8psh.conf"]);
     let _server = pod.server_with(&["--overwrite-client-executables"]);

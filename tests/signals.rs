@@ -91,9 +91,8 @@ fn real_time_signals_are_passed_on() {
 
 #[test]
 fn a_signal_sent_before_the_command_runs_is_not_lost() {
-    let pod =
-        Pod::custom(|pod| format!("baseDirectory=work\n[box:{}] =K8PSH_TEST={}\nstay sleep 1000", pod.port(), pod.id));
-    std::os::unix::fs::symlink(support::PROGRAM, pod.path("stubs/stay")).expect("a symlink");
+    let pod = Pod::custom(|pod| format!("baseDirectory=work\n{}\nstay sleep 1000", pod.section("")));
+    pod.link_stub("stay");
     // No server yet: the stub waits for one.
     let mut stub = start(&pod, "stay");
     until_true("the stub waits", || stub.process().name() == "stay" && stub.process().state() == Some('S'));

@@ -11,9 +11,7 @@ use support::{Outcome, PROGRAM, Pod, Run, copy_program};
 
 /// Two sections: `box`, whose server runs, and another with the other commands.
 fn two_sections() -> Pod {
-    Pod::custom(|pod| {
-        format!("baseDirectory=work\n[far:1]\nfar1\nfar2\n[box:{}] =K8PSH_TEST={}\nnear true\n", pod.port(), pod.id)
-    })
+    Pod::custom(|pod| format!("baseDirectory=work\n[far:1]\nfar1\nfar2\n{}\nnear true\n", pod.section("")))
 }
 
 fn names(pod: &Pod) -> Vec<String> {
@@ -161,11 +159,7 @@ fn a_directory_that_is_not_there_is_named() {
 fn disabled_stubs_are_removed_and_nothing_else_is() {
     for option in ["-d", "--disable-client-executables"] {
         let pod = Pod::custom(|pod| {
-            format!(
-                "[far:1]\nmine\nfile\nother\ndangling\ndirectory\nmissing\n[box:{}] =K8PSH_TEST={}\nnear true\n",
-                pod.port(),
-                pod.id
-            )
+            format!("[far:1]\nmine\nfile\nother\ndangling\ndirectory\nmissing\n{}\nnear true\n", pod.section(""))
         });
         let stubs = pod.path("stubs");
         symlink(PROGRAM, stubs.join("mine")).expect("a symlink");

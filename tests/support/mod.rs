@@ -115,11 +115,8 @@ impl Pod {
     /// A Pod with more words in the header of section `box`.
     pub fn with_header(header: &str, commands: &str) -> Pod {
         Pod::custom(|pod| {
-            format!(
-                "baseDirectory = work\nconnectTimeoutMs = 20000\n[ box:{} ] =PATH= =K8PSH_TEST={} {header}\n{commands}\n",
-                pod.port(),
-                pod.id
-            )
+            let section = pod.section(header);
+            format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section} =PATH=\n{commands}\n")
         })
     }
 
@@ -136,6 +133,11 @@ impl Pod {
         }
         fs::write(pod.config(), text(&pod)).expect("the configuration");
         pod
+    }
+
+    /// The header of section `box`, with these words in it.
+    pub fn section(&self, words: &str) -> String {
+        format!("[ box:{} ] =K8PSH_TEST={} {words}", self.port(), self.id)
     }
 
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -175,6 +177,11 @@ impl Pod {
     /// The stub of this name; waits for the server to make it.
     pub fn stub(&self, name: &str) -> Command {
         self.command(self.stub_path(name))
+    }
+
+    /// Makes a stub without a server.
+    pub fn link_stub(&self, name: &str) {
+        symlink(PROGRAM, self.path("stubs").join(name)).expect("a symlink");
     }
 
     pub fn stub_path(&self, name: &str) -> PathBuf {
@@ -450,7 +457,7 @@ impl Outcome {
         self.out()
     }
 
-    /// It failed of itself: this code, nothing on stdout, and one line on stderr, `NAME: …` with all of `about` in it.
+    /// It failed of itself: this code, nothing on stdout, one line on stderr, `NAME: …` with all of `about` in it.
     #[track_caller]
     pub fn fails(&self, code: i32, name: &str, about: &[&str]) {
         assert_eq!(self.code(), Some(code), "{}, stderr: {}", self.status, self.err());
