@@ -192,7 +192,7 @@ fn is_ready(descriptor: &impl AsFd, events: PollFlags) -> bool {
 
 /// Memory of every process of this Pod by itself, in KiB.
 fn memory(pod: &Pod) -> Vec<(String, u64)> {
-    let names = ["k8pshd", "cat", "feed", "ignore", "k8psh"];
+    let names = ["k8pshd", "feed", "ignore"];
     let own = pod.processes().into_iter().filter(|process| names.contains(&process.name().as_str()));
     own.map(|process| (process.name(), process.memory())).collect()
 }
@@ -221,10 +221,10 @@ fn a_command_that_reads_nothing_stops_its_writer_and_memory_stays_flat() {
 
 #[test]
 fn a_reader_that_reads_nothing_stops_the_command_and_memory_stays_flat() {
-    let pod = Pod::new("feed cat /dev/zero");
+    let pod = Pod::new("feed dd if=/dev/zero bs=4k status=none");
     let _server = pod.server();
     let stub = pod.stub("feed").stdin(Stdio::null()).stdout(Stdio::piped()).live();
-    let command = pod.until_running("cat", 1)[0];
+    let command = pod.until_running("dd", 1)[0];
     let written = || command.number("io", "wchar").expect("what the command has written");
     let mut before = 0;
     until_true("the command is stopped", || {
@@ -340,10 +340,10 @@ fn a_command_goes_on_without_its_readers_while_it_writes_nothing() {
 
 #[test]
 fn an_error_line_gets_through_while_the_reader_of_stdout_is_stuck() {
-    let pod = Pod::new("stuck sh -c 'cat /dev/zero & read line; echo help >&2; wait'");
+    let pod = Pod::new("stuck sh -c 'dd if=/dev/zero bs=4k status=none & read line; echo help >&2; wait'");
     let _server = pod.server();
     let mut stub = pod.stub("stuck").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
-    let command = pod.until_running("cat", 1)[0];
+    let command = pod.until_running("dd", 1)[0];
     let mut before = 0;
     until_true("stdout is stuck", || {
         thread::sleep(Duration::from_millis(200));
@@ -377,7 +377,7 @@ fn closed_descriptors_do_not_confuse_the_stub() {
 
 #[test]
 fn a_full_disk_is_not_taken_for_success() {
-    let pod = Pod::new("talk sh -c 'head -c 100000 /dev/zero; exit 0'");
+    let pod = Pod::new("talk head -c 100000 /dev/zero");
     let _server = pod.server();
     pod.stub_path("talk");
     let outcome = pod.shell("exec talk >/dev/full").run();

@@ -18,6 +18,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -104,6 +105,34 @@ pub struct Pod {
     /// Every process of this Pod has it in its environment as `K8PSH_TEST`.
     pub id: String,
     port: Port,
+    _watch: Sender<()>,
+}
+
+/// Kills all processes of a Pod that has existed for far too long, so that a test which reads from one of them fails
+/// instead of hanging. Dropping the sender ends it.
+fn watch(id: &str) -> Sender<()> {
+    let (sender, receiver) = channel();
+    let id = id.to_owned();
+    thread::spawn(move || {
+        if receiver.recv_timeout(3 * DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("the test takes too long: its processes are killed");
+            processes(&id).iter().for_each(|process| process.signal(Signal::SIGKILL));
+        }
+    });
+    sender
+}
+
+/// All processes of a Pod: servers, sessions, commands and stubs, dead ones left out.
+fn processes(id: &str) -> Vec<Process> {
+    let marker = format!("K8PSH_TEST={id}");
+    let has_marker = |process: &Process| {
+        fs::read(format!("/proc/{}/environ", process.0))
+            .is_ok_and(|text| text.split(|&byte| byte == 0).any(|word| word == marker.as_bytes()))
+    };
+    let numbers = fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
+        entry.ok().and_then(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).map(Process)
+    });
+    numbers.filter(|process| has_marker(process) && process.state().is_some_and(|state| state != 'Z')).collect()
 }
 
 impl Pod {
@@ -124,7 +153,9 @@ impl Pod {
     pub fn custom(text: impl FnOnce(&Pod) -> String) -> Pod {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let id = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let pod = Pod { dir: TempDir::new().expect("a temporary directory"), id, port: Port::free() };
+        let watch = watch(&id);
+        let dir = TempDir::new().expect("a temporary directory");
+        let pod = Pod { dir, id, port: Port::free(), _watch: watch };
         for name in ["work", "stubs", "bin"] {
             fs::create_dir(pod.path(name)).expect("a directory");
         }
@@ -234,15 +265,7 @@ impl Pod {
 
     /// All processes of this Pod: servers, sessions, commands and stubs, dead ones left out.
     pub fn processes(&self) -> Vec<Process> {
-        let marker = format!("K8PSH_TEST={}", self.id);
-        let has_marker = |process: &Process| {
-            fs::read(format!("/proc/{}/environ", process.0))
-                .is_ok_and(|text| text.split(|&byte| byte == 0).any(|word| word == marker.as_bytes()))
-        };
-        let numbers = fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
-            entry.ok().and_then(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).map(Process)
-        });
-        numbers.filter(|process| has_marker(process) && process.state().is_some_and(|state| state != 'Z')).collect()
+        processes(&self.id)
     }
 
     /// The processes of this Pod that run a program of this name.
