@@ -48,25 +48,45 @@ pub const INBOX: usize = 128 << 10;
 pub const MESSAGE: usize = PATH + 512;
 
 /// Simultaneous sessions of a server without `--max-sessions`; further connections wait in the backlog.
-pub const SESSIONS: u32 = 512;
+pub const SESSIONS: usize = 512;
+
+/// Most that `--max-sessions` takes: a process each, and the kernel's default for process numbers is 32768.
+pub const MAX_SESSIONS: usize = 4096;
+
+/// Variables of one command; an ordinary environment has a tenth of them.
+pub const VARIABLES: usize = 1024;
+
+/// Text of a command's variables whose defaults are expanded when it starts, in bytes.
+pub const EXPANSION: usize = 256 << 10;
+
+/// Pause after the system had no process, descriptor or memory for a connection, in milliseconds: it waits in the backlog.
+pub const SHORTAGE_MS: u64 = 100;
 
 /// Connections that wait to be accepted: the kernel's default `somaxconn` since Linux 5.4.
-pub const BACKLOG: u16 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// Time for a connection to deliver its request, in milliseconds. A stub sends it at once; only a stranger is slower.
-pub const REQUEST_MS: u32 = 10_000;
+pub const REQUEST_MS: u64 = 10_000;
 
 /// Time between TERM and KILL for a command whose stub has gone, in milliseconds.
-pub const GRACE_MS: u32 = 2_000;
+pub const GRACE_MS: u64 = 2_000;
+
+/// Time between two rounds of KILL for what is left of a command: a process that was being born during one is found in
+/// the next. In milliseconds.
+pub const KILL_MS: u64 = 50;
 
 /// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
-pub const LINGER_MS: u32 = 2_000;
+pub const LINGER_MS: u64 = 2_000;
+
+/// How long a signal is kept for a server that has not greeted yet, in milliseconds. One of protocol 2 greets as soon as it
+/// has accepted; one of protocol 1 never does, and one whose backlog is full will not for long.
+pub const GREETING_MS: u64 = 1_000;
 
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.
-pub const RETRY_FIRST_MS: u32 = 1;
+pub const RETRY_FIRST_MS: u64 = 1;
 /// See [`RETRY_FIRST_MS`].
-pub const RETRY_LAST_MS: u32 = 100;
+pub const RETRY_LAST_MS: u64 = 100;
 
 /// How long a client keeps trying to connect where the configuration does not say, in milliseconds.
 pub const CONNECT_MS: i64 = 30_000;

@@ -1,0 +1,237 @@
+//! The command that a request asks for: where it runs, with what environment and arguments, and how it is started.
+
+use super::listener::Work;
+use crate::config::expansion::{self, Piece};
+use crate::config::{Command, Kind, Variable};
+use crate::diag::Line;
+use crate::session::request::Request;
+use crate::sys::memory::Place;
+use crate::sys::process::{self, Pointers, Refusal, Start, Vector};
+use crate::sys::program::Environment;
+use crate::sys::signal::Set;
+use crate::{debug, exit, limits, line};
+use core::ffi::CStr;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+
+/// Where a bare name is looked for when the command got no `PATH`.
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+
+/// Why a command does not run: the exit code of its stub, and a line.
+pub(super) struct Refused {
+    pub(super) code: u8,
+    pub(super) reason: Line,
+}
+
+/// k8psh itself cannot.
+fn unavailable(reason: Line) -> Refused {
+    Refused { code: exit::UNAVAILABLE, reason }
+}
+
+/// A command that runs.
+pub(super) struct Running {
+    /// Its process, and its process group.
+    pub(super) pid: i32,
+    /// This end of its stdin, non-blocking, until either side closes it.
+    pub(super) input: Option<OwnedFd>,
+    /// This end of its stdout and stderr, until they end.
+    pub(super) outputs: [Option<OwnedFd>; 2],
+}
+
+/// Starts what the request asks for.
+pub(super) fn start(work: &Work, request: Request<'static>) -> Result<Running, Refused> {
+    static ARGUMENTS: Place<Pointers> = Place::new(process::NO_POINTERS);
+    static VARIABLES: Place<Pointers> = Place::new(process::NO_POINTERS);
+    let name = request.command();
+    let Some(command) = work.server.command(name.to_bytes()) else {
+        let reason = line!("server ", work.server.name(), " has no such command");
+        return Err(Refused { code: exit::NOT_FOUND, reason });
+    };
+    enter(work.loaded.base.as_c_str(), request.directory())?;
+    let mut settled = Settled::new(&work.environment);
+    settled.settle(command, &request)?;
+    let mut variables = Vector::new(&VARIABLES);
+    let mut arguments = Vector::new(&ARGUMENTS);
+    let fits = settled.entries().all(|entry| variables.push(entry))
+        && command.arguments().chain(request.arguments()).all(|argument| arguments.push(argument));
+    if !fits {
+        return Err(unavailable(line!(Errno::TOOBIG)));
+    }
+    let program = command.arguments().next().unwrap_or(name);
+    let search = settled.get(b"PATH").unwrap_or(DEFAULT_PATH);
+    let (streams, running) = pipes().map_err(|errno| unavailable(line!("cannot make pipes: ", errno)))?;
+    let [input, output, error] = &streams;
+    let pid = process::start(&mut Start {
+        program,
+        search,
+        arguments: &mut arguments,
+        environment: &variables,
+        streams: [input.as_fd(), output.as_fd(), error.as_fd()],
+        umask: request.attributes().umask.unwrap_or(work.umask),
+        ignored: Set(request.attributes().ignored),
+        defaults: work.ignored,
+    });
+    let pid = pid.map_err(|refusal| explain(refusal, program, search))?;
+    debug!(Session, "started ", program, " as process ", pid);
+    Ok(Running { pid, ..running })
+}
+
+/// Pipes for the three streams: the command's ends, and this session's.
+fn pipes() -> Result<([OwnedFd; 3], Running), Errno> {
+    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
+    let (input_far, input) = pipe()?;
+    let (output, output_far) = pipe()?;
+    let (error, error_far) = pipe()?;
+    // The ends of a pipe are two open files (pipe(7)): the command's end goes on blocking.
+    rustix::fs::fcntl_setfl(&input, rustix::fs::OFlags::NONBLOCK)?;
+    let running = Running { pid: 0, input: Some(input), outputs: [Some(output), Some(error)] };
+    Ok(([input_far, output_far, error_far], running))
+}
+
+/// Why the program could not be started.
+fn explain(refusal: Refusal, program: &CStr, search: &[u8]) -> Refused {
+    let Refusal { errno, exists } = refusal;
+    if !exists {
+        let is_path = program.to_bytes().contains(&b'/');
+        let reason =
+            if is_path { line!(program, ": ", errno) } else { line!(program, ": not found in PATH=", *search) };
+        return Refused { code: exit::NOT_FOUND, reason };
+    }
+    // The file is there, so what the kernel did not find is what the file names.
+    let hint = if errno == Errno::NOENT { " (its interpreter or loader)" } else { "" };
+    Refused { code: exit::NOT_EXECUTABLE, reason: line!(program, ": ", errno, hint) }
+}
+
+/// Changes to `directory` below `base`. The check comes after the change: what this process then is in is what it is,
+/// whatever links and `..` led there.
+fn enter(base: &CStr, directory: &CStr) -> Result<(), Refused> {
+    let failed =
+        |path: &CStr, errno: Errno| unavailable(line!("working directory ", path, " below ", base, ": ", errno));
+    let (mut top, mut here) = ([0; limits::PATH], [0; limits::PATH]);
+    rustix::process::chdir(base).map_err(|errno| unavailable(line!("baseDirectory ", base, ": ", errno)))?;
+    let top = process::working_directory(&mut top).map_err(|errno| failed(base, errno))?;
+    if directory.is_empty() || directory == c"." {
+        return Ok(());
+    }
+    let is_below = || -> Result<bool, Errno> {
+        rustix::process::chdir(directory)?;
+        Ok(crate::config::path::relative(top, process::working_directory(&mut here)?).is_some())
+    };
+    if directory.to_bytes().starts_with(b"/") || !{ is_below }().map_err(|errno| failed(directory, errno))? {
+        return Err(unavailable(line!("working directory ", directory, " is outside of baseDirectory ", base)));
+    }
+    Ok(())
+}
+
+/// The environment of a command, as far as its variables are settled.
+struct Settled<'w> {
+    server: &'w Environment,
+    variables: heapless::Vec<Entry, { limits::VARIABLES }>,
+    /// What is left of the room for values that are put together here.
+    room: &'static mut [u8],
+}
+
+/// A variable and its entry `NAME=value`; `None`: it stays unset.
+#[derive(Clone, Copy)]
+struct Entry {
+    name: &'static [u8],
+    entry: Option<&'static CStr>,
+}
+
+impl Entry {
+    fn value(&self) -> Option<&'static [u8]> {
+        self.entry?.to_bytes().get(self.name.len() + 1..)
+    }
+}
+
+impl<'w> Settled<'w> {
+    fn new(server: &'w Environment) -> Settled<'w> {
+        static ROOM: Place<[u8; limits::EXPANSION]> = Place::new([0; limits::EXPANSION]);
+        Settled { server, variables: heapless::Vec::new(), room: ROOM.take() }
+    }
+
+    /// The environment that a command gets: the variables that the configuration lists for it, and no other.
+    fn settle(&mut self, command: Command<'static>, request: &Request<'static>) -> Result<(), Refused> {
+        for variable in command.environment() {
+            let sent = if variable.kind == Kind::Fixed { None } else { request.variable(variable.name) };
+            let entry = match sent {
+                Some(entry) => Some(entry),
+                None => self.default(&variable)?,
+            };
+            self.set(variable.name, entry)?;
+        }
+        Ok(())
+    }
+
+    /// The entry of a variable that the client does not send.
+    fn default(&mut self, variable: &Variable<'static>) -> Result<Option<&'static CStr>, Refused> {
+        if variable.value.is_empty() && variable.kind != Kind::Sent {
+            let settled = (variable.kind == Kind::Optional).then(|| self.entry(variable.name)).flatten();
+            return Ok(settled.or_else(|| self.server.entry(variable.name)));
+        }
+        if variable.deferred { self.expand(variable).map(Some) } else { Ok(Some(variable.word)) }
+    }
+
+    /// The entry of a variable whose value has references that were kept until now.
+    fn expand(&mut self, variable: &Variable<'static>) -> Result<&'static CStr, Refused> {
+        let room = core::mem::take(&mut self.room);
+        let mut length = 0;
+        let mut append = |bytes: &[u8]| -> Option<()> {
+            room.get_mut(length..length + bytes.len())?.copy_from_slice(bytes);
+            length += bytes.len();
+            Some(())
+        };
+        let mut write = || -> Option<()> {
+            append(variable.name)?;
+            append(b"=")?;
+            for piece in expansion::pieces(variable.value) {
+                append(match piece {
+                    Piece::Text(text) => text,
+                    Piece::Reference(reference) => self
+                        .get(reference.name)
+                        .or_else(|| self.server.get(reference.name))
+                        .or(reference.default)
+                        .unwrap_or_default(),
+                })?;
+            }
+            append(b"\0")
+        };
+        let written = write();
+        let (entry, rest) = room.split_at_mut(length);
+        self.room = rest;
+        let entry: &'static [u8] = entry;
+        written.and_then(|()| CStr::from_bytes_with_nul(entry).ok()).ok_or_else(|| {
+            unavailable(line!(
+                "the variable ",
+                *variable.name,
+                ": its value needs more than ",
+                limits::EXPANSION,
+                " bytes"
+            ))
+        })
+    }
+
+    fn set(&mut self, name: &'static [u8], entry: Option<&'static CStr>) -> Result<(), Refused> {
+        let entry = Entry { name, entry };
+        match self.variables.iter_mut().find(|known| known.name == name) {
+            Some(known) => *known = entry,
+            None => {
+                self.variables.push(entry).map_err(|_| unavailable(line!("more variables than ", limits::VARIABLES)))?
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
+        self.variables.iter().find(|known| known.name == name)?.entry
+    }
+
+    fn get(&self, name: &[u8]) -> Option<&'static [u8]> {
+        self.variables.iter().find(|known| known.name == name)?.value()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &'static CStr> + '_ {
+        self.variables.iter().filter_map(|variable| variable.entry)
+    }
+}

@@ -1,0 +1,71 @@
+//! The way to a server: tried again until it is up or the time is over.
+
+use crate::sys::process;
+use crate::sys::time::Moment;
+use crate::{debug, limits};
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration;
+use rustix::fd::OwnedFd;
+use rustix::io::{Errno, Result};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+
+/// Connects to the server on this port of the Pod, for at most so many milliseconds (`None`: for ever).
+pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<OwnedFd> {
+    let deadline = timeout.map(|time| Moment::now().after(time));
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let mut pause = limits::RETRY_FIRST_MS;
+    let mut is_first = true;
+    loop {
+        let left = deadline.map(|deadline| deadline.left(Moment::now()));
+        let result = attempt(&address, left).and_then(|socket| if is_first { Ok(socket) } else { refuse_self(socket) });
+        let errno = match result {
+            Ok(socket) => return Ok(socket),
+            // Not there yet, or too busy to answer: every other error will not go away by itself.
+            Err(errno @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::INPROGRESS | Errno::AGAIN | Errno::INTR)) => {
+                errno
+            }
+            Err(errno) => return Err(errno),
+        };
+        let left = deadline.map_or(pause, |deadline| deadline.left(Moment::now()));
+        if left == 0 {
+            return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
+        }
+        debug!(Applet, "port ", port, ": ", errno, "; trying again");
+        sleep(pause.min(left));
+        pause = (2 * pause).min(limits::RETRY_LAST_MS);
+        is_first = false;
+    }
+}
+
+/// One attempt. A server whose backlog is full does not answer, so it may take all the time that is left.
+fn attempt(address: &SocketAddrV4, left: Option<u64>) -> Result<OwnedFd> {
+    let socket =
+        rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
+    let socket = process::above_streams(socket)?;
+    if let Some(left) = left {
+        // connect(2) waits no longer than a send would (socket(7), SO_SNDTIMEO).
+        let time = Duration::from_millis(left.max(1));
+        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(time))?;
+    }
+    rustix::net::connect(&socket, address)?;
+    // Frames leave when they are complete (tcp(7), TCP_NODELAY).
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    // Closing resets: the server learns at once that the stub has gone, even while it reads nothing, and no port is left
+    // waiting (TIME_WAIT), of which ten thousand calls would use up the range.
+    sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+    Ok(socket)
+}
+
+/// A connection to a port on which nobody listens can end up at its own other end, when the kernel happens to choose that
+/// port for this one (RFC 9293, simultaneous open). It is no server.
+fn refuse_self(socket: OwnedFd) -> Result<OwnedFd> {
+    if rustix::net::getpeername(&socket)? == Some(rustix::net::getsockname(&socket)?) {
+        return Err(Errno::CONNREFUSED);
+    }
+    Ok(socket)
+}
+
+/// Waits so many milliseconds.
+fn sleep(milliseconds: u64) {
+    super::watch::Watch::<1>::new().wait(Some(Moment::now().after(milliseconds)));
+}

@@ -1,0 +1,101 @@
+//! `--install`: puts this very program somewhere else, whole or not at all.
+
+use crate::config::path::Path;
+use crate::sys::process::{self, exit};
+use crate::sys::program::Program;
+use crate::{exit, fail, limits};
+use core::ffi::CStr;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::{Errno, Result};
+
+/// The running program, also where it was reached through a link or deleted since (proc(5)).
+const SELF: &CStr = c"/proc/self/exe";
+
+/// The mode of an installed copy, whatever the umask.
+const MODE: u32 = 0o755;
+
+/// Installs at `target` and ends the process.
+pub(super) fn main(program: &Program, target: &CStr) -> ! {
+    let result = if is_directory(target) {
+        ["k8psh", "k8pshd"].into_iter().try_for_each(|name| {
+            let mut path = Path::new();
+            path.join(target.to_bytes(), name.as_bytes()).map_err(|_| Errno::NAMETOOLONG)?;
+            install(program, path.as_c_str())
+        })
+    } else {
+        install(program, target)
+    };
+    match result {
+        Ok(()) => exit(exit::SUCCESS),
+        Err(errno) => fail!(exit::FAILURE, "cannot install ", target, ": ", errno),
+    }
+}
+
+fn is_directory(path: &CStr) -> bool {
+    rustix::fs::stat(path).is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory)
+}
+
+/// Puts the program at `target`: written beside it, then renamed, so that nobody ever sees half of it and a copy that is
+/// running there goes on.
+fn install(program: &Program, target: &CStr) -> Result<()> {
+    let beside = beside(target)?;
+    let beside = beside.as_c_str();
+    // What an earlier attempt of a process of this number left.
+    let _ = rustix::fs::unlink(beside);
+    let result =
+        link(program, beside).or_else(|_| copy(program, beside)).and_then(|()| rustix::fs::rename(beside, target));
+    // Renaming one name of a file to another name of it does nothing and succeeds (rename(2)), so it may still be there.
+    let _ = rustix::fs::unlink(beside);
+    result
+}
+
+/// A name in the target's directory that is this process's alone. It has none of the target's, which may have the full
+/// length.
+fn beside(target: &CStr) -> Result<Path> {
+    let target = target.to_bytes();
+    let directory = target.iter().rposition(|byte| *byte == b'/').map_or(&b"."[..], |slash| &target[..=slash]);
+    let name = crate::line!(".k8psh-", process::id());
+    let mut path = Path::new();
+    path.join(directory, name.bytes()).map_err(|_| Errno::NAMETOOLONG)?;
+    Ok(path)
+}
+
+/// A hard link to the program; only to one that everybody may execute, as an installed one has to be.
+fn link(program: &Program, beside: &CStr) -> Result<()> {
+    let source = source(program);
+    if rustix::fs::stat(source)?.st_mode & 0o777 != MODE {
+        return Err(Errno::PERM);
+    }
+    rustix::fs::linkat(CWD, source, CWD, beside, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// The program's file: by what the kernel keeps of it, or without /proc by the path that it was started by.
+fn source(program: &Program) -> &'static CStr {
+    let started = program.path.unwrap_or(SELF);
+    if rustix::fs::stat(SELF).is_ok() { SELF } else { started }
+}
+
+/// A copy of the program. /proc/self/exe opens even when the file has no name any more.
+fn copy(program: &Program, beside: &CStr) -> Result<()> {
+    let from = rustix::fs::open(source(program), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let to = rustix::fs::open(beside, flags, Mode::from_raw_mode(0o600))?;
+    copy_bytes(&from, &to)?;
+    rustix::fs::fchmod(&to, Mode::from_raw_mode(MODE))
+}
+
+fn copy_bytes(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+    let mut buffer = [0; limits::PATH];
+    loop {
+        let count = rustix::io::read(from, &mut buffer[..])?;
+        let mut rest = &buffer[..count];
+        if rest.is_empty() {
+            return Ok(());
+        }
+        while !rest.is_empty() {
+            let written = rustix::io::write(to, rest)?;
+            rest = &rest[written..];
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The server's first process: accepts, starts a session for each connection, reaps, drains and cleans up. It never reads a
+//! byte that a peer sent, so no peer can harm it.
+
+use super::configuration::Loaded;
+use super::session::Session;
+use super::stubs::Stubs;
+use super::watch::Watch;
+use crate::config::Server;
+use crate::config::path::Path;
+use crate::sys::memory::Place;
+use crate::sys::process::{self, Children};
+use crate::sys::program::Environment;
+use crate::sys::signal::{self, Set, name};
+use crate::sys::time::Moment;
+use crate::{debug, exit, fail, limits, line, report};
+use core::ffi::CStr;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, Result};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+
+/// When a server ends by itself, and how many it serves at once.
+pub(super) struct Limits {
+    /// Connections that it takes.
+    pub(super) connections: Option<u64>,
+    /// Sessions at once.
+    pub(super) sessions: usize,
+    /// Its time.
+    pub(super) milliseconds: Option<u64>,
+    /// Whether it waits for its sessions before it ends.
+    pub(super) wait: bool,
+}
+
+/// What every session of a server works from.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    /// The configuration.
+    pub(super) loaded: Loaded,
+    /// This server's part of it.
+    pub(super) server: Server<'static>,
+    /// This server's own environment.
+    pub(super) environment: Environment,
+    /// This server's own file mode creation mask: what a client that does not say its own gets.
+    pub(super) umask: u32,
+    /// The signals that this server was started to ignore, which its commands are not to inherit.
+    pub(super) ignored: Set,
+}
+
+/// Listens on a port of this Pod: nothing beyond its loopback interface reaches it.
+pub(super) fn bind(port: u16) -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    let socket = process::above_streams(socket)?;
+    // A server that is started again must not wait for what is left of the last one's connections (socket(7)).
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    rustix::net::listen(&socket, limits::BACKLOG)?;
+    Ok(socket)
+}
+
+/// The slots of the poll loop.
+const SIGNALS: usize = 0;
+const CONNECTIONS: usize = 1;
+
+/// What ends the server, in the order in which it becomes urgent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// No further connections; running sessions finish.
+    Draining,
+    /// Running sessions were told to end.
+    Ending,
+    /// They were killed.
+    Killing,
+}
+
+/// A server that listens.
+pub(super) struct Listener {
+    /// The listening socket, until the server drains.
+    socket: Option<OwnedFd>,
+    limits: Limits,
+    stubs: Option<Stubs>,
+    work: Work,
+    phase: Phase,
+    accepted: u64,
+    /// Process numbers of the sessions that run.
+    sessions: &'static mut heapless::Vec<i32, { limits::MAX_SESSIONS }>,
+    /// A connection for which there was no process yet.
+    waiting: Option<OwnedFd>,
+    /// When to try again after a shortage.
+    pause: Option<Moment>,
+    /// Whether HUP ends it.
+    hangs_up: bool,
+}
+
+impl Listener {
+    /// A server that has bound its port and made its stubs.
+    pub(super) fn new(socket: OwnedFd, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
+        static SESSIONS: Place<heapless::Vec<i32, { limits::MAX_SESSIONS }>> = Place::new(heapless::Vec::new());
+        Listener {
+            socket: Some(socket),
+            limits,
+            stubs,
+            work,
+            phase: Phase::Serving,
+            accepted: 0,
+            sessions: SESSIONS.take(),
+            waiting: None,
+            pause: None,
+            hangs_up: true,
+        }
+    }
+
+    /// Serves until told to end or a limit is reached. With a PID file it goes to the background first.
+    pub(super) fn run(mut self, daemon: Option<&CStr>) -> ! {
+        let mut pid_file = Path::new();
+        if let Some(path) = daemon {
+            self.hangs_up = false;
+            if let Err(reason) = become_daemon(path, &mut pid_file) {
+                self.remove_stubs();
+                fail!(exit::FAILURE, reason);
+            }
+        }
+        signal::block(Set::ALL);
+        let signals = signal::descriptor(Set::ALL).unwrap_or_else(|errno| {
+            self.remove_stubs();
+            fail!(exit::FAILURE, "cannot wait for signals: ", errno)
+        });
+        debug!(Applet, "server ", self.work.server.name(), " listens on port ", self.work.server.port());
+        self.serve(&signals);
+        self.remove_stubs();
+        if daemon.is_some() {
+            let _ = rustix::fs::unlink(pid_file.as_c_str());
+        }
+        process::exit(exit::SUCCESS)
+    }
+
+    fn remove_stubs(&mut self) {
+        if let Some(stubs) = &mut self.stubs {
+            stubs.remove();
+        }
+    }
+
+    /// The poll loop.
+    fn serve(&mut self, signals: &OwnedFd) {
+        let end = self.limits.milliseconds.map(|time| Moment::now().after(time));
+        loop {
+            let is_over = end.is_some_and(|end| end <= Moment::now());
+            let is_full = self.limits.connections.is_some_and(|most| self.accepted >= most);
+            if self.phase == Phase::Serving && (is_over || is_full) {
+                self.drain();
+            }
+            if self.phase > Phase::Serving && (self.sessions.is_empty() || !self.limits.wait) {
+                return;
+            }
+            self.turn(signals, end.filter(|_| self.phase == Phase::Serving));
+        }
+    }
+
+    fn turn(&mut self, signals: &OwnedFd, end: Option<Moment>) {
+        let is_paused = self.pause.is_some_and(|until| until > Moment::now());
+        let has_room = self.sessions.len() < self.limits.sessions && !is_paused;
+        if has_room && self.waiting.is_some() {
+            self.start_session(signals);
+            return;
+        }
+        let mut watch = Watch::<2>::new();
+        watch.add(SIGNALS, signals.as_fd(), PollFlags::IN);
+        // Full: further connections wait in the backlog.
+        if let Some(socket) = self.socket.as_ref().filter(|_| has_room) {
+            watch.add(CONNECTIONS, socket.as_fd(), PollFlags::IN);
+        }
+        let deadline = [end, self.pause.filter(|_| is_paused)].into_iter().flatten().min();
+        let ready = watch.wait(deadline);
+        if !ready.of(SIGNALS).is_empty() {
+            self.take_signals(signals);
+        }
+        if self.phase == Phase::Serving && !ready.of(CONNECTIONS).is_empty() {
+            self.accept(signals);
+        }
+    }
+
+    fn take_signals(&mut self, signals: &OwnedFd) {
+        while let Some(signal) = signal::next(signals) {
+            match signal.signal {
+                name::CHLD => self.reap(),
+                name::HUP if !self.hangs_up => {}
+                name::INT | name::TERM | name::HUP => self.escalate(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes all children that have ended; as process 1 of a container there are others than sessions among them.
+    fn reap(&mut self) {
+        while let Children::Ended(child) = process::reap() {
+            if let Some(index) = self.sessions.iter().position(|pid| *pid == child.pid) {
+                self.sessions.swap_remove(index);
+            }
+        }
+    }
+
+    /// Told to end, more urgently each time.
+    fn escalate(&mut self) {
+        match self.phase {
+            Phase::Serving => self.drain(),
+            Phase::Draining => {
+                self.phase = Phase::Ending;
+                self.signal_sessions(name::TERM);
+            }
+            Phase::Ending | Phase::Killing => {
+                self.phase = Phase::Killing;
+                self.signal_sessions(name::KILL);
+            }
+        }
+    }
+
+    fn signal_sessions(&self, signal: u8) {
+        for pid in self.sessions.iter() {
+            let _ = signal::send(*pid, signal);
+        }
+    }
+
+    /// Takes no further connections: who connects now is refused at once and can look elsewhere.
+    fn drain(&mut self) {
+        self.phase = Phase::Draining;
+        self.socket = None;
+        self.waiting = None;
+        debug!(Applet, "draining, ", self.sessions.len(), " sessions run");
+    }
+
+    fn accept(&mut self, signals: &OwnedFd) {
+        let Some(socket) = &self.socket else { return };
+        match rustix::net::accept_with(socket, SocketFlags::CLOEXEC) {
+            Ok(connection) => {
+                self.accepted += 1;
+                self.waiting = Some(connection);
+                self.start_session(signals);
+            }
+            // The connection went again, or was taken already.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+            Err(errno) => self.run_short("accept a connection", errno),
+        }
+    }
+
+    /// Starts a session for the connection that waits; it goes on waiting when the system has no process to spare.
+    fn start_session(&mut self, signals: &OwnedFd) {
+        let Some(connection) = self.waiting.take() else { return };
+        let parent = process::id();
+        match process::fork() {
+            Ok(None) => {
+                self.socket = None;
+                // Without waiting for them, sessions outlive the server.
+                Session::new(connection, signals, self.work, parent).run(self.limits.wait)
+            }
+            Ok(Some(pid)) => {
+                // There was room for it, or it would not have been started.
+                let _ = self.sessions.push(pid);
+                debug!(Applet, "started session ", pid);
+            }
+            Err(errno) => {
+                self.waiting = Some(connection);
+                self.run_short("start a session", errno);
+            }
+        }
+    }
+
+    /// The system is short of something: says so, and leaves it in peace for a moment.
+    fn run_short(&mut self, what: &str, errno: Errno) {
+        report!("cannot ", what, ": ", errno, "; trying again");
+        self.pause = Some(Moment::now().after(limits::SHORTAGE_MS));
+    }
+}
+
+/// Goes to the background: the parent writes the PID file and exits, the child goes on. `pid_file` becomes the file's
+/// absolute path.
+fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), crate::diag::Line> {
+    let explain = |errno: Errno| line!("PID file ", path, ": ", errno);
+    let mut here = [0; limits::PATH];
+    let here = process::working_directory(&mut here).map_err(explain)?;
+    pid_file.join(here, path.to_bytes()).map_err(|_| explain(Errno::NAMETOOLONG))?;
+    // Before the fork, while somebody can still be told.
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = rustix::fs::open(pid_file.as_c_str(), flags, Mode::from_raw_mode(0o644)).map_err(explain)?;
+    let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    let pid = process::fork().map_err(|errno| {
+        let _ = rustix::fs::unlink(pid_file.as_c_str());
+        line!("cannot go to the background: ", errno)
+    })?;
+    if let Some(pid) = pid {
+        let text = line!(pid, "\n");
+        match rustix::io::write(&file, text.bytes()) {
+            Ok(_) => process::exit(exit::SUCCESS),
+            Err(errno) => {
+                let _ = signal::send(pid, u8::try_from(name::TERM).unwrap_or(0));
+                fail!(exit::FAILURE, explain(errno));
+            }
+        }
+    }
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::chdir(c"/");
+    if let Ok(null) = null {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+    Ok(())
+}

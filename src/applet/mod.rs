@@ -1,0 +1,45 @@
+//! The roles of the program: which one it plays is its name's business, the first argument's last component.
+
+mod client;
+mod command;
+mod configuration;
+mod connect;
+mod install;
+mod listener;
+mod options;
+mod server;
+mod session;
+mod stub;
+mod stubs;
+mod watch;
+
+pub use crate::diag::abort;
+
+use crate::sys::process;
+use crate::sys::program::Program;
+use crate::{diag, exit};
+
+/// The variable that asks for debug lines.
+const DEBUG: &[u8] = b"K8PSH_DEBUG";
+
+/// Runs the program. Called by the entry point with what the kernel handed over.
+pub fn main(program: Program) -> ! {
+    let mut arguments = program.arguments;
+    let called = arguments.next().unwrap_or(c"k8psh").to_bytes();
+    let name = called.rsplit(|byte| *byte == b'/').next().unwrap_or(called);
+    diag::set_name(name);
+    if let Some(components) = program.environment.get(DEBUG) {
+        diag::want(components);
+    }
+    match name {
+        b"k8psh" => client::main(&program, arguments),
+        diag::SERVER => server::main(&program, arguments),
+        _ => stub::main(&program, None, name, arguments),
+    }
+}
+
+/// Prints what was asked for, and ends the process.
+fn print(text: &str) -> ! {
+    let printed = diag::print(text);
+    process::exit(if printed { exit::SUCCESS } else { exit::FAILURE })
+}

@@ -1,0 +1,175 @@
+//! Stubs: the symbolic links by whose names clients call commands. What is not a stub is never touched, unless asked for.
+
+use super::configuration::Loaded;
+use crate::config::{Command, Server, path::Path};
+use crate::diag::Line;
+use crate::sys::memory::Place;
+use crate::sys::process;
+use crate::sys::program::Program;
+use crate::{debug, limits, line, report};
+use core::ffi::CStr;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// What stubs are to be there.
+pub(super) struct Wish<'w> {
+    /// The directory, as it was given.
+    pub(super) directory: &'w CStr,
+    /// Replace a file of a stub's name.
+    pub(super) overwrite: bool,
+    /// Make stubs for the commands of this server too.
+    pub(super) local: bool,
+    /// This server, where the configuration has one of its name.
+    pub(super) server: Option<Server<'static>>,
+}
+
+/// The stubs of a server.
+pub(super) struct Stubs {
+    loaded: Loaded,
+    /// The directory, held open: it stays the same one when this process changes its own.
+    directory: OwnedFd,
+    /// What stubs lead to.
+    target: &'static Path,
+    /// Which stubs this server made, by their commands' order in the configuration.
+    made: &'static mut [bool; limits::CONFIG_COMMANDS],
+}
+
+impl Stubs {
+    /// Makes the stubs, all or none.
+    pub(super) fn make(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<Stubs, Line> {
+        static MADE: Place<[bool; limits::CONFIG_COMMANDS]> = Place::new([false; limits::CONFIG_COMMANDS]);
+        let (directory, target) = open(wish.directory, program)?;
+        let mut stubs = Stubs { loaded, directory, target, made: MADE.take() };
+        let is_local =
+            |command: &Command<'_>| wish.server.is_some_and(|server| server.name() == command.server().name());
+        for (index, command) in loaded.config.commands().enumerate() {
+            if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
+                continue;
+            }
+            match stubs.make_one(command.name(), wish.overwrite) {
+                Ok(made) => stubs.made[index] = made,
+                Err(errno) => {
+                    stubs.remove();
+                    return Err(refused(wish, command.name(), errno));
+                }
+            }
+        }
+        Ok(stubs)
+    }
+
+    /// Makes one stub; false where it was there already, another server's of this volume perhaps.
+    fn make_one(&self, name: &CStr, overwrite: bool) -> Result<bool, Errno> {
+        let target = self.target.as_c_str();
+        match rustix::fs::symlinkat(target, &self.directory, name) {
+            Ok(()) => {
+                debug!(Applet, "made stub ", name);
+                Ok(true)
+            }
+            Err(Errno::EXIST) if self.is_stub(name) => Ok(false),
+            Err(Errno::EXIST) if overwrite => self.replace(name).map(|()| true),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Puts a stub in the place of a file, so that there is one or the other at every moment.
+    fn replace(&self, name: &CStr) -> Result<(), Errno> {
+        let mut beside = Path::new();
+        let unique = line!(".k8psh-", process::id());
+        beside.join(b"", unique.bytes()).map_err(|_| Errno::NAMETOOLONG)?;
+        let beside = beside.as_c_str();
+        rustix::fs::symlinkat(self.target.as_c_str(), &self.directory, beside)?;
+        let result = rustix::fs::renameat(&self.directory, beside, &self.directory, name);
+        if result.is_err() {
+            let _ = rustix::fs::unlinkat(&self.directory, beside, AtFlags::empty());
+        }
+        result
+    }
+
+    /// Whether the name is a symbolic link that leads to this program, by path or by any name of its file.
+    fn is_stub(&self, name: &CStr) -> bool {
+        let mut buffer = [0; limits::PATH];
+        let target = self.target.as_c_str();
+        let Ok(length) = rustix::fs::readlinkat_raw(&self.directory, name, &mut buffer) else { return false };
+        let same_file = || {
+            let one = rustix::fs::statat(&self.directory, name, AtFlags::empty());
+            let other = rustix::fs::stat(target);
+            matches!((one, other), (Ok(one), Ok(other)) if identity(&one) == identity(&other))
+        };
+        buffer[..length] == *target.to_bytes() || same_file()
+    }
+
+    /// Removes the stubs that this server made and that are still stubs.
+    pub(super) fn remove(&mut self) {
+        let config = self.loaded.config;
+        for (index, command) in config.commands().enumerate() {
+            if core::mem::take(&mut self.made[index]) {
+                self.remove_one(command.name());
+            }
+        }
+    }
+
+    /// Removes every stub of a command's name, whoever made it.
+    pub(super) fn remove_all(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<(), Line> {
+        static NONE: Place<[bool; limits::CONFIG_COMMANDS]> = Place::new([false; limits::CONFIG_COMMANDS]);
+        let (directory, target) = open(wish.directory, program)?;
+        let stubs = Stubs { loaded, directory, target, made: NONE.take() };
+        loaded.config.commands().for_each(|command| stubs.remove_one(command.name()));
+        Ok(())
+    }
+
+    fn remove_one(&self, name: &CStr) {
+        if !self.is_stub(name) {
+            return;
+        }
+        debug!(Applet, "removing stub ", name);
+        match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => report!("cannot remove stub ", name, ": ", errno),
+        }
+    }
+}
+
+/// Device and inode.
+fn identity(status: &Stat) -> (u64, u64) {
+    (status.st_dev, status.st_ino)
+}
+
+/// The command that a client means by its name is the last of that name.
+fn is_client_command(loaded: Loaded, command: &Command<'_>) -> bool {
+    loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
+}
+
+fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Line {
+    let hint = match errno {
+        Errno::EXIST => "; --overwrite-client-executables replaces it",
+        Errno::ROFS | Errno::ACCESS => "; give --executable-directory a writable directory",
+        _ => "",
+    };
+    line!("cannot make stub ", wish.directory, "/", name, ": ", errno, hint)
+}
+
+fn open(directory: &CStr, program: &Program) -> Result<(OwnedFd, &'static Path), Line> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty());
+    let directory = opened.map_err(|errno| line!("--executable-directory ", directory, ": ", errno))?;
+    let target = own_path(program).map_err(|errno| line!("cannot tell this program's path: ", errno))?;
+    Ok((directory, target))
+}
+
+/// The path of the running program: the kernel's, or without /proc the one that it was started by.
+fn own_path(program: &Program) -> Result<&'static Path, Errno> {
+    static PATH: Place<Path> = Place::new(Path::new());
+    let path = PATH.take();
+    let (mut link, mut here) = ([0; limits::PATH], [0; limits::PATH]);
+    let too_long = |_| Errno::NAMETOOLONG;
+    if let Ok(length) = rustix::fs::readlinkat_raw(CWD, c"/proc/self/exe", &mut link) {
+        // The kernel marks a file that has been replaced since, by a newer version for example (proc(5)).
+        let known = link[..length].strip_suffix(b" (deleted)").unwrap_or(&link[..length]);
+        path.join(b"/", known).map_err(too_long)?;
+    } else {
+        let started = program.path.ok_or(Errno::NOENT)?;
+        path.join(process::working_directory(&mut here)?, started.to_bytes()).map_err(too_long)?;
+    }
+    Ok(path)
+}

@@ -1,0 +1,197 @@
+//! `${NAME}` and `${NAME:-default}`: where they are in a text, and what takes their place.
+//!
+//! A name is made of ASCII letters, digits, `_ - . ( )` and space; a default ends at the first `}`. What only looks
+//! like a reference is ordinary text, so nothing here fails.
+
+/// A reference to a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference<'v> {
+    /// The variable; never empty.
+    pub name: &'v [u8],
+    /// What stands for it while it is unset.
+    pub default: Option<&'v [u8]>,
+}
+
+/// A stretch of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'v> {
+    /// Stays as it stands.
+    Text(&'v [u8]),
+    /// Is replaced.
+    Reference(Reference<'v>),
+}
+
+/// Passes `value` to `out` in pieces, its references replaced by what `lookup` knows, else by their default, else by
+/// nothing. The first error of `out` ends it.
+pub fn expand<'e, E>(
+    value: &[u8],
+    lookup: &dyn Fn(&[u8]) -> Option<&'e [u8]>,
+    out: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    pieces(value).try_for_each(|piece| match piece {
+        Piece::Text(text) => out(text),
+        Piece::Reference(Reference { name, default }) => match lookup(name) {
+            Some(value) => out(value),
+            None => out(default.unwrap_or_default()),
+        },
+    })
+}
+
+/// The pieces of `value` in order. For a caller whose look-up reads what it writes to, which [`expand`] cannot serve.
+pub fn pieces(value: &[u8]) -> Pieces<'_> {
+    Pieces { rest: value }
+}
+
+/// See [`pieces`].
+#[derive(Clone, Debug)]
+pub struct Pieces<'v> {
+    rest: &'v [u8],
+}
+
+impl<'v> Iterator for Pieces<'v> {
+    type Item = Piece<'v>;
+
+    fn next(&mut self) -> Option<Piece<'v>> {
+        let (piece, len) = match find(self.rest, None) {
+            Found::Whole(reference, len) => (Some(Piece::Reference(reference)), len),
+            Found::Open => (None, self.rest.len()),
+            Found::Nothing => (None, text_len(self.rest)),
+        };
+        let (text, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        piece.or((!text.is_empty()).then_some(Piece::Text(text)))
+    }
+}
+
+/// How far a text that does not begin with a reference is none: up to the next `$` that may begin one.
+fn text_len(text: &[u8]) -> usize {
+    text.iter().skip(1).position(|byte| *byte == b'$').map_or(text.len(), |after| after + 1)
+}
+
+/// What a text begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<'v> {
+    /// No reference.
+    Nothing,
+    /// What would be a reference if it had an end. There is no `}` up to the barrier, so no reference either: who
+    /// remembers that does not search for one again.
+    Open,
+    /// A reference of that length.
+    Whole(Reference<'v>, usize),
+}
+
+/// What `text` begins with. A default does not reach beyond a `barrier`.
+pub(super) fn find(text: &[u8], barrier: Option<u8>) -> Found<'_> {
+    let Some(Head { name, has_default, len }) = head(text) else { return Found::Nothing };
+    if !has_default {
+        return Found::Whole(Reference { name, default: None }, len);
+    }
+    let rest = text.get(len..).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == b'}' || Some(*byte) == barrier).unwrap_or(rest.len());
+    match rest.split_at_checked(end) {
+        Some((default, [b'}', ..])) => Found::Whole(Reference { name, default: Some(default) }, len + end + 1),
+        _ => Found::Open,
+    }
+}
+
+/// A reference as far as its meaning is the same in every kind of text: `${NAME}`, or `${NAME:-`.
+pub(super) struct Head<'v> {
+    pub(super) name: &'v [u8],
+    pub(super) has_default: bool,
+    pub(super) len: usize,
+}
+
+/// The head that `text` begins with.
+pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
+    let inner = text.strip_prefix(b"${")?;
+    let end = inner.iter().position(|byte| !is_name(*byte))?;
+    let (name, rest) = inner.split_at_checked(end)?;
+    let has_default = rest.starts_with(b":-");
+    if name.is_empty() || !(has_default || rest.starts_with(b"}")) {
+        return None;
+    }
+    Some(Head { name, has_default, len: 2 + end + if has_default { 2 } else { 1 } })
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.() ".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(name: &[u8]) -> Option<&'static [u8]> {
+        match name {
+            b"A" => Some(b"1"),
+            b"long name-._()9" => Some(b"2"),
+            b"EMPTY" => Some(b""),
+            b"NESTED" => Some(b"${A}"),
+            _ => None,
+        }
+    }
+
+    fn expanded(value: &str) -> String {
+        let mut text = Vec::new();
+        let done: Result<(), ()> = expand(value.as_bytes(), &lookup, &mut |piece| {
+            text.extend_from_slice(piece);
+            Ok(())
+        });
+        assert_eq!(done, Ok(()));
+        String::from_utf8(text).expect("ASCII")
+    }
+
+    #[test]
+    fn references_are_replaced_and_the_rest_stays() {
+        for (value, expected) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("${A}", "1"),
+            ("x${A}y${A}z", "x1y1z"),
+            ("${long name-._()9}", "2"),
+            ("${U}", ""),
+            ("${U:-d}", "d"),
+            ("${U:-}", ""),
+            ("${A:-d}", "1"),
+            ("${EMPTY:-d}", ""),
+            ("${U:-a b\n#\"c}d}", "a b\n#\"cd}"),
+            ("${U:-${A}}", "${A}"),
+            ("${NESTED}", "${A}"),
+            ("$", "$"),
+            ("$$", "$$"),
+            ("$${A}", "$1"),
+            ("${", "${"),
+            ("${A", "${A"),
+            ("${}", "${}"),
+            ("${:-d}", "${:-d}"),
+            ("${A:d}", "${A:d}"),
+            ("${A:-d", "${A:-d"),
+            ("${A}${A:-${A:-", "1${A:-${A:-"),
+            ("${A/b}", "${A/b}"),
+            ("${A${A}", "${A1"),
+            ("${A\n}", "${A\n}"),
+            ("$A {A} }", "$A {A} }"),
+        ] {
+            assert_eq!(expanded(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_default_ends_at_a_barrier() {
+        let whole = Found::Whole(Reference { name: b"A", default: Some(b"b") }, 7);
+        assert_eq!(find(b"${A:-b}\n", Some(b'\n')), whole);
+        assert_eq!(find(b"${A:-b\nc}", Some(b'\n')), Found::Open);
+        assert_eq!(find(b"${A:-b", Some(b'\n')), Found::Open);
+        assert_eq!(find(b"${A\n}", Some(b'\n')), Found::Nothing);
+    }
+
+    #[test]
+    fn the_first_error_of_the_sink_ends_it() {
+        let mut calls = 0;
+        let done = expand(b"a${A}b", &lookup, &mut |_| {
+            calls += 1;
+            if calls == 2 { Err("full") } else { Ok(()) }
+        });
+        assert_eq!((done, calls), (Err("full"), 2));
+    }
+}

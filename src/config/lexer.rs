@@ -1,0 +1,485 @@
+//! Bytes to words: white space, comments, quotes, escapes, references.
+//!
+//! A word is made of adjacent parts: unquoted text, `"…"`, `'…'`. Its text goes to the end of one arena, so no word is
+//! ever copied. References are recognised in the source, not in what the escapes make of it: an escape never begins or
+//! ends one, and neither does a variable's value.
+
+use super::expansion::{self, Found, Reference};
+use super::{Problem, Reason, Text, Word, index};
+
+/// Where a word stands: decides what ends its unquoted text beside white space and `#`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `=` ends it.
+    Key,
+    /// `]` ends it.
+    Section,
+    /// Nothing else.
+    Elsewhere,
+}
+
+impl Place {
+    fn ends_at(self, byte: u8) -> bool {
+        match byte {
+            b'=' => self == Self::Key,
+            b']' => self == Self::Section,
+            b'\n' | b'#' => true,
+            _ => is_blank(byte),
+        }
+    }
+}
+
+/// White space within a line. The CR of a CRLF is nothing more.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
+}
+
+/// Reads a source from its start to its end.
+pub(super) struct Lexer<'s, 'e> {
+    pub(super) source: &'s [u8],
+    /// The next byte to read; never beyond the end.
+    pub(super) at: usize,
+    /// From here to there is no `}`, so no reference: a line of nothing but `${A:-` is searched once.
+    open_until: usize,
+    environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
+    unset: &'s mut dyn FnMut(&[u8], usize),
+}
+
+/// A `${NAME:-` in double quotes whose `}` has not been seen yet. Until then it is text like any other.
+struct Open<'s> {
+    name: &'s [u8],
+    /// Where it begins in the arena.
+    start: usize,
+    /// Where its default begins in the arena.
+    default: usize,
+}
+
+impl<'s, 'e> Lexer<'s, 'e> {
+    /// At the start of a source.
+    pub(super) fn new(
+        source: &'s [u8],
+        environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
+        unset: &'s mut dyn FnMut(&[u8], usize),
+    ) -> Self {
+        Self { source, at: 0, open_until: 0, environment, unset }
+    }
+
+    /// Goes to the next line that has something; false at the end of the source.
+    pub(super) fn next_line(&mut self) -> bool {
+        while self.at_line_end() {
+            if !self.accept(b'\n') {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Passes over white space and a comment.
+    pub(super) fn skip_blank(&mut self) {
+        while self.peek().is_some_and(is_blank) {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'#') {
+            self.at = self.line_end();
+        }
+    }
+
+    /// True where nothing more is on the line; else a word begins here.
+    pub(super) fn at_line_end(&mut self) -> bool {
+        self.skip_blank();
+        matches!(self.peek(), None | Some(b'\n'))
+    }
+
+    /// Passes over `byte` if it is the next.
+    pub(super) fn accept(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Reads the word that begins here; an empty one where none does.
+    pub(super) fn word(&mut self, place: Place, text: &mut Text) -> Result<Word, Problem> {
+        let (at, start) = (self.at, text.len());
+        let mut deferred = false;
+        while let Some(byte) = self.peek().filter(|byte| !place.ends_at(*byte)) {
+            match byte {
+                b'"' => self.double_quoted(text)?,
+                b'\'' => deferred |= self.single_quoted(text)?,
+                _ => self.unquoted(text)?,
+            }
+        }
+        let len = text.len() - start;
+        text.push(0).map_err(|_| Reason::TextFull.at(at))?;
+        Ok(Word { start: index(start), len: index(len), at: index(at), deferred })
+    }
+
+    /// One byte, or one reference: that is a unit even if there is white space in it.
+    fn unquoted(&mut self, text: &mut Text) -> Result<(), Problem> {
+        if self.at < self.open_until {
+            return self.copy(1, text);
+        }
+        match expansion::find(self.rest(), Some(b'\n')) {
+            Found::Nothing => return self.copy(1, text),
+            Found::Open => self.open_until = self.line_end(),
+            Found::Whole(Reference { name, default }, len) => {
+                let value = self.lookup(name, default.is_some());
+                self.append(value.or(default).unwrap_or_default(), text)?;
+                self.at += len;
+            }
+        }
+        Ok(())
+    }
+
+    /// `'…'`: true if there is something in it that may be a reference.
+    fn single_quoted(&mut self, text: &mut Text) -> Result<bool, Problem> {
+        let (open, start) = (self.at, text.len());
+        self.at += 1;
+        loop {
+            match self.peek() {
+                None => return Err(Reason::OpenQuote.at(open)),
+                Some(b'\'') if self.closes(b'\'', text)? => break,
+                Some(b'\'') => {}
+                Some(_) => self.copy(1, text)?,
+            }
+        }
+        Ok(text.get(start..).unwrap_or_default().windows(2).any(|pair| pair == b"${"))
+    }
+
+    /// `"…"`.
+    fn double_quoted(&mut self, text: &mut Text) -> Result<(), Problem> {
+        let quote = self.at;
+        self.at += 1;
+        let mut open = None;
+        loop {
+            match (self.peek(), &open) {
+                (None, _) => return Err(Reason::OpenQuote.at(quote)),
+                (Some(b'"'), _) if self.closes(b'"', text)? => return Ok(()),
+                (Some(b'"'), _) => {}
+                (Some(b'\\'), _) => self.escape(quote, text)?,
+                (Some(b'$'), None) => open = self.quoted_reference(text)?,
+                (Some(b'}'), Some(reference)) => {
+                    self.close(reference, text)?;
+                    open = None;
+                }
+                _ => self.copy(1, text)?,
+            }
+        }
+    }
+
+    /// At a quote in its own kind of quotes: one closes them, two are one of their text.
+    fn closes(&mut self, quote: u8, text: &mut Text) -> Result<bool, Problem> {
+        self.at += 1;
+        let doubled = self.peek() == Some(quote);
+        if doubled {
+            self.copy(1, text)?;
+        }
+        Ok(!doubled)
+    }
+
+    /// At a `$` in double quotes: replaces a whole reference, begins one with a default, or takes the byte as it is.
+    fn quoted_reference(&mut self, text: &mut Text) -> Result<Option<Open<'s>>, Problem> {
+        let Some(head) = expansion::head(self.rest()) else {
+            return self.copy(1, text).map(|()| None);
+        };
+        if head.has_default {
+            let start = text.len();
+            self.copy(head.len, text)?;
+            return Ok(Some(Open { name: head.name, start, default: text.len() }));
+        }
+        let value = self.lookup(head.name, false).unwrap_or_default();
+        self.append(value, text)?;
+        self.at += head.len;
+        Ok(None)
+    }
+
+    /// At the `}` of a reference with a default: puts the variable's value, or else the default, in its place.
+    fn close(&mut self, open: &Open<'_>, text: &mut Text) -> Result<(), Problem> {
+        if let Some(value) = self.lookup(open.name, true) {
+            text.truncate(open.start);
+            self.append(value, text)?;
+        } else {
+            text.copy_within(open.default.., open.start);
+            text.truncate(text.len() - (open.default - open.start));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// At a `\` in double quotes.
+    fn escape(&mut self, quote: usize, text: &mut Text) -> Result<(), Problem> {
+        let rest = self.rest();
+        let letter = *rest.get(1).ok_or(Reason::OpenQuote.at(quote))?;
+        let byte = match letter {
+            b'"' | b'\\' | b'\'' => letter,
+            b'b' => 0x08,
+            b't' => b'\t',
+            b'n' => b'\n',
+            b'f' => 0x0c,
+            b'r' => b'\r',
+            b'0' => 0,
+            b'x' => hex(rest.get(2..4)).ok_or(Reason::BadHex.at(self.at))?,
+            _ => return Err(Reason::BadEscape.at(self.at)),
+        };
+        self.append(&[byte], text)?;
+        self.at += if letter == b'x' { 4 } else { 2 };
+        Ok(())
+    }
+
+    /// The value of the variable at the current place. The caller hears of one that is unset without a default.
+    fn lookup(&mut self, name: &[u8], has_default: bool) -> Option<&'e [u8]> {
+        let value = (self.environment)(name);
+        if value.is_none() && !has_default {
+            (self.unset)(name, self.at);
+        }
+        value
+    }
+
+    /// Takes `len` bytes as they stand.
+    fn copy(&mut self, len: usize, text: &mut Text) -> Result<(), Problem> {
+        let bytes = self.rest().get(..len).unwrap_or_default();
+        self.append(bytes, text)?;
+        self.at += bytes.len();
+        Ok(())
+    }
+
+    /// Adds to the word. Every byte of a word comes this way, so none holds a NUL.
+    fn append(&self, bytes: &[u8], text: &mut Text) -> Result<(), Problem> {
+        if bytes.contains(&0) {
+            return Err(Reason::Nul.at(self.at));
+        }
+        text.extend_from_slice(bytes).map_err(|_| Reason::TextFull.at(self.at))
+    }
+
+    fn line_end(&self) -> usize {
+        self.rest().iter().position(|byte| *byte == b'\n').map_or(self.source.len(), |after| self.at + after)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.source.get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'s [u8] {
+        self.source.get(self.at..).unwrap_or_default()
+    }
+}
+
+/// The byte that two hexadecimal digits stand for.
+fn hex(digits: Option<&[u8]>) -> Option<u8> {
+    digits?.iter().try_fold(0_u8, |value, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(value << 4 | u8::try_from(digit).ok()?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &[u8]) -> Option<&'static [u8]> {
+        match name {
+            b"A" => Some(b"1 #'\""),
+            b"REF" => Some(b"${A}"),
+            b"EMPTY" => Some(b""),
+            b"NUL" => Some(b"\0"),
+            b"LONG" => Some(&[b'x'; 5000]),
+            _ => None,
+        }
+    }
+
+    /// All words of a source, a `|` after each and a `*` before one that is deferred, LF for the end of a line.
+    fn words(source: &str, place: Place) -> Result<String, Problem> {
+        let mut text = Text::new();
+        let mut unset = |_: &[u8], _| {};
+        let mut lexer = Lexer::new(source.as_bytes(), &environment, &mut unset);
+        let mut found = String::new();
+        loop {
+            if !lexer.at_line_end() {
+                let word = lexer.word(place, &mut text)?;
+                found += if word.deferred { "*" } else { "" };
+                found += core::str::from_utf8(&text[word.start as usize..word.end()]).expect("ASCII");
+                found += "|";
+                assert_eq!(text.get(word.end()), Some(&0));
+                lexer.at +=
+                    usize::from(place != Place::Elsewhere && lexer.peek().is_some_and(|byte| b"=]".contains(&byte)));
+            } else if lexer.accept(b'\n') {
+                found += "\n";
+            } else {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn check(table: &[(&str, &str)]) {
+        for (source, expected) in table {
+            assert_eq!(words(source, Place::Elsewhere).as_deref(), Ok(*expected), "{source:?}");
+        }
+    }
+
+    /// A `^` in a source is where the problem is, and no part of it.
+    fn check_problems(table: &[(&str, Reason)]) {
+        for (marked, reason) in table {
+            let at = marked.find('^').expect("a mark");
+            assert_eq!(words(&marked.replace('^', ""), Place::Elsewhere), Err(reason.at(at)), "{marked:?}");
+        }
+    }
+
+    #[test]
+    fn white_space_and_comments_separate_words() {
+        check(&[
+            ("", ""),
+            (" \t\x0b\x0c\r", ""),
+            ("a b", "a|b|"),
+            ("\ta\x0bb\x0cc\rd ", "a|b|c|d|"),
+            ("a\r\nb\n\nc", "a|\nb|\n\nc|"),
+            ("#a b\nc", "\nc|"),
+            ("a #b\nc", "a|\nc|"),
+            ("a#b\nc", "a|\nc|"),
+            ("\"a\"#b", "a|"),
+            ("'a'#b", "a|"),
+            ("#a\rb", ""),
+            ("a=b ]c [d", "a=b|]c|[d|"),
+            ("a\\nb \\", "a\\nb|\\|"),
+        ]);
+    }
+
+    #[test]
+    fn a_place_has_its_own_end() {
+        assert_eq!(words("a=b]c", Place::Key).as_deref(), Ok("a|b]c|"));
+        assert_eq!(words("a=b]c", Place::Section).as_deref(), Ok("a=b|c|"));
+        assert_eq!(words("'a=b'=c", Place::Key).as_deref(), Ok("a=b|c|"));
+        assert_eq!(words("\"a]\"b]${U:-]}", Place::Section).as_deref(), Ok("a]b|]|"));
+    }
+
+    #[test]
+    fn parts_make_words() {
+        check(&[
+            ("a\"b\"'c'd", "abcd|"),
+            ("\"\"", "|"),
+            ("''", "|"),
+            ("'' \"\" ''\"\"", "|||"),
+            ("\"a b#\n\"c", "a b#\nc|"),
+            ("'a b#\r\n'c", "a b#\r\nc|"),
+            ("\"a\"\"b\"", "a\"b|"),
+            ("'a''b'", "a'b|"),
+            ("\"\"\"\"", "\"|"),
+            ("''''", "'|"),
+            ("\"'\" '\"'", "'|\"|"),
+            ("'\\n\\'", "\\n\\|"),
+        ]);
+    }
+
+    #[test]
+    fn escapes_only_in_double_quotes() {
+        check(&[
+            (r#""\"\\\'""#, "\"\\'|"),
+            (r#""\b\t\n\f\r""#, "\x08\t\n\x0c\r|"),
+            (r#""\x41\x7e\x7E\x0a""#, "A~~\n|"),
+            (r#""\x411""#, "A1|"),
+        ]);
+        check_problems(&[
+            (r#"a "b^\qc""#, Reason::BadEscape),
+            ("\"^\\\n\"", Reason::BadEscape),
+            (r#""^\X41""#, Reason::BadEscape),
+            (r#""^\x4""#, Reason::BadHex),
+            (r#""^\x4g""#, Reason::BadHex),
+            (r#""^\x+4""#, Reason::BadHex),
+            (r#""^\x""#, Reason::BadHex),
+            (r#""^\x4"#, Reason::BadHex),
+            (r#""a^\0""#, Reason::Nul),
+            (r#""a^\x00""#, Reason::Nul),
+        ]);
+    }
+
+    #[test]
+    fn an_open_quote_is_where_it_begins() {
+        check_problems(&[
+            ("^\"", Reason::OpenQuote),
+            ("a ^'", Reason::OpenQuote),
+            ("a^\"b\n\n", Reason::OpenQuote),
+            ("^'a''", Reason::OpenQuote),
+            ("^\"a\"\"", Reason::OpenQuote),
+            ("^\"\\\"", Reason::OpenQuote),
+            ("^\"\\", Reason::OpenQuote),
+            ("^\"${U:-", Reason::OpenQuote),
+        ]);
+    }
+
+    #[test]
+    fn references_in_unquoted_text() {
+        check(&[
+            ("${A}", "1 #'\"|"),
+            ("x${EMPTY}y${U}z", "xyz|"),
+            ("${EMPTY}", "|"),
+            ("${REF}", "${A}|"),
+            ("${U:-x y}z", "x yz|"),
+            ("${U:-'x' # \"}", "'x' # \"|"),
+            ("${no such}", "|"),
+            ("${U:-x", "${U:-x|"),
+            ("${U:-x\n}", "${U:-x|\n}|"),
+            ("${U:- ${U:- \"${EMPTY:-\n}\"\n${U:-x}", "${U:-|${U:-||\nx|"),
+            ("${U x", "${U|x|"),
+            ("${U#}", "${U|"),
+            ("$'{A}'", "${A}|"),
+        ]);
+    }
+
+    #[test]
+    fn references_in_double_quotes() {
+        check(&[
+            ("\"${A}\"", "1 #'\"|"),
+            ("\"x${EMPTY}y${U}z\"", "xyz|"),
+            ("\"${U:-x y}z\"", "x yz|"),
+            ("\"${REF:-xyz}-\"", "${A}-|"),
+            ("\"${U:-${A}}\"", "${A}|"),
+            ("\"${U:-}\"", "|"),
+            ("\"${U:-a\nb}\"", "a\nb|"),
+            ("\"${U:-\"\"}\"", "\"|"),
+            ("\"${U:-\\x7d\\\"}\"", "}\"|"),
+            ("\"\\x24{A}\"", "${A}|"),
+            ("\"$\\x7bA}\"", "${A}|"),
+            ("\"${A\\x7d\"", "${A}|"),
+            ("\"${U:-x\"}", "${U:-x}|"),
+            ("\"${U:-x\\n\"", "${U:-x\n|"),
+            ("\"${U:-x} ${U:-y}\"", "x y|"),
+            ("\"$\"{A}", "${A}|"),
+            ("\"}\"", "}|"),
+        ]);
+        check_problems(&[("\"${A:-^\\q}\"", Reason::BadEscape)]);
+    }
+
+    #[test]
+    fn references_in_single_quotes_stay() {
+        check(&[
+            ("'${A}'", "*${A}|"),
+            ("a=\"${EMPTY}\"'${A}' b", "*a=${A}|b|"),
+            ("'$' '{A}'", "$|{A}|"),
+            ("'$''{A}'", "$'{A}|"),
+            ("'${'", "*${|"),
+        ]);
+    }
+
+    #[test]
+    fn no_value_breaks_the_arena() {
+        let fits = "x".repeat(crate::config::capacity::TEXT - 1);
+        assert_eq!(words(&fits, Place::Elsewhere), Ok(fits.clone() + "|"));
+        check_problems(&[
+            ("a${EMPTY}^${NUL}", Reason::Nul),
+            ("\"a^${NUL}\"", Reason::Nul),
+            ("${LONG}^${LONG}", Reason::TextFull),
+            ("\"${LONG}^${LONG}\"", Reason::TextFull),
+            (&("^".to_owned() + &fits + "x"), Reason::TextFull),
+        ]);
+    }
+
+    #[test]
+    fn the_caller_hears_of_unset_variables() {
+        let source = b"${A}${U} \"x${V}${W:-}${A:-}\" '${X}' ${Y:-y} ${Z";
+        let (mut text, mut heard) = (Text::new(), Vec::new());
+        let mut unset = |name: &[u8], at| heard.push((name.to_vec(), at));
+        let mut lexer = Lexer::new(source, &environment, &mut unset);
+        while !lexer.at_line_end() {
+            lexer.word(Place::Elsewhere, &mut text).expect("no problem");
+        }
+        assert_eq!(heard, [(b"U".to_vec(), 4), (b"V".to_vec(), 11)]);
+    }
+}

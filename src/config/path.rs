@@ -1,0 +1,175 @@
+//! Paths as bytes, without a look at any file: joined, and `.` and `..` resolved.
+
+use core::ffi::CStr;
+
+use heapless::Vec;
+
+use crate::limits::PATH;
+
+/// A path does not fit into [`PATH`] bytes with its NUL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+/// A normal path: no empty component, no `.` (but for the path that is nothing else), no `..` but at the front of a
+/// relative one.
+pub struct Path {
+    /// The path and a NUL; without anything before the first [`Path::join`].
+    bytes: Vec<u8, PATH>,
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Path {
+    /// No path yet.
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new() }
+    }
+
+    /// Becomes `path` as seen from `base`: `path` itself where it is absolute.
+    pub fn join(&mut self, base: &[u8], path: &[u8]) -> Result<(), TooLong> {
+        let base = if path.starts_with(b"/") { b"" } else { base };
+        self.bytes.clear();
+        if base.starts_with(b"/") || path.starts_with(b"/") {
+            self.append(b"/")?;
+        }
+        let components = base.split(is_slash).chain(path.split(is_slash));
+        for component in components {
+            match component {
+                b"" | b"." => {}
+                b".." => self.ascend()?,
+                name => self.descend(name)?,
+            }
+        }
+        if self.bytes.is_empty() {
+            self.append(b".")?;
+        }
+        self.append(b"\0")
+    }
+
+    /// The path as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_c_str().to_bytes()
+    }
+
+    /// The path as a system call takes it.
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+
+    fn descend(&mut self, name: &[u8]) -> Result<(), TooLong> {
+        if !self.bytes.is_empty() && self.bytes != b"/" {
+            self.append(b"/")?;
+        }
+        self.append(name)
+    }
+
+    /// Drops the last component. Above the root is the root; a relative path may lead above where it starts.
+    fn ascend(&mut self) -> Result<(), TooLong> {
+        let slash = self.bytes.iter().rposition(|byte| *byte == b'/');
+        let last = self.bytes.get(slash.map_or(0, |slash| slash + 1)..).unwrap_or_default();
+        match slash {
+            _ if last == b".." => return self.descend(b".."),
+            None if last.is_empty() => return self.descend(b".."),
+            Some(0) => self.bytes.truncate(1),
+            slash => self.bytes.truncate(slash.unwrap_or(0)),
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        self.bytes.extend_from_slice(bytes).map_err(|_| TooLong)
+    }
+}
+
+/// How to get to `path` from the directory `base`, both normal and both absolute: `.` for the directory itself, nothing
+/// for a path outside of it.
+pub fn relative<'p>(base: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(base)?;
+    match rest {
+        b"" => Some(b"."),
+        _ if base == b"/" => Some(rest),
+        _ => rest.strip_prefix(b"/"),
+    }
+}
+
+fn is_slash(byte: &u8) -> bool {
+    *byte == b'/'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(base: &str, path: &str) -> Result<String, TooLong> {
+        let mut out = Path::new();
+        out.join(base.as_bytes(), path.as_bytes())?;
+        Ok(String::from_utf8(out.as_bytes().to_vec()).expect("ASCII"))
+    }
+
+    #[test]
+    fn joins_and_normalises() {
+        for (base, path, expected) in [
+            ("", "", "."),
+            ("", ".", "."),
+            ("/", "", "/"),
+            ("/", "..", "/"),
+            ("/a", "../../..", "/"),
+            ("/a", "../../b", "/b"),
+            ("/a/b", "../c", "/a/c"),
+            ("/a//b/", "./c//d/.", "/a/b/c/d"),
+            ("/a", "/b", "/b"),
+            ("a", "/b/../c", "/c"),
+            ("a", "b", "a/b"),
+            ("a", "..", "."),
+            ("a", "../..", ".."),
+            ("a", "../../..", "../.."),
+            ("a", "../../b", "../b"),
+            ("a/b", "../..", "."),
+            ("..", "..", "../.."),
+            ("../a", "..", ".."),
+            ("/..a", "...", "/..a/..."),
+            ("/a", "..b/..", "/a"),
+        ] {
+            assert_eq!(joined(base, path).as_deref(), Ok(expected), "{base:?} {path:?}");
+        }
+    }
+
+    #[test]
+    fn no_path_is_ever_cut() {
+        let longest = "/".to_owned() + &"a".repeat(PATH - 2);
+        assert_eq!(joined("/", &longest).as_deref(), Ok(&*longest));
+        assert_eq!(joined("/", &(longest.clone() + "a")), Err(TooLong));
+        assert_eq!(joined(&longest, "b"), Err(TooLong));
+        assert_eq!(joined("", &"a".repeat(PATH)), Err(TooLong));
+        assert_eq!(joined("", &"../".repeat(PATH)), Err(TooLong));
+    }
+
+    #[test]
+    fn empty_before_the_first_join_and_reusable() {
+        let mut path = Path::new();
+        assert_eq!(path.as_c_str(), c"");
+        for _ in 0..2 {
+            path.join(b"/a", b"b").expect("short");
+            assert_eq!(path.as_c_str(), c"/a/b");
+        }
+    }
+
+    #[test]
+    fn relative_to_a_directory() {
+        for (base, path, expected) in [
+            ("/", "/", Some(".")),
+            ("/", "/a/b", Some("a/b")),
+            ("/a", "/a", Some(".")),
+            ("/a", "/a/b/c", Some("b/c")),
+            ("/a", "/ab", None),
+            ("/a", "/", None),
+            ("/a/b", "/a/c", None),
+        ] {
+            assert_eq!(relative(base.as_bytes(), path.as_bytes()), expected.map(str::as_bytes), "{base} {path}");
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The server's end of a session: takes the request, then relays the command's streams and reports its end.
+
+use super::flow::{Incoming, Outgoing, Which};
+use super::queue::Queue;
+use super::request::{Collector, Request};
+use super::{BACKLOG, Fault, OUTBOX, request};
+use crate::exit::End;
+use crate::wire::{self, Decoder, Kind, Piece, header};
+
+/// What the client asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Order<'i> {
+    /// The request is complete: [`Far::take_request`].
+    Start,
+    /// Bytes for the command's stdin. What cannot be written at once goes to [`Far::keep`].
+    Input(&'i [u8]),
+    /// A signal for the command's process group.
+    Signal(u8),
+    /// Stop the command.
+    Terminate,
+    /// Nobody reads this stream any more.
+    HangUp(Which),
+}
+
+/// The buffers of one session. All zero at first.
+pub struct Buffers {
+    request: [u8; request::COLLECTED],
+    outbox: [u8; OUTBOX],
+    input: [u8; BACKLOG],
+}
+
+impl Buffers {
+    /// Empty ones.
+    pub const EMPTY: Buffers = Buffers { request: [0; request::COLLECTED], outbox: [0; OUTBOX], input: [0; BACKLOG] };
+}
+
+/// The server's end of one session.
+pub struct Far<'a> {
+    decoder: Decoder,
+    /// Collects the request; gone once it is complete.
+    collector: Option<Collector<'a>>,
+    /// Whether the client speaks protocol 2.
+    negotiated: bool,
+    outbox: Queue<'a>,
+    input: Incoming<'a>,
+    output: Outgoing,
+    error: Outgoing,
+}
+
+impl<'a> Far<'a> {
+    /// A session of which nothing has arrived.
+    pub fn new(buffers: &'a mut Buffers) -> Far<'a> {
+        Far {
+            decoder: Decoder::new(),
+            collector: Some(Collector::new(&mut buffers.request)),
+            negotiated: false,
+            outbox: Queue::new(&mut buffers.outbox),
+            input: Incoming::new(&mut buffers.input),
+            output: Outgoing::new(Kind::Output),
+            error: Outgoing::new(Kind::Error),
+        }
+    }
+
+    /// Takes the next frame, or part of one, out of what arrived; `None` when that is used up.
+    pub fn receive<'i>(&mut self, arrived: &mut &'i [u8]) -> Result<Option<Order<'i>>, Fault> {
+        while let Some(piece) = self.decoder.next(arrived)? {
+            let order = if self.collector.is_some() { self.collect(&piece)? } else { self.order(&piece)? };
+            if order.is_some() {
+                return Ok(order);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A piece of the request.
+    fn collect<'i>(&mut self, piece: &Piece<'i>) -> Result<Option<Order<'i>>, Fault> {
+        if piece.kind as u8 > Kind::Start as u8 {
+            return Err(Fault::Unexpected(piece.kind));
+        }
+        let Some(collector) = &mut self.collector else { return Ok(None) };
+        let complete = collector.take(piece).map_err(Fault::Excess)?;
+        if !self.negotiated && collector.attributes().protocol >= wire::PROTOCOL {
+            self.negotiate()?;
+        }
+        Ok(complete.then_some(Order::Start))
+    }
+
+    /// The client speaks protocol 2: say so before anything else.
+    fn negotiate(&mut self) -> Result<(), Fault> {
+        self.negotiated = true;
+        self.output.begin_window();
+        self.error.begin_window();
+        Ok(self.outbox.push(&header(Kind::Hello, wire::PROTOCOL))?)
+    }
+
+    /// A piece of what comes after the request.
+    fn order<'i>(&mut self, piece: &Piece<'i>) -> Result<Option<Order<'i>>, Fault> {
+        let order = match piece.kind {
+            Kind::Input if piece.number == 0 => {
+                self.input.end();
+                None
+            }
+            Kind::Input => Some(Order::Input(piece.bytes)),
+            Kind::Terminate => Some(Order::Terminate),
+            kind if !self.negotiated => return Err(Fault::Unexpected(kind)),
+            Kind::OutputCredit => self.credit(Which::Output, piece.number),
+            Kind::ErrorCredit => self.credit(Which::Error, piece.number),
+            Kind::Signal => u8::try_from(piece.number).ok().filter(|n| (1..=64).contains(n)).map(Order::Signal),
+            Kind::HangUp => {
+                Which::BOTH.into_iter().find(|which| which.kind().number() == piece.number).map(Order::HangUp)
+            }
+            kind => return Err(Fault::Unexpected(kind)),
+        };
+        Ok(order)
+    }
+
+    fn credit<'i>(&mut self, which: Which, bytes: u32) -> Option<Order<'i>> {
+        self.stream(which).credit(bytes);
+        None
+    }
+
+    /// The request, once [`Order::Start`] has said that it is complete. Comes once.
+    pub fn take_request(&mut self) -> Option<Request<'a>> {
+        self.collector.take().map(Collector::finish)
+    }
+
+    /// Whether the request is still arriving.
+    pub fn is_collecting(&self) -> bool {
+        self.collector.is_some()
+    }
+
+    /// Whether a part of something has arrived.
+    pub fn is_midway(&self) -> bool {
+        !self.decoder.is_between_frames() || self.collector.as_ref().is_some_and(|collector| !collector.is_empty())
+    }
+
+    /// Whether the connection may be read: what a read can bring has room.
+    pub fn has_room(&self) -> bool {
+        self.input.has_room()
+    }
+
+    /// The command's stdin.
+    pub fn input(&self) -> &Incoming<'a> {
+        &self.input
+    }
+
+    /// The first `written` of these bytes of stdin were written at once; the rest waits.
+    pub fn keep(&mut self, bytes: &[u8], written: usize) -> Result<(), Fault> {
+        self.input.arrive(bytes, written)?;
+        self.give_credit()
+    }
+
+    /// The first `count` waiting bytes of stdin were written.
+    pub fn pass(&mut self, count: usize) -> Result<(), Fault> {
+        self.input.pass(count);
+        self.give_credit()
+    }
+
+    /// The command has closed its stdin.
+    pub fn close_input(&mut self) -> Result<(), Fault> {
+        self.input.close();
+        self.outbox.push(&header(Kind::Input, 0))?;
+        self.give_credit()
+    }
+
+    /// The command has ended: what still comes for its stdin is dropped.
+    pub fn drop_input(&mut self) {
+        self.input.close();
+    }
+
+    fn give_credit(&mut self) -> Result<(), Fault> {
+        if self.negotiated { self.input.give_credit(Kind::InputCredit, &mut self.outbox) } else { Ok(()) }
+    }
+
+    fn stream(&mut self, which: Which) -> &mut Outgoing {
+        match which {
+            Which::Output => &mut self.output,
+            Which::Error => &mut self.error,
+        }
+    }
+
+    /// How many bytes of one of the command's streams may be read now; 0: wait.
+    pub fn allowance(&mut self, which: Which) -> usize {
+        match which {
+            Which::Output => self.output.allowance(&self.outbox),
+            Which::Error => self.error.allowance(&self.outbox),
+        }
+    }
+
+    /// Where to read `count` bytes of the stream to, no more than the allowance.
+    pub fn space(&mut self, which: Which, count: usize) -> &mut [u8] {
+        match which {
+            Which::Output => self.output.space(&mut self.outbox, count),
+            Which::Error => self.error.space(&mut self.outbox, count),
+        }
+    }
+
+    /// So many bytes were read there; none: the stream has ended.
+    pub fn send(&mut self, which: Which, count: usize) {
+        match which {
+            Which::Output => self.output.send(&mut self.outbox, count),
+            Which::Error => self.error.send(&mut self.outbox, count),
+        }
+    }
+
+    /// Nobody reads the stream any more.
+    pub fn hang_up(&mut self, which: Which) {
+        self.stream(which).close();
+    }
+
+    /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none
+    /// for a death by signal, so that the connection closes without one.
+    pub fn finish(&mut self, end: End) -> Result<(), Fault> {
+        for which in Which::BOTH {
+            if self.stream(which).is_open() {
+                self.send(which, 0);
+            }
+        }
+        let last = match end {
+            End::Code(code) => header(Kind::Exit, code.into()),
+            End::Signal(signal) if self.negotiated => header(Kind::Signaled, signal.into()),
+            End::Signal(_) => return Ok(()),
+        };
+        Ok(self.outbox.push(&last)?)
+    }
+
+    /// The command could not be run, because of `reason`. A client of protocol 1 finds the line on its stderr.
+    pub fn fail(&mut self, code: u8, reason: &[u8]) -> Result<(), Fault> {
+        self.collector = None;
+        let (kind, before, after): (Kind, &[&[u8]], &[u8]) = if self.negotiated {
+            (Kind::Failure, &[], b"")
+        } else {
+            (Kind::Error, &[crate::diag::SERVER, b": "], b"\n")
+        };
+        let length = before.iter().map(|part| part.len()).sum::<usize>() + reason.len() + after.len();
+        self.outbox.push(&header(kind, u32::try_from(length).unwrap_or(u32::MAX)))?;
+        for part in before.iter().copied().chain([reason, after]) {
+            self.outbox.push(part)?;
+        }
+        self.finish(End::Code(code))
+    }
+
+    /// What is to be sent.
+    pub fn outgoing(&self) -> &[u8] {
+        self.outbox.waiting()
+    }
+
+    /// The first `count` bytes of that were sent.
+    pub fn sent(&mut self, count: usize) {
+        self.outbox.consume(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    fn with<T>(test: impl FnOnce(Far<'_>) -> T) -> T {
+        // A static is in place; a box of this size would first stand on the test's stack.
+        static BUFFERS: std::sync::Mutex<Buffers> = std::sync::Mutex::new(Buffers::EMPTY);
+        let mut buffers = BUFFERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        test(Far::new(&mut buffers))
+    }
+
+    fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+        [&header(kind, u32::try_from(body.len()).expect("small")), body].concat()
+    }
+
+    fn start(far: &mut Far<'_>, negotiate: bool) {
+        let mut request = if negotiate { frame(Kind::Variable, b"K8PSH_PROTOCOL=2") } else { Vec::new() };
+        request.extend(frame(Kind::Start, b"cc"));
+        assert_eq!(far.receive(&mut &request[..]), Ok(Some(Order::Start)));
+        assert_eq!(far.take_request().expect("complete").command(), c"cc");
+    }
+
+    /// Takes everything that is to be sent.
+    fn drain(far: &mut Far<'_>) -> Vec<u8> {
+        let bytes = far.outgoing().to_vec();
+        far.sent(bytes.len());
+        bytes
+    }
+
+    #[test]
+    fn a_client_of_protocol_1_gets_nothing_but_its_frames() {
+        with(|mut far| {
+            start(&mut far, false);
+            assert_eq!(drain(&mut far), b"");
+            far.space(Which::Output, 2).copy_from_slice(b"hi");
+            far.send(Which::Output, 2);
+            far.finish(End::Code(7)).expect("room");
+            assert_eq!(drain(&mut far), b"\x05\x02\0\0\0hi\x05\0\0\0\0\x06\0\0\0\0\x08\x07\0\0\0");
+        });
+        with(|mut far| {
+            start(&mut far, false);
+            far.finish(End::Signal(9)).expect("room");
+            assert_eq!(drain(&mut far), b"\x05\0\0\0\0\x06\0\0\0\0");
+        });
+        with(|mut far| {
+            start(&mut far, false);
+            far.fail(127, b"no").expect("room");
+            assert_eq!(drain(&mut far), b"\x06\x0b\0\0\0k8pshd: no\n\x05\0\0\0\0\x06\0\0\0\0\x08\x7f\0\0\0");
+            assert_eq!(far.receive(&mut &header(Kind::Signal, 2)[..]), Err(Fault::Unexpected(Kind::Signal)));
+        });
+    }
+
+    #[test]
+    fn a_client_of_protocol_2_is_greeted_before_anything_else() {
+        with(|mut far| {
+            start(&mut far, true);
+            far.finish(End::Signal(11)).expect("room");
+            assert_eq!(drain(&mut far), b"\x10\x02\0\0\0\x05\0\0\0\0\x06\0\0\0\0\x12\x0b\0\0\0");
+        });
+        with(|mut far| {
+            assert_eq!(far.receive(&mut &frame(Kind::Variable, b"K8PSH_PROTOCOL=2")[..]), Ok(None));
+            far.fail(126, b"why").expect("room");
+            assert!(drain(&mut far).starts_with(b"\x10\x02\0\0\0\x11\x03\0\0\0why"));
+        });
+    }
+
+    #[test]
+    fn orders_arrive_as_they_were_sent() {
+        with(|mut far| {
+            start(&mut far, true);
+            let bytes = [
+                frame(Kind::Input, b"abc"),
+                header(Kind::Signal, 15).to_vec(),
+                header(Kind::Signal, 0).to_vec(),
+                header(Kind::Signal, 65).to_vec(),
+                header(Kind::HangUp, 5).to_vec(),
+                header(Kind::HangUp, 4).to_vec(),
+                header(Kind::Terminate, 0).to_vec(),
+                header(Kind::Input, 0).to_vec(),
+            ]
+            .concat();
+            let mut arrived = &bytes[..];
+            let wanted = [Order::Input(b"abc"), Order::Signal(15), Order::HangUp(Which::Output), Order::Terminate];
+            for order in wanted {
+                assert_eq!(far.receive(&mut arrived), Ok(Some(order)));
+            }
+            assert_eq!(far.receive(&mut arrived), Ok(None));
+            assert!(far.input().is_done());
+        });
+    }
+
+    #[test]
+    fn a_stream_waits_for_credit_and_gives_it() {
+        with(|mut far| {
+            start(&mut far, true);
+            while far.allowance(Which::Output) > 0 {
+                let count = far.allowance(Which::Output);
+                far.send(Which::Output, count);
+                drain(&mut far);
+            }
+            assert!(far.allowance(Which::Error) > 0, "the other stream has a window of its own");
+            assert_eq!(far.receive(&mut &header(Kind::OutputCredit, 70_000)[..]), Ok(None));
+            assert_eq!(far.allowance(Which::Output), limits::FRAME);
+            far.keep(&vec![0; limits::WINDOW / 2], 0).expect("room");
+            assert_eq!(drain(&mut far), b"");
+            far.pass(limits::WINDOW / 2).expect("room");
+            assert_eq!(drain(&mut far), header(Kind::InputCredit, 128 << 10));
+        });
+    }
+
+    #[test]
+    fn random_frames_never_break_it() {
+        let mut random = fastrand::Rng::with_seed(3);
+        with(|mut far| {
+            start(&mut far, true);
+            for _ in 0..200_000 {
+                let mut bytes = [0; 16];
+                random.fill(&mut bytes);
+                bytes[0] = [4, 4, 7, 20, 23, 24, 25, 99][random.usize(..8)];
+                bytes[2..5].fill(0);
+                let mut arrived = &bytes[..];
+                far.decoder = Decoder::new();
+                while let Ok(Some(order)) = far.receive(&mut arrived) {
+                    if let Order::Input(bytes) = order {
+                        far.keep(bytes, random.usize(..=bytes.len())).expect("room");
+                        far.pass(far.input().waiting().len()).expect("room");
+                    }
+                }
+                drain(&mut far);
+            }
+        });
+    }
+}

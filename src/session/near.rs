@@ -1,0 +1,312 @@
+//! The stub's end of a session: sends the request, then relays the caller's streams and learns the command's end.
+
+use super::flow::{Incoming, Outgoing, Which};
+use super::queue::Queue;
+use super::{BACKLOG, Fault, OUTBOX};
+use crate::exit::End;
+use crate::wire::{self, Decoder, Kind, Piece, header};
+
+/// What the server says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'i> {
+    /// Bytes of one of the command's streams. What cannot be written at once goes to [`Near::keep`].
+    Output(Which, &'i [u8]),
+    /// The command has closed its stdin.
+    InputClosed,
+    /// A part of the reason why the command could not be run.
+    Failure(&'i [u8]),
+    /// The command's end; nothing follows.
+    Ended(End),
+    /// The command was stopped by this signal.
+    Stopped(u8),
+}
+
+/// What is known of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Nothing has come yet. One of protocol 2 greets at once; one of protocol 1 is silent until the command writes.
+    Unknown,
+    /// It speaks protocol 1.
+    Plain,
+    /// It speaks protocol 2.
+    Negotiated,
+}
+
+/// The buffers of one session. All zero at first.
+pub struct Buffers {
+    outbox: [u8; OUTBOX],
+    output: [u8; BACKLOG],
+    error: [u8; BACKLOG],
+}
+
+impl Buffers {
+    /// Empty ones.
+    pub const EMPTY: Buffers = Buffers { outbox: [0; OUTBOX], output: [0; BACKLOG], error: [0; BACKLOG] };
+}
+
+/// The stub's end of one session.
+pub struct Near<'a> {
+    decoder: Decoder,
+    peer: Peer,
+    /// The request, as far as it has not been sent; everything else waits behind it.
+    request: Queue<'a>,
+    outbox: Queue<'a>,
+    input: Outgoing,
+    output: Incoming<'a>,
+    error: Incoming<'a>,
+}
+
+impl<'a> Near<'a> {
+    /// A session that begins with this request.
+    pub fn new(request: Queue<'a>, buffers: &'a mut Buffers) -> Near<'a> {
+        Near {
+            decoder: Decoder::new(),
+            peer: Peer::Unknown,
+            request,
+            outbox: Queue::new(&mut buffers.outbox),
+            input: Outgoing::new(Kind::Input),
+            output: Incoming::new(&mut buffers.output),
+            error: Incoming::new(&mut buffers.error),
+        }
+    }
+
+    /// Takes the next frame, or part of one, out of what arrived; `None` when that is used up.
+    pub fn receive<'i>(&mut self, arrived: &mut &'i [u8]) -> Result<Option<Event<'i>>, Fault> {
+        while let Some(piece) = self.decoder.next(arrived)? {
+            let event = self.event(&piece)?;
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+        Ok(None)
+    }
+
+    fn event<'i>(&mut self, piece: &Piece<'i>) -> Result<Option<Event<'i>>, Fault> {
+        if self.peer == Peer::Unknown {
+            self.meet(piece)?;
+        }
+        let negotiated = self.peer == Peer::Negotiated;
+        let event = match piece.kind {
+            Kind::Output => self.output(Which::Output, piece),
+            Kind::Error => self.output(Which::Error, piece),
+            Kind::Input if piece.number == 0 => {
+                self.input.close();
+                Some(Event::InputClosed)
+            }
+            Kind::Exit => Some(Event::Ended(End::Code(piece.number.to_le_bytes()[0]))),
+            Kind::Hello if negotiated && piece.number == wire::PROTOCOL => None,
+            Kind::Failure if negotiated => Some(Event::Failure(piece.bytes)),
+            Kind::Signaled if negotiated => Some(Event::Ended(End::Signal(signal_of(piece)?))),
+            Kind::Stopped if negotiated => Some(Event::Stopped(signal_of(piece)?)),
+            Kind::InputCredit if negotiated => {
+                self.input.credit(piece.number);
+                None
+            }
+            kind => return Err(Fault::Unexpected(kind)),
+        };
+        Ok(event)
+    }
+
+    /// The first frame tells the peer's protocol.
+    fn meet(&mut self, piece: &Piece<'_>) -> Result<(), Fault> {
+        self.peer = match (piece.kind, piece.number) {
+            (Kind::Hello, wire::PROTOCOL) => Peer::Negotiated,
+            (Kind::Hello, _) => return Err(Fault::Unexpected(Kind::Hello)),
+            _ => Peer::Plain,
+        };
+        if self.peer == Peer::Negotiated {
+            self.input.begin_window();
+            for which in Which::BOTH {
+                if !self.stream(which).is_open() {
+                    self.hang_up(which)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn output<'i>(&mut self, which: Which, piece: &Piece<'i>) -> Option<Event<'i>> {
+        if piece.number == 0 {
+            self.stream_mut(which).end();
+            return None;
+        }
+        Some(Event::Output(which, piece.bytes))
+    }
+
+    /// What is known of the server.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Whether the connection may be read: what a read can bring has room.
+    pub fn has_room(&self) -> bool {
+        self.output.has_room() && self.error.has_room()
+    }
+
+    /// One of the command's streams.
+    pub fn stream(&self, which: Which) -> &Incoming<'a> {
+        match which {
+            Which::Output => &self.output,
+            Which::Error => &self.error,
+        }
+    }
+
+    fn stream_mut(&mut self, which: Which) -> &mut Incoming<'a> {
+        match which {
+            Which::Output => &mut self.output,
+            Which::Error => &mut self.error,
+        }
+    }
+
+    /// The first `written` of these bytes of a stream were written at once; the rest waits.
+    pub fn keep(&mut self, which: Which, bytes: &[u8], written: usize) -> Result<(), Fault> {
+        self.stream_mut(which).arrive(bytes, written)?;
+        self.give_credit(which)
+    }
+
+    /// The first `count` waiting bytes of a stream were written.
+    pub fn pass(&mut self, which: Which, count: usize) -> Result<(), Fault> {
+        self.stream_mut(which).pass(count);
+        self.give_credit(which)
+    }
+
+    /// Nobody reads this stream of the stub's any more: the command is to notice at its next write. A server that has not
+    /// greeted yet is told when it does; one of protocol 1 cannot be told.
+    pub fn hang_up(&mut self, which: Which) -> Result<(), Fault> {
+        self.stream_mut(which).close();
+        if self.peer != Peer::Negotiated {
+            return Ok(());
+        }
+        self.outbox.push(&header(Kind::HangUp, which.kind().number()))?;
+        self.give_credit(which)
+    }
+
+    fn give_credit(&mut self, which: Which) -> Result<(), Fault> {
+        if self.peer != Peer::Negotiated {
+            return Ok(());
+        }
+        match which {
+            Which::Output => self.output.give_credit(Kind::OutputCredit, &mut self.outbox),
+            Which::Error => self.error.give_credit(Kind::ErrorCredit, &mut self.outbox),
+        }
+    }
+
+    /// Passes a signal on; only to a server of protocol 2.
+    pub fn signal(&mut self, signal: u8) -> Result<(), Fault> {
+        Ok(self.outbox.push(&header(Kind::Signal, signal.into()))?)
+    }
+
+    /// Whether stdin is still wanted.
+    pub fn wants_input(&self) -> bool {
+        self.input.is_open()
+    }
+
+    /// How many bytes of stdin may be read now; 0: wait.
+    pub fn allowance(&self) -> usize {
+        self.input.allowance(&self.outbox)
+    }
+
+    /// Where to read `count` bytes of stdin to, no more than the allowance.
+    pub fn space(&mut self, count: usize) -> &mut [u8] {
+        self.input.space(&mut self.outbox, count)
+    }
+
+    /// So many bytes were read there; none: stdin has ended.
+    pub fn send(&mut self, count: usize) {
+        self.input.send(&mut self.outbox, count);
+    }
+
+    /// What is to be sent.
+    pub fn outgoing(&self) -> &[u8] {
+        if self.request.is_empty() { self.outbox.waiting() } else { self.request.waiting() }
+    }
+
+    /// The first `count` bytes of that were sent.
+    pub fn sent(&mut self, count: usize) {
+        if self.request.is_empty() {
+            self.outbox.consume(count);
+        } else {
+            self.request.consume(count);
+        }
+    }
+}
+
+/// The signal that a frame names.
+fn signal_of(piece: &Piece<'_>) -> Result<u8, Fault> {
+    u8::try_from(piece.number).ok().filter(|n| (1..=64).contains(n)).ok_or(Fault::Unexpected(piece.kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with<T>(test: impl FnOnce(Near<'_>) -> T) -> T {
+        // A static is in place; a box of this size would first stand on the test's stack.
+        static BUFFERS: std::sync::Mutex<Buffers> = std::sync::Mutex::new(Buffers::EMPTY);
+        let mut buffers = BUFFERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut request = [0; 8];
+        let mut request = Queue::new(&mut request);
+        request.push(b"request").expect("room");
+        test(Near::new(request, &mut buffers))
+    }
+
+    #[test]
+    fn the_request_leaves_before_anything_else() {
+        with(|mut near| {
+            near.space(3).copy_from_slice(b"abc");
+            near.send(3);
+            near.sent(3);
+            assert_eq!(near.outgoing(), b"uest");
+            near.sent(4);
+            assert_eq!(near.outgoing(), b"\x04\x03\0\0\0abc");
+        });
+    }
+
+    #[test]
+    fn the_first_frame_tells_the_protocol() {
+        with(|mut near| {
+            assert_eq!(near.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
+            assert_eq!(near.peer(), Peer::Negotiated);
+            assert_eq!(near.receive(&mut &b"\x12\x09\0\0\0"[..]), Ok(Some(Event::Ended(End::Signal(9)))));
+        });
+        with(|mut near| {
+            assert_eq!(near.receive(&mut &b"\x05\x01\0\0\0x"[..]), Ok(Some(Event::Output(Which::Output, b"x"))));
+            assert_eq!(near.peer(), Peer::Plain);
+            assert_eq!(near.receive(&mut &b"\x10\x02\0\0\0"[..]), Err(Fault::Unexpected(Kind::Hello)));
+        });
+        with(|mut near| {
+            let answer = near.receive(&mut &b"\x10\x03\0\0\0"[..]);
+            assert_eq!(answer, Err(Fault::Unexpected(Kind::Hello)), "a protocol that was not asked for");
+        });
+    }
+
+    #[test]
+    fn an_exit_code_is_its_lowest_byte() {
+        with(|mut near| {
+            assert_eq!(near.receive(&mut &b"\x08\xff\xff\xff\xff"[..]), Ok(Some(Event::Ended(End::Code(255)))));
+        });
+    }
+
+    #[test]
+    fn a_stream_is_done_when_its_end_has_come_and_all_was_written() {
+        with(|mut near| {
+            let mut arrived = &b"\x06\x02\0\0\0hi\x06\0\0\0\0"[..];
+            let event = near.receive(&mut arrived);
+            assert_eq!(event, Ok(Some(Event::Output(Which::Error, b"hi"))));
+            near.keep(Which::Error, b"hi", 1).expect("room");
+            assert_eq!(near.receive(&mut arrived), Ok(None));
+            assert!(!near.stream(Which::Error).is_done());
+            near.pass(Which::Error, 1).expect("room");
+            assert!(near.stream(Which::Error).is_done());
+        });
+    }
+
+    #[test]
+    fn a_client_frame_from_the_server_is_a_fault() {
+        for kind in [Kind::Directory, Kind::Start, Kind::Terminate, Kind::Signal, Kind::OutputCredit, Kind::HangUp] {
+            with(|mut near| {
+                assert_eq!(near.receive(&mut &header(kind, 1)[..]).is_err(), !kind.has_body());
+            });
+        }
+    }
+}

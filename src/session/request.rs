@@ -1,0 +1,368 @@
+//! A request: what to run, where and with what. Written by the client, collected by the server.
+
+use super::queue::{Full, Queue};
+use crate::diag::{Line, Show};
+use crate::limits;
+use crate::wire::{Kind, Piece, attribute, header};
+use core::ffi::CStr;
+
+/// Bytes of the frames of the largest request: all its strings, without their NULs but with a header each.
+pub const FRAMES: usize = limits::REQUEST_BYTES + 4 * limits::REQUEST_STRINGS;
+
+/// Bytes of the buffer that collects the largest request: its strings, and a byte for the kind of each.
+pub const COLLECTED: usize = limits::REQUEST_BYTES + limits::REQUEST_STRINGS;
+
+/// What a request has too much of, or what in it makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// A string is longer than execve takes: its length.
+    String(usize),
+    /// All strings together are longer: their length as far as known.
+    Total(usize),
+    /// There are more strings.
+    Count,
+    /// A string holds a NUL.
+    Nul,
+}
+
+impl Show for Excess {
+    fn show(&self, line: &mut Line) {
+        match self {
+            Excess::String(need) => {
+                "argument list too long: one string of ".show(line);
+                show_need(*need, limits::REQUEST_STRING, line);
+            }
+            Excess::Total(need) => {
+                "argument list too long: arguments and environment of ".show(line);
+                show_need(*need, limits::REQUEST_BYTES, line);
+            }
+            Excess::Count => {
+                "argument list too long: more than ".show(line);
+                limits::REQUEST_STRINGS.show(line);
+                " strings".show(line);
+            }
+            Excess::Nul => "a string of the request holds a NUL byte".show(line),
+        }
+    }
+}
+
+/// What is needed and what there is.
+fn show_need(need: usize, limit: usize, line: &mut Line) {
+    need.show(line);
+    " bytes, the limit is ".show(line);
+    limit.show(line);
+}
+
+/// Counts a request's strings against execve's limits, the same way at both ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measure {
+    bytes: usize,
+    strings: usize,
+}
+
+impl Measure {
+    /// Adds a string of `length` bytes without its NUL.
+    fn add(&mut self, length: usize) -> Result<(), Excess> {
+        let need = length.saturating_add(1);
+        if need > limits::REQUEST_STRING {
+            return Err(Excess::String(need));
+        }
+        self.bytes += need;
+        self.strings += 1;
+        if self.bytes > limits::REQUEST_BYTES {
+            return Err(Excess::Total(self.bytes));
+        }
+        if self.strings > limits::REQUEST_STRINGS { Err(Excess::Count) } else { Ok(()) }
+    }
+}
+
+/// Writes a request, frame by frame.
+pub struct Writer<'a> {
+    frames: Queue<'a>,
+    measure: Measure,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins a request in this buffer, of [`FRAMES`] bytes.
+    pub fn new(buffer: &'a mut [u8]) -> Writer<'a> {
+        Writer { frames: Queue::new(buffer), measure: Measure::default() }
+    }
+
+    /// Adds a frame whose body is made of `parts`.
+    pub fn add(&mut self, kind: Kind, parts: &[&[u8]]) -> Result<(), Excess> {
+        let length = parts.iter().map(|part| part.len()).sum();
+        self.measure.add(length)?;
+        let number = u32::try_from(length).unwrap_or(u32::MAX);
+        let full = |Full| Excess::Total(self.measure.bytes);
+        self.frames.push(&header(kind, number)).map_err(full)?;
+        parts.iter().try_for_each(|part| self.frames.push(part)).map_err(full)
+    }
+
+    /// Adds an attribute with this number as its value, in digits of the radix.
+    pub fn attribute(&mut self, name: &[u8], mut value: u64, radix: u64) -> Result<(), Excess> {
+        let mut digits = [b'0'; 24];
+        let mut at = digits.len();
+        while value > 0 || at == digits.len() {
+            at -= 1;
+            let digit = u8::try_from(value % radix).unwrap_or(0);
+            digits[at] = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+            value /= radix;
+        }
+        self.add(Kind::Variable, &[name, b"=", &digits[at..]])
+    }
+
+    /// The frames.
+    pub fn finish(self) -> Queue<'a> {
+        self.frames
+    }
+}
+
+/// What the client says of itself in [`attribute`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// Its protocol; 0 for one that does not say: protocol 1.
+    pub protocol: u32,
+    /// Its file mode creation mask.
+    pub umask: Option<u32>,
+    /// The signals that it ignores, signal n as bit n - 1.
+    pub ignored: u64,
+}
+
+impl Attributes {
+    /// Takes `variable` where it is an attribute; false where it is a variable like any other. A value that is no number
+    /// counts as not said.
+    fn take(&mut self, variable: &[u8]) -> bool {
+        let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
+        let (name, value) = variable.split_at(equals);
+        let number =
+            |radix| core::str::from_utf8(&value[1..]).ok().and_then(|text| u64::from_str_radix(text, radix).ok());
+        let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
+        match name {
+            attribute::PROTOCOL => self.protocol = small(10).unwrap_or(0),
+            attribute::UMASK => self.umask = small(8).map(|mask| mask & 0o777),
+            attribute::IGNORED => self.ignored = number(16).unwrap_or(0),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Collects a request from the pieces of its frames.
+pub struct Collector<'a> {
+    /// Strings one behind the other: the byte of its kind, its text, a NUL.
+    bytes: &'a mut [u8],
+    used: usize,
+    /// Where the text of the string under way begins.
+    text: usize,
+    measure: Measure,
+    attributes: Attributes,
+}
+
+impl<'a> Collector<'a> {
+    /// Collects into this buffer, of [`COLLECTED`] bytes.
+    pub fn new(bytes: &'a mut [u8]) -> Collector<'a> {
+        Collector { bytes, used: 0, text: 0, measure: Measure::default(), attributes: Attributes::default() }
+    }
+
+    /// Takes a piece of one of a request's frames; true when the request is complete.
+    pub fn take(&mut self, piece: &Piece<'_>) -> Result<bool, Excess> {
+        if piece.first {
+            self.measure.add(usize::try_from(piece.number).unwrap_or(usize::MAX))?;
+            self.append(&[piece.kind as u8])?;
+            self.text = self.used;
+        }
+        if piece.bytes.contains(&0) {
+            return Err(Excess::Nul);
+        }
+        self.append(piece.bytes)?;
+        if piece.last {
+            self.end_string(piece.kind)?;
+        }
+        Ok(piece.last && piece.kind == Kind::Start)
+    }
+
+    /// Ends the string under way. An attribute is taken out again.
+    fn end_string(&mut self, kind: Kind) -> Result<(), Excess> {
+        let text = self.bytes.get(self.text..self.used).unwrap_or_default();
+        if kind == Kind::Variable && self.attributes.take(text) {
+            self.used = self.text - 1;
+            return Ok(());
+        }
+        self.append(&[0])
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Excess> {
+        let space = self.bytes.get_mut(self.used..self.used + bytes.len()).ok_or(Excess::Total(self.measure.bytes))?;
+        space.copy_from_slice(bytes);
+        self.used += bytes.len();
+        Ok(())
+    }
+
+    /// Whether nothing of a request has arrived.
+    pub fn is_empty(&self) -> bool {
+        self.measure.strings == 0
+    }
+
+    /// What the client has said of itself so far.
+    pub fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
+    /// The request.
+    pub fn finish(self) -> Request<'a> {
+        let bytes: &'a [u8] = self.bytes;
+        Request { strings: Strings(bytes.get(..self.used).unwrap_or_default()), attributes: self.attributes }
+    }
+}
+
+/// A request as it was received.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    strings: Strings<'a>,
+    attributes: Attributes,
+}
+
+impl<'a> Request<'a> {
+    /// What the client said of itself.
+    pub fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
+    /// The command's name.
+    pub fn command(&self) -> &'a CStr {
+        self.of(Kind::Start).last().unwrap_or_default()
+    }
+
+    /// The working directory relative to `baseDirectory`.
+    pub fn directory(&self) -> &'a CStr {
+        self.of(Kind::Directory).last().unwrap_or_default()
+    }
+
+    /// The arguments, without the program's name.
+    pub fn arguments(&self) -> impl Iterator<Item = &'a CStr> + use<'a> {
+        self.of(Kind::Argument)
+    }
+
+    /// The last entry, `NAME=value`, of the variable `name` that the client sent.
+    pub fn variable(&self, name: &[u8]) -> Option<&'a CStr> {
+        let is_named = |entry: &&CStr| entry.to_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="));
+        self.of(Kind::Variable).filter(is_named).last()
+    }
+
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &'a CStr> + use<'a> {
+        self.strings.filter_map(move |(byte, text)| (byte == kind as u8).then_some(text))
+    }
+}
+
+/// The strings of a request: byte of the kind, text.
+#[derive(Clone, Copy)]
+struct Strings<'a>(&'a [u8]);
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = (u8, &'a CStr);
+
+    fn next(&mut self) -> Option<(u8, &'a CStr)> {
+        let (kind, rest) = self.0.split_first()?;
+        let text = CStr::from_bytes_until_nul(rest).ok()?;
+        self.0 = rest.get(text.count_bytes() + 1..)?;
+        Some((*kind, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Decoder;
+
+    /// Collects what `frames` hold, cut into parts of `size` bytes, and gives what `look` says of it.
+    fn collect<T>(frames: &[u8], size: usize, look: impl FnOnce(Request<'_>) -> T) -> Result<Option<T>, Excess> {
+        let mut buffer = vec![0; COLLECTED];
+        let mut collector = Collector::new(&mut buffer);
+        let mut decoder = Decoder::new();
+        for mut part in frames.chunks(size) {
+            while let Some(piece) = decoder.next(&mut part).expect("known kinds") {
+                if collector.take(&piece)? {
+                    return Ok(Some(look(collector.finish())));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn ignore(_: Request<'_>) {}
+
+    fn write(parts: &[(Kind, &[u8])]) -> Vec<u8> {
+        let mut buffer = vec![0; FRAMES];
+        let mut writer = Writer::new(&mut buffer);
+        for (kind, text) in parts {
+            writer.add(*kind, &[&text[..text.len() / 2], &text[text.len() / 2..]]).expect("within the limits");
+        }
+        writer.finish().waiting().to_vec()
+    }
+
+    #[test]
+    fn a_request_arrives_as_it_was_written_wherever_it_is_cut() {
+        let frames = write(&[
+            (Kind::Variable, b"K8PSH_PROTOCOL=2"),
+            (Kind::Variable, b"K8PSH_UMASK=0027"),
+            (Kind::Variable, b"K8PSH_IGNORED=8001"),
+            (Kind::Directory, b"src/\xff"),
+            (Kind::Variable, b"LANG=C"),
+            (Kind::Argument, b"-c"),
+            (Kind::Argument, b""),
+            (Kind::Variable, b"LANGUAGE="),
+            (Kind::Argument, b"a=b"),
+            (Kind::Variable, b"LANG=de"),
+            (Kind::Start, b"gcc"),
+        ]);
+        for size in 1..=frames.len() {
+            let seen = collect(&frames, size, |request| {
+                let attributes = Attributes { protocol: 2, umask: Some(0o27), ignored: 0x8001 };
+                assert_eq!(request.attributes(), attributes);
+                assert_eq!((request.command(), request.directory()), (c"gcc", c"src/\xff"));
+                assert_eq!(request.arguments().collect::<Vec<_>>(), [c"-c", c"", c"a=b"]);
+                assert_eq!(request.variable(b"LANG"), Some(c"LANG=de"));
+                assert_eq!(request.variable(b"LANGUAGE"), Some(c"LANGUAGE="));
+                assert_eq!(request.variable(b"K8PSH_UMASK"), None);
+                assert_eq!(request.variable(b"LAN"), None);
+            });
+            assert_eq!(seen, Ok(Some(())));
+        }
+        for end in 0..frames.len() {
+            assert_eq!(collect(&frames[..end], 7, ignore), Ok(None), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn each_limit_is_told_with_what_was_needed() {
+        let long = |length: usize| {
+            [header(Kind::Argument, u32::try_from(length).expect("small")).to_vec(), vec![b'x'; length]].concat()
+        };
+        let most = long(limits::REQUEST_STRING - 1);
+        assert_eq!(collect(&most, 4096, ignore), Ok(None));
+        let one = collect(&header(Kind::Argument, u32::MAX), 5, ignore);
+        assert_eq!(one, Ok(None), "a header alone is no piece yet");
+        let over = long(limits::REQUEST_STRING);
+        assert_eq!(collect(&over, 4096, ignore), Err(Excess::String(limits::REQUEST_STRING + 1)));
+        let many = most.repeat(limits::REQUEST_BYTES / limits::REQUEST_STRING);
+        assert_eq!(collect(&many, 4096, ignore), Ok(None));
+        let more = [many, long(0)].concat();
+        assert_eq!(collect(&more, 4096, ignore), Err(Excess::Total(limits::REQUEST_BYTES + 1)));
+        let empty = long(0).repeat(limits::REQUEST_STRINGS + 1);
+        assert_eq!(collect(&empty, 4096, ignore), Err(Excess::Count));
+        let nul = [&header(Kind::Start, 3)[..], b"a\0b"].concat();
+        assert_eq!(collect(&nul, 4096, ignore), Err(Excess::Nul));
+    }
+
+    #[test]
+    fn the_writer_refuses_what_the_collector_would() {
+        let mut buffer = vec![0; FRAMES];
+        let mut writer = Writer::new(&mut buffer);
+        let text = vec![b'x'; limits::REQUEST_STRING];
+        assert_eq!(writer.add(Kind::Argument, &[&text]), Err(Excess::String(limits::REQUEST_STRING + 1)));
+        while writer.measure.strings < limits::REQUEST_STRINGS {
+            writer.add(Kind::Argument, &[]).expect("within the limit");
+        }
+        assert_eq!(writer.add(Kind::Argument, &[]), Err(Excess::Count));
+    }
+}

@@ -1,0 +1,57 @@
+//! Statics that are written to. The program has no allocator: its buffers are statics that one owner takes for good.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// A static value that is handed out once, for the rest of the process's life.
+pub struct Place<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `take` gives out the value at most once, so no two threads ever hold it; the flag is atomic.
+unsafe impl<T> Sync for Place<T> {}
+
+impl<T> Place<T> {
+    /// A place with this value. One that is all zero takes no room in the file and no memory until it is touched.
+    pub const fn new(value: T) -> Self {
+        Place { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// The value.
+    ///
+    /// # Panics
+    /// When it has been taken before: a mistake in the program, which no input can bring about.
+    pub fn take(&'static self) -> &'static mut T {
+        assert!(!self.taken.swap(true, Ordering::Relaxed), "a place is taken once");
+        // SAFETY: the flag was clear, and is never cleared again, so this is the only reference there will ever be.
+        unsafe { &mut *self.value.get() }
+    }
+}
+
+/// A static value that is set while the program starts and read afterwards.
+pub struct Setting<T: Copy> {
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the program has one thread; tests, which have many, only read.
+unsafe impl<T: Copy> Sync for Setting<T> {}
+
+impl<T: Copy> Setting<T> {
+    /// A setting with this value until it is set.
+    pub const fn new(value: T) -> Self {
+        Setting { value: UnsafeCell::new(value) }
+    }
+
+    /// The value.
+    pub fn get(&self) -> T {
+        // SAFETY: no reference to the value exists beyond `get` and `set`, and neither runs while the other does.
+        unsafe { *self.value.get() }
+    }
+
+    /// Sets the value.
+    pub fn set(&self, value: T) {
+        // SAFETY: as in `get`.
+        unsafe { *self.value.get() = value }
+    }
+}

@@ -1,0 +1,27 @@
+//! The kernel's side of the house: everything that needs `unsafe`, and the few system calls that rustix does not offer.
+//!
+//! What it exports is safe to call. It decides nothing: what to run, relay or report is its callers' business.
+#![allow(unsafe_code)]
+
+mod arch;
+pub mod descriptor;
+pub mod memory;
+pub mod process;
+pub mod program;
+pub mod signal;
+pub mod time;
+
+use rustix::io::Errno;
+
+/// A system call's number as the architecture's table has it, in the register's type.
+fn number(call: libc::c_long) -> usize {
+    call.unsigned_abs() as usize
+}
+
+/// The kernel returns -4095 to -1 for an error (`include/linux/err.h`), and anything else as the result.
+fn check(result: isize) -> Result<usize, Errno> {
+    match result {
+        -4095..=-1 => Err(Errno::from_raw_os_error(i32::try_from(-result).unwrap_or(libc::EINVAL))),
+        value => Ok(value.cast_unsigned()),
+    }
+}

@@ -1,0 +1,389 @@
+//! Processes: fork, start a program, reap, find what is left of a tree.
+
+use super::memory::Place;
+use super::signal::{self, Set};
+use super::{arch, check, number};
+use core::ffi::{CStr, c_char, c_void};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir};
+use rustix::io::{Errno, Result};
+use rustix::pipe::PipeFlags;
+use rustix::process::{WaitOptions, WaitStatus};
+
+use crate::exit::End;
+use crate::limits;
+
+/// Ends this process (`exit_group`, exit(2)).
+pub fn exit(code: u8) -> ! {
+    loop {
+        // SAFETY: the call takes a number and does not return.
+        unsafe {
+            arch::syscall(number(libc::SYS_exit_group), [code.into(), 0, 0, 0, 0, 0]);
+        }
+    }
+}
+
+/// This process's number.
+pub fn id() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// Makes a copy of this process (fork(2)): `None` in the child, its number in the parent.
+pub fn fork() -> Result<Option<i32>> {
+    // SAFETY: without CLONE_VM the child has memory of its own, the stack included, so both may return from here.
+    let result =
+        unsafe { arch::syscall(number(libc::SYS_clone), [libc::SIGCHLD.unsigned_abs() as usize, 0, 0, 0, 0, 0]) };
+    let pid = check(result)?;
+    Ok((pid != 0).then_some(i32::try_from(pid).unwrap_or(i32::MAX)))
+}
+
+/// The working directory, into `buffer` (getcwd(2)), without its NUL.
+pub fn working_directory(buffer: &mut [u8]) -> Result<&[u8]> {
+    // SAFETY: the kernel writes at most the length that it is told.
+    let result =
+        unsafe { arch::syscall(number(libc::SYS_getcwd), [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) };
+    let length = check(result)?.saturating_sub(1);
+    let path = buffer.get(..length).ok_or(Errno::RANGE)?;
+    // A directory outside this process's root is written without a leading slash (getcwd(3), "(unreachable)").
+    if path.starts_with(b"/") { Ok(path) } else { Err(Errno::NOENT) }
+}
+
+/// A child that changed: what a reaper learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reaped {
+    /// Whose child.
+    pub pid: i32,
+    /// How it ended.
+    pub end: End,
+}
+
+/// What [`reap`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Children {
+    /// One has ended, and is no more.
+    Ended(Reaped),
+    /// There are some, all of them running.
+    Running,
+    /// There is none.
+    None,
+}
+
+/// Takes the next child that has ended (waitpid(2)), adopted ones included.
+pub fn reap() -> Children {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => {
+                if let Some(end) = end_of(status) {
+                    return Children::Ended(Reaped { pid: pid.as_raw_nonzero().get(), end });
+                }
+            }
+            Ok(None) => return Children::Running,
+            Err(Errno::INTR) => {}
+            Err(_) => return Children::None,
+        }
+    }
+}
+
+/// How a wait status says that a process ended; `None` where it has not.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "both numbers are 7 or 8 bits of the status"
+)]
+fn end_of(status: WaitStatus) -> Option<End> {
+    let code = status.exit_status().map(|code| End::Code(code as u8));
+    code.or_else(|| status.terminating_signal().map(|signal| End::Signal(signal as u8)))
+}
+
+/// Makes this process the one that its orphaned descendants fall to (`PR_SET_CHILD_SUBREAPER`, prctl(2)), so that they
+/// can be found and ended.
+pub fn adopt_orphans() {
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Has this process receive `signal` when its parent ends (`PR_SET_PDEATHSIG`). False where `parent` is gone already.
+pub fn follow_parent(parent: i32, signal: rustix::process::Signal) -> bool {
+    let _ = rustix::process::set_parent_process_death_signal(Some(signal));
+    // The parent may have ended before the call; its child then has another one.
+    is_child_of(parent)
+}
+
+/// Whether `parent` is this process's parent. 0 stands for one outside this process's namespace.
+pub fn is_child_of(parent: i32) -> bool {
+    rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get()) == parent
+}
+
+/// This process's file mode creation mask, which can only be read by setting it (umask(2)).
+pub fn umask() -> u32 {
+    let mask = rustix::process::umask(Mode::empty());
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}
+
+/// Room for the pointers of one list of strings: those of a request, of the command's own, and the slots around them.
+pub type Pointers = [*const c_char; limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3];
+
+/// A list of pointers to strings that is empty and has room for `Pointers`.
+pub const NO_POINTERS: Pointers = [core::ptr::null(); limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3];
+
+/// A list of strings as execve(2) takes it.
+///
+/// `pointers[0]` is kept free for an interpreter; the strings begin at 1, and a null pointer always follows them.
+pub struct Vector {
+    pointers: &'static mut Pointers,
+    length: usize,
+}
+
+impl Vector {
+    /// An empty list.
+    pub fn new(place: &'static Place<Pointers>) -> Vector {
+        Vector { pointers: place.take(), length: 0 }
+    }
+
+    /// Adds a string at the end; false where there is no room.
+    #[must_use]
+    pub fn push(&mut self, string: &'static CStr) -> bool {
+        let last = self.pointers.len() - 2;
+        let room = self.length < last;
+        if room {
+            self.length += 1;
+            self.pointers[self.length] = string.as_ptr();
+        }
+        room
+    }
+
+    /// The list for execve.
+    fn as_ptr(&self) -> *const *const c_char {
+        self.pointers[1..].as_ptr()
+    }
+
+    /// The list for execve with `interpreter` and `script` in the place of the first string.
+    fn as_script(&mut self, interpreter: &CStr, script: &CStr) -> *const *const c_char {
+        self.pointers[0] = interpreter.as_ptr();
+        self.pointers[1] = script.as_ptr();
+        self.pointers.as_ptr()
+    }
+}
+
+/// A program to start.
+pub struct Start<'s> {
+    /// What it is looked for by: a path, or a name along [`Self::search`].
+    pub program: &'s CStr,
+    /// Directories with `:` between them, as `PATH` has them; an empty one is the working directory.
+    pub search: &'s [u8],
+    /// Its arguments, the first being what it is called.
+    pub arguments: &'s mut Vector,
+    /// Its environment.
+    pub environment: &'s Vector,
+    /// Its standard input, output and error.
+    pub streams: [BorrowedFd<'s>; 3],
+    /// Its file mode creation mask.
+    pub umask: u32,
+    /// The signals that it ignores.
+    pub ignored: Set,
+    /// The signals that this process ignores and that have their default action there. All others have it already.
+    pub defaults: Set,
+}
+
+/// Why a program could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kernel's reason.
+    pub errno: Errno,
+    /// Whether the file is there.
+    pub exists: bool,
+}
+
+/// What the child needs: the request, and where to say that it failed.
+struct Child<'s, 'c> {
+    start: &'c mut Start<'s>,
+    report: OwnedFd,
+    parent: i32,
+}
+
+/// The stack of a child until its execve: a few calls deep, two paths of [`limits::PATH`] on it.
+const CHILD_STACK: usize = 32 << 10;
+
+/// Aligned as the ABIs want a stack.
+#[repr(align(16))]
+struct Stack([u8; CHILD_STACK]);
+
+static STACK: Place<Stack> = Place::new(Stack([0; CHILD_STACK]));
+
+/// Starts a program in a process group of its own and returns its process, once execve has replaced this program in it.
+/// May be called once.
+///
+/// The child shares this process's memory until then and this process waits (`CLONE_VFORK`): no page table is copied.
+/// It reports a failure through a pipe that a successful execve closes, which holds on kernels and emulators that
+/// turn such a clone into a plain fork, too.
+pub fn start(request: &mut Start<'_>) -> core::result::Result<i32, Refusal> {
+    let early = |errno| Refusal { errno, exists: true };
+    let (answer, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(early)?;
+    let mut child = Child { start: request, report, parent: id() };
+    let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD).unsigned_abs() as usize;
+    let top = (&raw mut STACK.take().0).cast::<u8>().wrapping_add(CHILD_STACK);
+    // SAFETY: the stack is this child's alone and large enough for `run_child`; `child` outlives the shared memory since
+    // this process stands still until the child has executed or exited.
+    let result = unsafe { arch::clone_onto(flags, top.cast(), run_child, (&raw mut child).cast()) };
+    drop(child);
+    let pid = i32::try_from(check(result).map_err(early)?).unwrap_or(i32::MAX);
+    let mut words = [0_u8; 5];
+    match rustix::io::read(&answer, &mut words[..]) {
+        Ok(5) => {
+            let errno = i32::from_le_bytes([words[0], words[1], words[2], words[3]]);
+            Err(Refusal { errno: Errno::from_raw_os_error(errno), exists: words[4] != 0 })
+        }
+        _ => Ok(pid),
+    }
+}
+
+/// The child's half of [`start`].
+extern "C" fn run_child(argument: *mut c_void) -> ! {
+    // SAFETY: `start` passes its `Child` and stands still meanwhile, or has a copy of it where the memory was not shared.
+    let child = unsafe { &mut *argument.cast::<Child<'_, '_>>() };
+    let refusal = prepare_child(child).map_or_else(|errno| Refusal { errno, exists: true }, |()| execute(child.start));
+    let mut words = [0_u8; 5];
+    words[..4].copy_from_slice(&refusal.errno.raw_os_error().to_le_bytes());
+    words[4] = refusal.exists.into();
+    let _ = rustix::io::write(&child.report, &words);
+    exit(crate::exit::NOT_EXECUTABLE)
+}
+
+/// Sets up what execve leaves as it is: group, streams, mask, signals.
+fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
+    rustix::process::setpgid(None, None)?;
+    // A session that is killed takes its command along.
+    if !follow_parent(child.parent, rustix::process::Signal::KILL) {
+        exit(crate::exit::UNAVAILABLE);
+    }
+    let [input, output, error] = child.start.streams;
+    rustix::stdio::dup2_stdin(input)?;
+    rustix::stdio::dup2_stdout(output)?;
+    rustix::stdio::dup2_stderr(error)?;
+    rustix::process::umask(Mode::from_raw_mode(child.start.umask));
+    for signal in child.start.defaults.iter() {
+        signal::set_action(signal, false);
+    }
+    for signal in child.start.ignored.iter() {
+        signal::set_action(signal, true);
+    }
+    signal::block(Set::default());
+    Ok(())
+}
+
+/// Replaces this program by the one that was asked for; returns only why it could not.
+fn execute(start: &mut Start<'_>) -> Refusal {
+    let name = start.program.to_bytes();
+    if name.contains(&b'/') {
+        return execute_path(start.program, start);
+    }
+    let mut refusal = Refusal { errno: Errno::NOENT, exists: false };
+    for directory in start.search.split(|byte| *byte == b':') {
+        let mut buffer = [0; limits::PATH];
+        let Some(path) = join(directory, name, &mut buffer) else { continue };
+        // Like execvp(3): a file that may not be executed does not end the search, but is remembered.
+        match execute_path(path, start) {
+            Refusal { errno: Errno::NOENT | Errno::NOTDIR, exists: false } => {}
+            denied @ Refusal { errno: Errno::ACCESS, .. } => refusal = denied,
+            other => return other,
+        }
+    }
+    refusal
+}
+
+/// `directory/name`, or `./name` for an empty directory; `None` where it is too long for a path.
+fn join<'b>(directory: &[u8], name: &[u8], buffer: &'b mut [u8; limits::PATH]) -> Option<&'b CStr> {
+    let directory = if directory.is_empty() { b"." } else { directory };
+    let length = directory.len() + 1 + name.len();
+    let path = buffer.get_mut(..=length)?;
+    path[..directory.len()].copy_from_slice(directory);
+    path[directory.len()] = b'/';
+    path[directory.len() + 1..length].copy_from_slice(name);
+    path[length] = 0;
+    CStr::from_bytes_with_nul(path).ok()
+}
+
+/// Replaces this program by the file `path`; a text without `#!` is given to the shell, as execvp(3) and every shell do.
+fn execute_path(path: &CStr, start: &mut Start<'_>) -> Refusal {
+    let mut errno = execve(path, start.arguments.as_ptr(), start.environment.as_ptr());
+    if errno == Errno::NOEXEC {
+        let arguments = start.arguments.as_script(SHELL, path);
+        // Without a shell the first answer is the better one.
+        if execve(SHELL, arguments, start.environment.as_ptr()) != Errno::NOENT {
+            errno = Errno::NOEXEC;
+        }
+    }
+    let exists =
+        errno != Errno::NOENT || rustix::fs::accessat(rustix::fs::CWD, path, Access::EXISTS, AtFlags::empty()).is_ok();
+    Refusal { errno, exists: exists && errno != Errno::NOTDIR }
+}
+
+/// What runs a text that names no interpreter.
+const SHELL: &CStr = c"/bin/sh";
+
+/// execve(2), which returns only its error.
+fn execve(path: &CStr, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
+    // SAFETY: both lists are a `Vector`'s: pointers to strings that live for good, or a path on the caller's stack, and
+    // a null pointer at the end.
+    let result = unsafe {
+        arch::syscall(
+            number(libc::SYS_execve),
+            [path.as_ptr() as usize, arguments as usize, environment as usize, 0, 0, 0],
+        )
+    };
+    check(result).err().unwrap_or(Errno::NOEXEC)
+}
+
+/// Calls `each` with every child of this process, adopted ones included, that /proc shows (proc(5)).
+pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let processes = rustix::fs::open(c"/proc", flags, Mode::empty())?;
+    let mut buffer = [core::mem::MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(&processes, &mut buffer);
+    let me = id();
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let Some(pid) = decimal(entry.file_name().to_bytes()) else { continue };
+        if parent_of(&processes, pid) == Some(me) {
+            each(pid);
+        }
+    }
+    Ok(())
+}
+
+/// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
+/// hold any byte, so it ends at the last one of them.
+fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
+    let mut path = [0_u8; 24];
+    let name = stat_path(pid, &mut path)?;
+    let file = rustix::fs::openat(processes, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut text = [0_u8; 512];
+    let length = rustix::io::read(file, &mut text[..]).ok()?;
+    let text = text.get(..length)?;
+    let close = text.iter().rposition(|byte| *byte == b')')?;
+    decimal(text.get(close + 1..)?.split(|byte| *byte == b' ').nth(2)?)
+}
+
+/// `PID/stat`.
+fn stat_path(pid: i32, buffer: &mut [u8; 24]) -> Option<&CStr> {
+    let mut at = 10;
+    let mut rest = pid.unsigned_abs();
+    while rest > 0 && at > 0 {
+        at -= 1;
+        buffer[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    buffer[10..16].copy_from_slice(b"/stat\0");
+    CStr::from_bytes_until_nul(buffer.get(at..)?).ok()
+}
+
+/// A number in digits alone.
+fn decimal(text: &[u8]) -> Option<i32> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Raises the descriptors that a program opens for itself above the three streams, where it was started with one of
+/// those closed: its own would otherwise be taken for a stream.
+pub fn above_streams(fd: OwnedFd) -> Result<OwnedFd> {
+    if fd.as_fd().as_raw_fd() > 2 { Ok(fd) } else { rustix::io::fcntl_dupfd_cloexec(&fd, 3) }
+}

@@ -1,0 +1,101 @@
+//! What the kernel hands to a new program on its stack: arguments, environment, and the path it was started by
+//! (System V ABI, "Process Initialization"; `fs/binfmt_elf.c`).
+
+use core::ffi::{CStr, c_char};
+
+/// A list of strings that ends with a null pointer, as argv and envp are.
+#[derive(Clone, Copy)]
+pub struct Strings {
+    next: *const *const c_char,
+}
+
+impl Iterator for Strings {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: `Program::new` was given the kernel's lists, which are valid and unchanged for the life of the
+        // process and end with a null pointer, beyond which this never steps.
+        unsafe {
+            let string = *self.next;
+            if string.is_null() {
+                return None;
+            }
+            self.next = self.next.add(1);
+            Some(CStr::from_ptr(string))
+        }
+    }
+}
+
+/// The environment of this process as it was started.
+#[derive(Clone, Copy)]
+pub struct Environment(Strings);
+
+impl Environment {
+    /// The whole `NAME=value` entry of a variable.
+    pub fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
+        self.0.into_iter().find(|entry| value_of(entry.to_bytes(), name).is_some())
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &[u8]) -> Option<&'static [u8]> {
+        self.0.into_iter().find_map(|entry| value_of(entry.to_bytes(), name))
+    }
+}
+
+/// What follows `name=` in an entry for that name.
+fn value_of<'e>(entry: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
+    entry.strip_prefix(name)?.strip_prefix(b"=")
+}
+
+/// How this program was started.
+pub struct Program {
+    /// The arguments, the program's name first.
+    pub arguments: Strings,
+    /// The environment.
+    pub environment: Environment,
+    /// The path that was given to execve(2) (`AT_EXECFN`), where the kernel told it.
+    pub path: Option<&'static CStr>,
+}
+
+impl Program {
+    /// Reads the stack as the kernel laid it out.
+    ///
+    /// # Safety
+    /// `stack` is the stack pointer that the process was entered with, and nothing below it was changed since.
+    pub unsafe fn new(stack: *const usize) -> Program {
+        // SAFETY: the ABI puts argc here, then argv and a null, then envp and a null, then pairs that end with AT_NULL.
+        unsafe {
+            let argc = *stack;
+            let arguments = stack.add(1);
+            let environment = arguments.add(argc + 1);
+            let mut after = environment;
+            while *after != 0 {
+                after = after.add(1);
+            }
+            Program {
+                arguments: Strings { next: arguments.cast() },
+                environment: Environment(Strings { next: environment.cast() }),
+                path: started_path(after.add(1)),
+            }
+        }
+    }
+}
+
+/// The path among the auxiliary values (getauxval(3)).
+///
+/// # Safety
+/// `pairs` points to the kernel's auxiliary vector, which ends with `AT_NULL`.
+unsafe fn started_path(mut pairs: *const usize) -> Option<&'static CStr> {
+    // SAFETY: the caller's promise; AT_EXECFN's value is a string above the stack that stays for good.
+    unsafe {
+        loop {
+            match *pairs {
+                0 => return None,
+                kind if kind as libc::c_ulong == libc::AT_EXECFN => {
+                    return Some(CStr::from_ptr(*pairs.add(1) as *const c_char));
+                }
+                _ => pairs = pairs.add(2),
+            }
+        }
+    }
+}

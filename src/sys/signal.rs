@@ -1,0 +1,167 @@
+//! Signals as data: they are blocked and read from a descriptor, so no handler ever runs.
+
+use super::{arch, check, number};
+use rustix::fd::{AsFd, FromRawFd, OwnedFd};
+use rustix::io::{Errno, Result};
+
+/// The signals that this program names. The numbers are those of Linux's generic table, which every architecture that it
+/// is built for uses (`asm-generic/signal.h`; only MIPS, PA-RISC, Alpha and SPARC differ).
+pub mod name {
+    #![allow(missing_docs, reason = "signal(7) documents them")]
+    pub const HUP: u8 = 1;
+    pub const INT: u8 = 2;
+    pub const KILL: u8 = 9;
+    pub const PIPE: u8 = 13;
+    pub const TERM: u8 = 15;
+    pub const CHLD: u8 = 17;
+    pub const CONT: u8 = 18;
+    pub const STOP: u8 = 19;
+    pub const TSTP: u8 = 20;
+    pub const TTIN: u8 = 21;
+    pub const TTOU: u8 = 22;
+    pub const URG: u8 = 23;
+    pub const WINCH: u8 = 28;
+}
+
+/// Signals 1 to 64, signal n as bit n - 1: the kernel's own layout of a signal set on every 64-bit architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Set(pub u64);
+
+impl Set {
+    /// Every signal. The kernel leaves KILL and STOP out of a mask by itself.
+    pub const ALL: Set = Set(u64::MAX);
+
+    /// Whether `signal` is in it.
+    pub fn has(self, signal: u8) -> bool {
+        signal.checked_sub(1).and_then(|bit| self.0.checked_shr(bit.into())).is_some_and(|rest| rest & 1 == 1)
+    }
+
+    /// With `signal` in it.
+    #[must_use]
+    pub fn with(self, signal: u8) -> Set {
+        Set(self.0 | 1_u64.checked_shl(u32::from(signal).wrapping_sub(1)).unwrap_or(0))
+    }
+
+    /// Without `signal`.
+    #[must_use]
+    pub const fn without(self, signal: u8) -> Set {
+        Set(self.0 & !(1 << (signal - 1)))
+    }
+
+    /// The signals in it, in ascending order.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        (1..=64).filter(move |signal| self.has(*signal))
+    }
+}
+
+/// The kernel's signal sets are 8 bytes long everywhere but on MIPS.
+const SET_SIZE: usize = size_of::<u64>();
+
+/// The kernel's `struct sigaction` (`include/uapi/asm-generic/signal.h`; x86_64 adds the restorer, which others lack).
+#[repr(C)]
+#[derive(Default)]
+struct Action {
+    handler: usize,
+    flags: usize,
+    #[cfg(target_arch = "x86_64")]
+    restorer: usize,
+    mask: u64,
+}
+
+/// Makes `set` this process's mask of blocked signals (sigprocmask(2)).
+pub fn block(set: Set) {
+    // SAFETY: the set is 8 bytes that the kernel reads; no handler is ever installed, so nothing runs when one opens.
+    unsafe {
+        arch::syscall(
+            number(libc::SYS_rt_sigprocmask),
+            [libc::SIG_SETMASK.unsigned_abs() as usize, (&raw const set) as usize, 0, SET_SIZE, 0, 0],
+        );
+    }
+}
+
+/// A descriptor from which blocked signals are read (signalfd(2)), non-blocking and closed on exec.
+pub fn descriptor(set: Set) -> Result<OwnedFd> {
+    let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
+    // SAFETY: the set is 8 bytes that the kernel reads; the new descriptor is nobody else's.
+    unsafe {
+        let result = arch::syscall(
+            number(libc::SYS_signalfd4),
+            [usize::MAX, (&raw const set) as usize, SET_SIZE, flags.unsigned_abs() as usize, 0, 0],
+        );
+        check(result).map(|fd| OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)))
+    }
+}
+
+/// A signal that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number.
+    pub signal: u8,
+    /// The process that sent it; 0 where the kernel did.
+    pub sender: u32,
+}
+
+/// The next signal that waits at a descriptor of [`descriptor`], if any.
+pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
+    // struct signalfd_siginfo is 128 bytes; the number is its first word, the sender's process its fourth (signalfd(2)).
+    let mut information = [0_u8; 128];
+    match rustix::io::read(descriptor, &mut information[..]) {
+        Ok(128) => {
+            let [a, b, c, d] = *information.get(12..)?.first_chunk()?;
+            Some(Arrival { signal: information[0], sender: u32::from_ne_bytes([a, b, c, d]) })
+        }
+        _ => None,
+    }
+}
+
+/// Sets what a signal does; `ignore` or its default action. KILL and STOP cannot be set, which the kernel says and
+/// which needs no answer.
+pub fn set_action(signal: u8, ignore: bool) {
+    let action = Action { handler: if ignore { libc::SIG_IGN } else { libc::SIG_DFL }, ..Action::default() };
+    // SAFETY: the action names no handler, so no code of ours can be entered by it.
+    unsafe {
+        arch::syscall(number(libc::SYS_rt_sigaction), [signal.into(), (&raw const action) as usize, 0, SET_SIZE, 0, 0]);
+    }
+}
+
+/// The signals up to 31 that this process ignores, as nohup(1) and shells leave them for their background jobs.
+pub fn ignored() -> Set {
+    let mut set = Set::default();
+    for signal in 1..=31 {
+        let mut action = Action::default();
+        // SAFETY: the kernel writes the present action, of the size that `Action` has.
+        let result = unsafe {
+            arch::syscall(
+                number(libc::SYS_rt_sigaction),
+                [signal.into(), 0, (&raw mut action) as usize, SET_SIZE, 0, 0],
+            )
+        };
+        if result == 0 && action.handler == libc::SIG_IGN {
+            set = set.with(signal);
+        }
+    }
+    set
+}
+
+/// Sends a signal: to a process, or to process group `-pid` (kill(2)).
+pub fn send(pid: i32, signal: u8) -> Result<()> {
+    // SAFETY: the call takes two numbers.
+    let result = unsafe { arch::syscall(number(libc::SYS_kill), [pid as isize as usize, signal.into(), 0, 0, 0, 0]) };
+    check(result).map(drop)
+}
+
+/// Whether sending failed because there is nobody left to send to.
+pub fn is_gone(result: Result<()>) -> bool {
+    result == Err(Errno::SRCH)
+}
+
+/// Ends this process by `signal`, as a program that the signal killed ends: default action, no core dump.
+///
+/// Returns where the kernel does not let it: process 1 of a container is immune to what it does not handle.
+pub fn die_of(signal: u8) {
+    set_action(signal, false);
+    // The limit alone does not stop a dump into a pipe (core(5)); a process that is not dumpable makes none at all.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let _ = send(rustix::process::getpid().as_raw_nonzero().get(), signal);
+    block(Set::default());
+}
