@@ -40,8 +40,9 @@ fn write_sources(directory: &Path) {
 
 /// Sources at `near` for the client; the server finds the same files at `far`, and where it can be had, only there.
 struct TwoContainers {
-    pod: Pod,
+    // Dropped in this order: the server has to be gone when the Pod looks for what is left.
     _server: Server,
+    pod: Pod,
 }
 
 impl TwoContainers {
@@ -82,7 +83,7 @@ impl TwoContainers {
         command.args(options).arg(pod.path("stubs")).env("WORKSPACE", &far);
         let server = pod.start(command);
         pod.stub_path("where");
-        Some(TwoContainers { pod, _server: server })
+        Some(TwoContainers { _server: server, pod })
     }
 
     fn near(&self) -> PathBuf {
