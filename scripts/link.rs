@@ -12,12 +12,16 @@ fn main() {
         // Nothing reads the unwind tables (panics abort) nor a build id.
         "-Wl,--no-eh-frame-hdr",
         "-Wl,--build-id=none",
-        // Neighbouring segments share a file page instead of being padded to one each.
-        "-Wl,-z,noseparate-code",
+        // One segment to execute and one to write, which stays writable: see the layout.
         "-Wl,-z,norelro",
+        // Relocations as a bitmap of a few dozen bytes.
+        "-Wl,-z,pack-relative-relocs",
     ];
     for argument in arguments {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
+    let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it for a build script");
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{root}/scripts/link.ld");
     println!("cargo::rerun-if-changed=scripts/link.rs");
+    println!("cargo::rerun-if-changed=scripts/link.ld");
 }

@@ -161,8 +161,10 @@ impl Show for Errno {
 #[macro_export]
 macro_rules! line {
     ($($part:expr),* $(,)?) => {{
+        #[allow(unused_imports, reason = "a caller may have it in scope")]
+        use $crate::diag::Show as _;
         let mut line = $crate::diag::Line::new();
-        $($crate::diag::Show::show(&$part, &mut line);)*
+        $($part.show(&mut line);)*
         line
     }};
 }
@@ -171,7 +173,7 @@ macro_rules! line {
 #[macro_export]
 macro_rules! report {
     ($($part:expr),* $(,)?) => {
-        $crate::diag::write_error($crate::line!($crate::diag::name(), ": ", $($part),*))
+        $crate::diag::report(&$crate::line!($($part),*))
     };
 }
 
@@ -189,9 +191,7 @@ macro_rules! fail {
 macro_rules! debug {
     ($component:ident, $($part:expr),* $(,)?) => {
         if $crate::diag::is_wanted($crate::diag::Component::$component) {
-            $crate::diag::write_error(
-                $crate::line!($crate::diag::Stamp, $crate::diag::Component::$component, ": ", $($part),*)
-            );
+            $crate::diag::tell($crate::diag::Component::$component, &$crate::line!($($part),*));
         }
     };
 }
@@ -212,9 +212,28 @@ pub fn name() -> &'static [u8] {
     NAME.get()
 }
 
-/// Writes a line to stderr.
-pub fn write_error(line: Line) {
-    // The descriptor of messages by convention; where it is closed there is nobody to tell.
+/// Writes a message to stderr, behind this program's name.
+pub fn report(message: &Line) {
+    write_error(message, |line| {
+        name().show(line);
+        ": ".show(line);
+    });
+}
+
+/// Writes a debug line to stderr, behind its time, process and component.
+pub fn tell(component: Component, message: &Line) {
+    write_error(message, |line| {
+        show_stamp(line);
+        component.show(line);
+        ": ".show(line);
+    });
+}
+
+/// Writes a line that begins with what `head` adds. Where stderr is closed there is nobody to tell.
+fn write_error(message: &Line, head: impl FnOnce(&mut Line)) {
+    let mut line = Line::new();
+    head(&mut line);
+    message.show(&mut line);
     line.write(sys::descriptor::error());
 }
 
@@ -290,24 +309,20 @@ fn mask_of(name: &[u8]) -> u8 {
     COMPONENTS.iter().find(|(_, known)| name.eq_ignore_ascii_case(known.as_bytes())).map_or(0, |(bit, _)| *bit as u8)
 }
 
-/// Time of day in UTC to the millisecond, and process: what a debug line begins with.
-pub struct Stamp;
-
-impl Show for Stamp {
-    fn show(&self, line: &mut Line) {
-        let (seconds, milliseconds) = sys::time::wall();
-        for (value, digits, after) in [
-            (seconds / 3600 % 24, 2, ":"),
-            (seconds / 60 % 60, 2, ":"),
-            (seconds % 60, 2, "."),
-            (milliseconds.into(), 3, " ["),
-        ] {
-            show_padded(value, digits, line);
-            after.show(line);
-        }
-        sys::process::id().show(line);
-        "] ".show(line);
+/// Time of day in UTC to the millisecond, and process.
+fn show_stamp(line: &mut Line) {
+    let (seconds, milliseconds) = sys::time::wall();
+    for (value, digits, after) in [
+        (seconds / 3600 % 24, 2, ":"),
+        (seconds / 60 % 60, 2, ":"),
+        (seconds % 60, 2, "."),
+        (milliseconds.into(), 3, " ["),
+    ] {
+        show_padded(value, digits, line);
+        after.show(line);
     }
+    sys::process::id().show(line);
+    "] ".show(line);
 }
 
 /// A bug: says where, and ends with the code for "k8psh itself failed".

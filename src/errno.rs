@@ -137,9 +137,9 @@ Operation not possible due to RF-kill\n\
 Memory page has hardware error";
 
 /// What an error means; `None` for a number that has no words.
-pub fn text(number: i32) -> Option<&'static str> {
+pub fn text(number: i32) -> Option<&'static [u8]> {
     let index = usize::try_from(number).ok()?.checked_sub(1)?;
-    TEXTS.split('\n').nth(index).filter(|text| !text.is_empty())
+    TEXTS.as_bytes().split(|byte| *byte == b'\n').nth(index).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -150,12 +150,12 @@ mod tests {
     fn the_words_are_those_of_the_system() {
         for (number, words) in [(1, "Operation not permitted"), (13, "Permission denied"), (111, "Connection refused")]
         {
-            assert_eq!(text(number), Some(words));
+            assert_eq!(text(number), Some(words.as_bytes()));
         }
         for number in 1..=133 {
             let system = std::io::Error::from_raw_os_error(number).to_string();
             if let Some(words) = text(number) {
-                assert_eq!(system, format!("{words} (os error {number})"));
+                assert_eq!(system, format!("{} (os error {number})", String::from_utf8_lossy(words)));
             }
         }
         assert_eq!([text(0), text(-1), text(41), text(134)], [None; 4]);

@@ -7,6 +7,7 @@ pub mod diag;
 pub mod errno;
 pub mod exit;
 pub mod limits;
+pub mod number;
 pub mod session;
 pub mod sys;
 pub mod wire;

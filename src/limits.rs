@@ -37,6 +37,9 @@ pub const REQUEST_STRINGS: usize = REQUEST_BYTES / 9 + 1;
 /// this size for each stream, so it never stops reading the connection: signals and status overtake a stream that is
 /// stuck. Four times the kernel's pipe keeps both ends busy.
 pub const WINDOW: usize = 256 << 10;
+/// [`WINDOW`] as credit is counted, which can fall below 0.
+pub const WINDOW_CREDIT: i64 = 256 << 10;
+const _: () = assert!(WINDOW_CREDIT.unsigned_abs() == WINDOW as u64);
 
 /// Largest data frame that is sent, in bytes: a stream is cut into pieces no larger than the kernel's pipe buffer.
 pub const FRAME: usize = 64 << 10;

@@ -31,10 +31,12 @@ pub fn main(program: Program) -> ! {
     if let Some(components) = program.environment.get(DEBUG) {
         diag::want(components);
     }
-    match name {
-        b"k8psh" => client::main(&program, arguments),
-        diag::SERVER => server::main(&program, arguments),
-        _ => stub::main(&program, None, name, arguments),
+    if name == b"k8psh" {
+        client::main(&program, arguments)
+    } else if name == diag::SERVER {
+        server::main(&program, arguments)
+    } else {
+        stub::main(&program, None, name, arguments)
     }
 }
 

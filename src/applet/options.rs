@@ -102,7 +102,11 @@ fn find<T>(table: &'static [Spec<T>], name: &[u8]) -> Option<&'static Spec<T>> {
 
 /// A whole decimal number; `None` for anything else, and for one that does not fit.
 pub(super) fn number(text: &CStr) -> Option<i64> {
-    text.to_str().ok()?.parse().ok()
+    let text = text.to_bytes();
+    match text.strip_prefix(b"-") {
+        Some(digits) => 0_i64.checked_sub_unsigned(crate::number::parse(digits, 10)?),
+        None => i64::try_from(crate::number::parse(text, 10)?).ok(),
+    }
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ enum Source {
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(diag::SERVER);
     let mut options = Options::default();
-    options.ignore_invalid = { arguments }.any(|word| matches!(word.to_bytes(), b"-i" | b"--ignore-invalid-arguments"));
+    options.ignore_invalid = { arguments }.any(|word| word == c"-i" || word == c"--ignore-invalid-arguments");
     let explain = |reason: Line| line!(reason, "; see k8pshd --help");
     let mut words = arguments;
     if let Err(reason) = options.take(Source::CommandLine, &mut words, &explain) {

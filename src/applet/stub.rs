@@ -109,9 +109,10 @@ struct Stub {
     outputs: [Option<Stream>; 2],
     /// How the command ended, once the server has said so.
     end: Option<End>,
-    /// Signals that came before the server's protocol was known, and how long they are kept.
+    /// Signals that came before the server's protocol was known.
     held: Set,
-    hold_until: Option<Moment>,
+    /// How long something waits for the server to greet.
+    greet_by: Option<Moment>,
     /// Why the command could not be run, as far as the server has said.
     reason: Line,
     /// Whether output was lost here: the command's own code would hide it.
@@ -147,7 +148,7 @@ impl Stub {
             outputs: [output, error],
             end: None,
             held: Set::default(),
-            hold_until: None,
+            greet_by: None,
             reason: Line::new(),
             has_failed: false,
             is_deaf: false,
@@ -199,7 +200,7 @@ impl Stub {
                 watch.add(OUTPUT + which as usize, output.as_fd(), events);
             }
         }
-        watch.wait(self.hold_until)
+        watch.wait(self.greet_by)
     }
 
     /// Does what can be done: signals first, then what the server says, then the caller's streams.
@@ -207,12 +208,10 @@ impl Stub {
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals();
         }
-        if self.hold_until.is_some_and(|until| until <= Moment::now()) {
-            self.act_on_held();
-        }
         if !ready.of(CONNECTION).is_empty() {
             self.receive(ready.of(CONNECTION), inbox);
         }
+        self.await_greeting();
         for which in Which::BOTH {
             let flags = ready.of(OUTPUT + which as usize);
             if !flags.is_empty() {
@@ -273,9 +272,6 @@ impl Stub {
             };
             self.insist_on(|_| done);
         }
-        if self.near.peer() != Peer::Unknown && self.held != Set::default() {
-            self.act_on_held();
-        }
     }
 
     fn take(&mut self, event: Event<'_>) -> Result<(), Fault> {
@@ -313,21 +309,25 @@ impl Stub {
                 }
             }
             Peer::Plain => self.default_action(signal),
-            Peer::Unknown => {
-                self.held = self.held.with(signal);
-                self.hold_until = self.hold_until.or_else(|| Some(Moment::now().after(limits::GREETING_MS)));
-            }
+            Peer::Unknown => self.held = self.held.with(signal),
         }
     }
 
-    /// The server has greeted, or has had its time to.
-    fn act_on_held(&mut self) {
-        self.hold_until = None;
+    /// Does what waited for the server's greeting when that has come, or when its time is over.
+    fn await_greeting(&mut self) {
+        let is_known = self.near.peer() != Peer::Unknown;
+        if self.held == Set::default() && !self.near.awaits_greeting() {
+            self.greet_by = None;
+            return;
+        }
+        let now = Moment::now();
+        let deadline = *self.greet_by.get_or_insert(now.after(limits::GREETING_MS));
+        if !is_known && deadline > now {
+            return;
+        }
+        self.near.stop_awaiting();
         for signal in core::mem::take(&mut self.held).iter() {
-            match self.near.peer() {
-                Peer::Negotiated => self.pass_on(signal),
-                Peer::Plain | Peer::Unknown => self.default_action(signal),
-            }
+            if is_known { self.pass_on(signal) } else { self.default_action(signal) }
         }
     }
 

@@ -88,8 +88,6 @@ impl<'a> Far<'a> {
     /// The client speaks protocol 2: say so before anything else.
     fn negotiate(&mut self) -> Result<(), Fault> {
         self.negotiated = true;
-        self.output.begin_window();
-        self.error.begin_window();
         Ok(self.outbox.push(&header(Kind::Hello, wire::PROTOCOL))?)
     }
 
@@ -180,10 +178,14 @@ impl<'a> Far<'a> {
     }
 
     /// How many bytes of one of the command's streams may be read now; 0: wait.
-    pub fn allowance(&mut self, which: Which) -> usize {
+    ///
+    /// The windows do not hold while stdin overflows its own, which a stub that was not greeted in time may let happen:
+    /// the credit that would open them stands behind bytes for which there is no room.
+    pub fn allowance(&self, which: Which) -> usize {
+        let holds = self.negotiated && self.input.has_room();
         match which {
-            Which::Output => self.output.allowance(&self.outbox),
-            Which::Error => self.error.allowance(&self.outbox),
+            Which::Output => self.output.allowance(&self.outbox, holds),
+            Which::Error => self.error.allowance(&self.outbox, holds),
         }
     }
 

@@ -28,28 +28,21 @@ impl Which {
 }
 
 /// The smallest window's worth, in bytes, that a read of the source is worth. Less only waits for credit.
-const WORTHWHILE: usize = 4096;
+const WORTHWHILE: u16 = 4096;
 
 /// A stream that is read here and leaves in frames.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     kind: Kind,
-    /// Bytes that may be sent before credit comes; below 0 where they left before the peer was known to have a window.
+    /// Bytes that may be sent before credit comes; below 0 where more left while the window did not hold.
     window: i64,
-    /// Whether the peer gives credit. One of protocol 1 does not; the connection alone holds it back.
-    windowed: bool,
     open: bool,
 }
 
 impl Outgoing {
-    /// A stream whose frames have this kind. No window holds until [`Outgoing::begin_window`].
+    /// A stream whose frames have this kind.
     pub(super) const fn new(kind: Kind) -> Outgoing {
-        Outgoing { kind, window: limits::WINDOW as i64, windowed: false, open: true }
-    }
-
-    /// From now on the window holds; what was sent before counts.
-    pub(super) fn begin_window(&mut self) {
-        self.windowed = true;
+        Outgoing { kind, window: limits::WINDOW_CREDIT, open: true }
     }
 
     /// Whether more may come.
@@ -57,15 +50,21 @@ impl Outgoing {
         self.open
     }
 
-    /// How many bytes may be read from the source now; 0: wait.
-    pub(super) fn allowance(&self, outbox: &Queue<'_>) -> usize {
+    /// How many bytes may be read from the source now; 0: wait. `holds`: whether the window does; without it the
+    /// connection alone holds the sender back.
+    pub(super) fn allowance(&self, outbox: &Queue<'_>, holds: bool) -> usize {
         if !self.open {
             return 0;
         }
         let room = outbox.room().saturating_sub(CONTROL + HEADER);
-        let window = if self.windowed { usize::try_from(self.window).unwrap_or(0) } else { limits::FRAME };
+        let window = if holds { usize::try_from(self.window).unwrap_or(0) } else { limits::FRAME };
         let bytes = room.min(window).min(limits::FRAME);
-        if bytes < WORTHWHILE { 0 } else { bytes }
+        if bytes < WORTHWHILE.into() { 0 } else { bytes }
+    }
+
+    /// Whether the window is used up.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.window < WORTHWHILE.into()
     }
 
     /// Where to read `count` bytes to, no more than the allowance.
@@ -182,10 +181,9 @@ mod tests {
         let mut buffer = vec![0; super::super::OUTBOX];
         let mut outbox = Queue::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
-        stream.begin_window();
         let mut sent = 0;
-        while stream.allowance(&outbox) > 0 {
-            let count = stream.allowance(&outbox);
+        while stream.allowance(&outbox, true) > 0 {
+            let count = stream.allowance(&outbox, true);
             assert_eq!(stream.space(&mut outbox, count).len(), count);
             stream.send(&mut outbox, count);
             sent += count;
@@ -193,7 +191,7 @@ mod tests {
         }
         assert_eq!(sent, limits::WINDOW);
         stream.credit(5000);
-        assert_eq!(stream.allowance(&outbox), 5000);
+        assert_eq!(stream.allowance(&outbox, true), 5000);
     }
 
     #[test]
@@ -202,28 +200,28 @@ mod tests {
         let mut outbox = Queue::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
         for _ in 0..1000 {
-            let count = stream.allowance(&outbox);
+            let count = stream.allowance(&outbox, true);
             if count > 0 {
                 stream.send(&mut outbox, count);
             }
         }
-        assert_eq!(stream.allowance(&outbox), 0);
+        assert_eq!(stream.allowance(&outbox, true), 0);
         assert!(outbox.room() >= CONTROL);
     }
 
     #[test]
-    fn what_was_sent_before_the_window_was_known_counts() {
+    fn what_was_sent_while_the_window_did_not_hold_counts() {
         let mut buffer = vec![0; super::super::OUTBOX];
         let mut outbox = Queue::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Input);
         for _ in 0..5 {
+            assert_eq!(stream.allowance(&outbox, false), limits::FRAME);
             stream.send(&mut outbox, limits::FRAME);
             outbox.clear();
         }
-        stream.begin_window();
-        assert_eq!(stream.allowance(&outbox), 0);
+        assert_eq!(stream.allowance(&outbox, true), 0);
         stream.credit(u32::try_from(limits::FRAME * 2).expect("small"));
-        assert_eq!(stream.allowance(&outbox), limits::FRAME);
+        assert_eq!(stream.allowance(&outbox, true), limits::FRAME);
     }
 
     #[test]

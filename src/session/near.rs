@@ -52,6 +52,8 @@ pub struct Near<'a> {
     request: Queue<'a>,
     outbox: Queue<'a>,
     input: Outgoing,
+    /// Whether stdin's window holds: until it is known that the server gives no credit.
+    holds: bool,
     output: Incoming<'a>,
     error: Incoming<'a>,
 }
@@ -65,6 +67,7 @@ impl<'a> Near<'a> {
             request,
             outbox: Queue::new(&mut buffers.outbox),
             input: Outgoing::new(Kind::Input),
+            holds: true,
             output: Incoming::new(&mut buffers.output),
             error: Incoming::new(&mut buffers.error),
         }
@@ -114,8 +117,8 @@ impl<'a> Near<'a> {
             (Kind::Hello, _) => return Err(Fault::Unexpected(Kind::Hello)),
             _ => Peer::Plain,
         };
-        if self.peer == Peer::Negotiated {
-            self.input.begin_window();
+        self.holds = self.peer == Peer::Negotiated;
+        if self.holds {
             for which in Which::BOTH {
                 if !self.stream(which).is_open() {
                     self.hang_up(which)?;
@@ -203,7 +206,17 @@ impl<'a> Near<'a> {
 
     /// How many bytes of stdin may be read now; 0: wait.
     pub fn allowance(&self) -> usize {
-        self.input.allowance(&self.outbox)
+        self.input.allowance(&self.outbox, self.holds)
+    }
+
+    /// Whether a whole window of stdin is under way to a server that has not greeted.
+    pub fn awaits_greeting(&self) -> bool {
+        self.peer == Peer::Unknown && self.input.is_open() && self.input.is_exhausted() && self.holds
+    }
+
+    /// The greeting did not come in time. A server of protocol 1, which never greets, gives no credit either.
+    pub fn stop_awaiting(&mut self) {
+        self.holds &= self.peer != Peer::Unknown;
     }
 
     /// Where to read `count` bytes of stdin to, no more than the allowance.

@@ -137,11 +137,15 @@ impl Attributes {
         let number =
             |radix| core::str::from_utf8(&value[1..]).ok().and_then(|text| u64::from_str_radix(text, radix).ok());
         let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
-        match name {
-            attribute::PROTOCOL => self.protocol = small(10).unwrap_or(0),
-            attribute::UMASK => self.umask = small(8).map(|mask| mask & 0o777),
-            attribute::IGNORED => self.ignored = number(16).unwrap_or(0),
-            _ => return false,
+        // Compared one by one: a match on bytes would become a comparison of each.
+        if name == attribute::PROTOCOL {
+            self.protocol = small(10).unwrap_or(0);
+        } else if name == attribute::UMASK {
+            self.umask = small(8).map(|mask| mask & 0o777);
+        } else if name == attribute::IGNORED {
+            self.ignored = number(16).unwrap_or(0);
+        } else {
+            return false;
         }
         true
     }

@@ -377,9 +377,9 @@ fn stat_path(pid: i32, buffer: &mut [u8; 24]) -> Option<&CStr> {
     CStr::from_bytes_until_nul(buffer.get(at..)?).ok()
 }
 
-/// A number in digits alone.
+/// A process's number in decimal digits.
 fn decimal(text: &[u8]) -> Option<i32> {
-    core::str::from_utf8(text).ok()?.parse().ok()
+    i32::try_from(crate::number::parse(text, 10)?).ok()
 }
 
 /// Raises the descriptors that a program opens for itself above the three streams, where it was started with one of

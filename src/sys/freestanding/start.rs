@@ -9,24 +9,11 @@ struct Dynamic {
     value: usize,
 }
 
-/// One relocation with addend (`Elf64_Rela`, elf(5)).
-#[repr(C)]
-struct Relocation {
-    offset: usize,
-    information: usize,
-    addend: usize,
-}
-
-/// The end of the dynamic section, the table of relocations and its size in bytes (elf(5)).
+/// The end of the dynamic section; the table of packed relative relocations and its size in bytes (the generic ABI's
+/// `DT_RELR`, which the linker is told to use: see the build script).
 const DT_NULL: usize = 0;
-const DT_RELA: usize = 7;
-const DT_RELASZ: usize = 8;
-
-/// "Add the load address", the only kind in a static position independent file (the ABI of each processor).
-#[cfg(target_arch = "x86_64")]
-const RELATIVE: usize = 8;
-#[cfg(target_arch = "aarch64")]
-const RELATIVE: usize = 1027;
+const DT_RELRSZ: usize = 35;
+const DT_RELR: usize = 36;
 
 /// Called by `_start` alone.
 ///
@@ -49,25 +36,48 @@ pub(super) unsafe extern "C" fn begin(stack: *const usize, base: usize, dynamic:
 unsafe fn relocate(base: usize, mut dynamic: *const Dynamic) {
     let mut table = base;
     let mut size = 0;
-    // SAFETY: the section ends with DT_NULL, and the linker wrote the table that it names; every offset in it is a word
-    // of this file's writable segment (`-z norelro` keeps all of them writable).
+    // SAFETY: the section ends with DT_NULL, and the linker wrote the table that it names.
     unsafe {
         while (*dynamic).tag != DT_NULL {
             match (*dynamic).tag {
-                DT_RELA => table = base.wrapping_add((*dynamic).value),
-                DT_RELASZ => size = (*dynamic).value,
+                DT_RELR => table = base.wrapping_add((*dynamic).value),
+                DT_RELRSZ => size = (*dynamic).value,
                 _ => {}
             }
             dynamic = dynamic.add(1);
         }
-        let mut relocation = table as *const Relocation;
-        let end = table.wrapping_add(size);
-        while (relocation as usize) < end {
-            if (*relocation).information & 0xffff_ffff == RELATIVE {
-                let target = base.wrapping_add((*relocation).offset) as *mut usize;
-                target.write(base.wrapping_add((*relocation).addend));
+        apply(base, table as *const usize, size / size_of::<usize>());
+    }
+}
+
+/// Applies packed relocations: an even entry is the address of a word; an odd one is a bitmap of the words that follow
+/// the last one, as many as an entry has bits besides the lowest.
+///
+/// # Safety
+/// `table` is a `DT_RELR` table of `count` entries for a file at `base`; every word that it names is in a segment that is
+/// writable, which all of them are in this file's layout.
+unsafe fn apply(base: usize, table: *const usize, count: usize) {
+    let mut next: *mut usize = core::ptr::null_mut();
+    for index in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let entry = *table.add(index);
+            if entry & 1 == 0 {
+                let word = base.wrapping_add(entry) as *mut usize;
+                word.write(word.read().wrapping_add(base));
+                next = word.add(1);
+                continue;
             }
-            relocation = relocation.add(1);
+            let mut bits = entry >> 1;
+            let mut word = next;
+            while bits != 0 {
+                if bits & 1 == 1 {
+                    word.write(word.read().wrapping_add(base));
+                }
+                bits >>= 1;
+                word = word.add(1);
+            }
+            next = next.add(usize::BITS as usize - 1);
         }
     }
 }
