@@ -239,7 +239,7 @@ fn a_section_without_a_port_has_the_one_after_the_previous_sections() {
 #[test]
 fn options_of_a_section_have_their_place_in_the_file() {
     let pod = Pod::new("");
-    for (header, column) in [("--no-such-option", 7), ("A=1 --timeout 12x", 11), ("-m", 7), ("--max-connections=", 7)] {
+    for (header, column) in [("--no-such-option", 7), ("A=1 --timeout 12x", 21), ("-m", 7), ("--max-connections=", 7)] {
         fs::write(pod.config(), format!("# x\n[ a ] {header}\ntrue\n")).expect("the configuration");
         let outcome = pod.k8pshd().args(["-n", "a", "-e"]).arg(pod.path("stubs")).run();
         let place = format!("{}:2:{column}", pod.config().display());

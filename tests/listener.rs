@@ -226,6 +226,7 @@ fn a_server_can_start_where_one_has_just_ended() {
         let mut stub = echoing(&pod);
         // This end closes first, and its port lingers in the kernel.
         server.signal(Signal::SIGTERM);
+        until_true("the port is closed", || !is_listening(pod.port()));
         server.signal(Signal::SIGTERM);
         stub.end();
         server.end();
@@ -288,7 +289,7 @@ fn as_process_1_the_server_reaps_whatever_it_inherits() {
         return;
     }
     let pod = Pod::new("stay sh -c '(sleep 0.3 &) ; echo $$; exec sleep 1000'");
-    let (_holder, server) = as_process_1(&pod);
+    let (mut holder, server) = as_process_1(&pod);
     let stub = pod.stub("stay").stdin(Stdio::null()).stdout(Stdio::null()).live();
     let session = until("the session", || {
         let command = pod.running("sleep").into_iter().find(|process| process.name() == "sleep")?;
@@ -304,6 +305,9 @@ fn as_process_1_the_server_reaps_whatever_it_inherits() {
         !numbers.any(|number| Process(number).parent() == Some(server.0))
     });
     drop(stub);
+    // The one that holds it does not pass signals on.
+    server.signal(Signal::SIGTERM);
+    assert!(holder.end().success());
 }
 
 #[test]

@@ -269,7 +269,7 @@ fn a_request_cannot_name_a_directory_outside_the_base() {
     let pod = Pod::new("pwd");
     let server = pod.server();
     fs::create_dir_all(pod.work().join("a")).expect("a directory");
-    for directory in ["..", "../", "/", "/etc", "a/../..", "./..", "../work", "a\0b", "none", &"x/".repeat(3000)] {
+    for directory in ["..", "../", "/", "/etc", "a/../..", "./..", "../bin", "a\0b", "none", &"x/".repeat(3000)] {
         let mut peer = Peer::connect(pod.port());
         peer.send(&frames::request(directory, &[], &[], "pwd"));
         let frames = peer.frames();

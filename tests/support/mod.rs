@@ -144,8 +144,8 @@ impl Pod {
     /// A Pod with more words in the header of section `box`.
     pub fn with_header(header: &str, commands: &str) -> Pod {
         Pod::custom(|pod| {
-            let section = pod.section(header);
-            format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section} =PATH=\n{commands}\n")
+            let section = pod.section(&format!("=PATH= {header}"));
+            format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section}\n{commands}\n")
         })
     }
 
