@@ -43,7 +43,7 @@ impl Witness {
 #[test]
 fn a_stub_that_is_killed_takes_its_command_along() {
     let pod = Pod::new(
-        "stay sh -c 'trap \"echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done'\nwitness cat",
+        "stay sh -c 'exec 2>/dev/null; trap \"echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done'\nwitness cat",
     );
     let server = pod.server();
     let mut witness = Witness::new(&pod);
@@ -56,6 +56,20 @@ fn a_stub_that_is_killed_takes_its_command_along() {
     stub.end();
     witness.is_well();
     drop(witness);
+    until_only_the_server(&pod, &server);
+}
+
+#[test]
+fn a_command_can_write_while_it_is_ended() {
+    // The pipes stay open for the grace period, or a command that says goodbye dies of SIGPIPE before its clean-up.
+    let pod = Pod::new(
+        "stay sh -c 'trap \"echo bye; echo bye >&2; echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done'",
+    );
+    let server = pod.server();
+    let mut stub = start(&pod, "stay");
+    assert_eq!(first_line(&mut stub), "ready\n");
+    stub.signal(Signal::SIGKILL);
+    wait_for_file(pod.work().join("termed"));
     until_only_the_server(&pod, &server);
 }
 
