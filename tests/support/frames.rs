@@ -1,0 +1,138 @@
+//! The wire protocol by hand: one type byte, a number of 32 bits in little-endian, and for most types that many bytes.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+use super::{DEADLINE, until};
+
+pub const DIRECTORY: u8 = 0;
+pub const VARIABLE: u8 = 1;
+pub const ARGUMENT: u8 = 2;
+pub const START: u8 = 3;
+pub const STDIN: u8 = 4;
+pub const STDOUT: u8 = 5;
+pub const STDERR: u8 = 6;
+pub const TERMINATE: u8 = 7;
+pub const EXIT: u8 = 8;
+pub const HELLO: u8 = 16;
+pub const FAILURE: u8 = 17;
+pub const SIGNALED: u8 = 18;
+pub const STOPPED: u8 = 19;
+pub const SIGNAL: u8 = 20;
+pub const WINDOW: u8 = 21;
+pub const CREDIT_STDIN: u8 = 22;
+pub const CREDIT_STDOUT: u8 = 23;
+pub const CREDIT_STDERR: u8 = 24;
+pub const HANG_UP: u8 = 25;
+
+/// One frame as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub kind: u8,
+    pub number: u32,
+    pub body: Vec<u8>,
+}
+
+/// A frame with content.
+pub fn data(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = number(kind, u32::try_from(body.len()).expect("a frame's length"));
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// A frame whose number says it all, or the header of one with content.
+pub fn number(kind: u8, number: u32) -> Vec<u8> {
+    let mut bytes = vec![kind];
+    bytes.extend_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+/// A request of protocol 0.9: directory, variables, arguments, start.
+pub fn request(directory: &str, variables: &[&str], arguments: &[&str], command: &str) -> Vec<u8> {
+    let mut bytes = data(DIRECTORY, directory.as_bytes());
+    variables.iter().for_each(|word| bytes.extend(data(VARIABLE, word.as_bytes())));
+    arguments.iter().for_each(|word| bytes.extend(data(ARGUMENT, word.as_bytes())));
+    bytes.extend(data(START, command.as_bytes()));
+    bytes
+}
+
+/// One end of a connection, played by the test.
+pub struct Peer(pub TcpStream);
+
+impl Peer {
+    pub fn connect(port: u16) -> Peer {
+        Peer::new(TcpStream::connect(("127.0.0.1", port)).expect("a connection"))
+    }
+
+    fn new(stream: TcpStream) -> Peer {
+        stream.set_nonblocking(false).expect("a blocking socket");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+        stream.set_write_timeout(Some(DEADLINE)).expect("a time-out");
+        stream.set_nodelay(true).expect("no delay");
+        Peer(stream)
+    }
+
+    /// Plays a server: the next client on this port.
+    pub fn accept(listener: &TcpListener) -> Peer {
+        listener.set_nonblocking(true).expect("a socket that does not block");
+        Peer::new(until("a client connects", || listener.accept().ok()).0)
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("the peer takes it");
+    }
+
+    /// Sends what may well meet a connection that the other end has given up.
+    pub fn try_send(&mut self, bytes: &[u8]) {
+        // The test goes on to see what became of the connection.
+        _ = self.0.write_all(bytes);
+    }
+
+    pub fn close_sending(&self) {
+        // Not connected any more is closed too.
+        _ = self.0.shutdown(Shutdown::Write);
+    }
+
+    /// Exactly this many bytes, or nothing where the connection ends before them.
+    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match self.0.read(&mut bytes[filled..]) {
+                Ok(0) => return None,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("reading a frame: {error}"),
+            }
+        }
+        Some(bytes)
+    }
+
+    /// The next frame, or nothing at the end of the connection.
+    pub fn frame(&mut self) -> Option<Frame> {
+        let header = self.take(5)?;
+        let kind = header[0];
+        let number = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
+        let length = match kind {
+            DIRECTORY..=STDERR | FAILURE => usize::try_from(number).expect("a length"),
+            WINDOW => 8,
+            _ => 0,
+        };
+        Some(Frame { kind, number, body: self.take(length)? })
+    }
+
+    /// All frames up to the end of the connection.
+    pub fn frames(&mut self) -> Vec<Frame> {
+        std::iter::from_fn(|| self.frame()).collect()
+    }
+
+    /// The end of the connection, without anything before it.
+    pub fn is_over(&mut self) -> bool {
+        self.take(1).is_none()
+    }
+}
+
+/// What the frames of one type carry, one after the other.
+pub fn content(frames: &[Frame], kind: u8) -> Vec<u8> {
+    frames.iter().filter(|frame| frame.kind == kind).flat_map(|frame| frame.body.clone()).collect()
+}
