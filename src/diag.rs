@@ -54,6 +54,10 @@ impl Line {
     }
 }
 
+/// An error of which somebody has been told: all that is left is to end what it concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told;
+
 /// Something that can stand in a message.
 pub trait Show {
     /// Adds it to the line.
@@ -159,10 +163,8 @@ impl Show for Errno {
 #[macro_export]
 macro_rules! line {
     ($($part:expr),* $(,)?) => {{
-        #[allow(unused_imports, reason = "a caller may have it in scope")]
-        use $crate::diag::Show as _;
         let mut line = $crate::diag::Line::new();
-        $($part.show(&mut line);)*
+        $crate::add!(&mut line, $($part),*);
         line
     }};
 }
@@ -173,6 +175,26 @@ macro_rules! report {
     ($($part:expr),* $(,)?) => {
         $crate::diag::report(&$crate::line!($($part),*))
     };
+}
+
+/// Writes one message, and is the [`crate::diag::Told`] that says so.
+#[macro_export]
+macro_rules! told {
+    ($($part:expr),* $(,)?) => {{
+        $crate::report!($($part),*);
+        $crate::diag::Told
+    }};
+}
+
+/// Adds parts to a [`Line`].
+#[macro_export]
+macro_rules! add {
+    ($line:expr, $($part:expr),* $(,)?) => {{
+        #[allow(unused_imports, reason = "a caller may have it in scope")]
+        use $crate::diag::Show as _;
+        let line: &mut $crate::diag::Line = $line;
+        $($part.show(line);)*
+    }};
 }
 
 /// Writes one message and ends the process with the code.

@@ -2,14 +2,14 @@
 
 use super::listener::Work;
 use crate::config::expansion::{self, Piece};
-use crate::config::{Command, Kind, Variable};
+use crate::config::{Command, Kind, Variable, path};
 use crate::diag::Line;
 use crate::session::request::Request;
 use crate::sys::memory::Place;
 use crate::sys::process::{self, Pointers, Refusal, Start, Vector};
 use crate::sys::program::Environment;
 use crate::sys::signal::Set;
-use crate::{debug, exit, limits, line};
+use crate::{add, debug, exit, limits};
 use core::ffi::CStr;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -18,15 +18,15 @@ use rustix::pipe::PipeFlags;
 /// Where a bare name is looked for when the command got no `PATH`.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// Why a command does not run: the exit code of its stub, and a line.
-pub(super) struct Refused {
-    pub(super) code: u8,
-    pub(super) reason: Line,
-}
+/// A command that does not run: the exit code of its stub. Why is in the line that was passed along.
+pub(super) struct Refused(pub(super) u8);
 
-/// k8psh itself cannot.
-fn unavailable(reason: Line) -> Refused {
-    Refused { code: exit::UNAVAILABLE, reason }
+/// k8psh itself cannot run it: says why.
+macro_rules! unavailable {
+    ($reason:expr, $($part:expr),* $(,)?) => {{
+        add!($reason, $($part),*);
+        Refused(exit::UNAVAILABLE)
+    }};
 }
 
 /// A command that runs.
@@ -39,28 +39,28 @@ pub(super) struct Running {
     pub(super) outputs: [Option<OwnedFd>; 2],
 }
 
-/// Starts what the request asks for.
-pub(super) fn start(work: &Work, request: Request<'static>) -> Result<Running, Refused> {
+/// Starts what the request asks for, or adds to `reason` why not.
+pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -> Result<Running, Refused> {
     static ARGUMENTS: Place<Pointers> = Place::new(process::NO_POINTERS);
     static VARIABLES: Place<Pointers> = Place::new(process::NO_POINTERS);
     let name = request.command();
     let Some(command) = work.server.command(name.to_bytes()) else {
-        let reason = line!("server ", work.server.name(), " has no such command");
-        return Err(Refused { code: exit::NOT_FOUND, reason });
+        add!(reason, "server ", work.server.name(), " has no such command");
+        return Err(Refused(exit::NOT_FOUND));
     };
-    enter(work.loaded.base.as_c_str(), request.directory())?;
+    enter(work.loaded.base.as_c_str(), request.directory(), reason)?;
     let mut settled = Settled::new(&work.environment);
-    settled.settle(command, &request)?;
+    settled.settle(command, &request, reason)?;
     let mut variables = Vector::new(&VARIABLES);
     let mut arguments = Vector::new(&ARGUMENTS);
     let fits = settled.entries().all(|entry| variables.push(entry))
         && command.arguments().chain(request.arguments()).all(|argument| arguments.push(argument));
     if !fits {
-        return Err(unavailable(line!(Errno::TOOBIG)));
+        return Err(unavailable!(reason, Errno::TOOBIG));
     }
     let program = command.arguments().next().unwrap_or(name);
     let search = settled.get(b"PATH").unwrap_or(DEFAULT_PATH);
-    let (streams, running) = pipes().map_err(|errno| unavailable(line!("cannot make pipes: ", errno)))?;
+    let (streams, running) = pipes().map_err(|errno| unavailable!(reason, "cannot make pipes: ", errno))?;
     let [input, output, error] = &streams;
     let pid = process::start(&mut Start {
         program,
@@ -72,7 +72,7 @@ pub(super) fn start(work: &Work, request: Request<'static>) -> Result<Running, R
         ignored: Set(request.attributes().ignored),
         defaults: work.ignored,
     });
-    let pid = pid.map_err(|refusal| explain(refusal, program, search))?;
+    let pid = pid.map_err(|refusal| explain(refusal, program, search, reason))?;
     debug!(Session, "started ", program, " as process ", pid);
     Ok(Running { pid, ..running })
 }
@@ -90,36 +90,38 @@ fn pipes() -> Result<([OwnedFd; 3], Running), Errno> {
 }
 
 /// Why the program could not be started.
-fn explain(refusal: Refusal, program: &CStr, search: &[u8]) -> Refused {
+fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -> Refused {
     let Refusal { errno, exists } = refusal;
+    if !exists && !program.to_bytes().contains(&b'/') {
+        add!(reason, program, ": not found in PATH=", search);
+        return Refused(exit::NOT_FOUND);
+    }
+    add!(reason, program, ": ", errno);
     if !exists {
-        let is_path = program.to_bytes().contains(&b'/');
-        let reason =
-            if is_path { line!(program, ": ", errno) } else { line!(program, ": not found in PATH=", *search) };
-        return Refused { code: exit::NOT_FOUND, reason };
+        return Refused(exit::NOT_FOUND);
     }
     // The file is there, so what the kernel did not find is what the file names.
-    let hint = if errno == Errno::NOENT { " (its interpreter or loader)" } else { "" };
-    Refused { code: exit::NOT_EXECUTABLE, reason: line!(program, ": ", errno, hint) }
+    if errno == Errno::NOENT {
+        add!(reason, " (its interpreter or loader)");
+    }
+    Refused(exit::NOT_EXECUTABLE)
 }
 
 /// Changes to `directory` below `base`. The check comes after the change: what this process then is in is what it is,
 /// whatever links and `..` led there.
-fn enter(base: &CStr, directory: &CStr) -> Result<(), Refused> {
-    let failed =
-        |path: &CStr, errno: Errno| unavailable(line!("working directory ", path, " below ", base, ": ", errno));
-    let (mut top, mut here) = ([0; limits::PATH], [0; limits::PATH]);
-    rustix::process::chdir(base).map_err(|errno| unavailable(line!("baseDirectory ", base, ": ", errno)))?;
-    let top = process::working_directory(&mut top).map_err(|errno| failed(base, errno))?;
+fn enter(base: &CStr, directory: &CStr, reason: &mut Line) -> Result<(), Refused> {
+    let mut top = [0; limits::PATH];
+    let top = rustix::process::chdir(base).and_then(|()| process::working_directory(&mut top));
+    let top = top.map_err(|errno| unavailable!(reason, "baseDirectory ", base, ": ", errno))?;
     if directory.is_empty() || directory == c"." {
         return Ok(());
     }
-    let is_below = || -> Result<bool, Errno> {
-        rustix::process::chdir(directory)?;
-        Ok(crate::config::path::relative(top, process::working_directory(&mut here)?).is_some())
-    };
-    if directory.to_bytes().starts_with(b"/") || !{ is_below }().map_err(|errno| failed(directory, errno))? {
-        return Err(unavailable(line!("working directory ", directory, " is outside of baseDirectory ", base)));
+    let mut here = [0; limits::PATH];
+    let here = rustix::process::chdir(directory).and_then(|()| process::working_directory(&mut here));
+    let here =
+        here.map_err(|errno| unavailable!(reason, "working directory ", directory, " below ", base, ": ", errno))?;
+    if directory.to_bytes().starts_with(b"/") || path::relative(top, here).is_none() {
+        return Err(unavailable!(reason, "working directory ", directory, " is outside of baseDirectory ", base));
     }
     Ok(())
 }
@@ -152,29 +154,38 @@ impl<'w> Settled<'w> {
     }
 
     /// The environment that a command gets: the variables that the configuration lists for it, and no other.
-    fn settle(&mut self, command: Command<'static>, request: &Request<'static>) -> Result<(), Refused> {
+    fn settle(
+        &mut self,
+        command: Command<'static>,
+        request: &Request<'static>,
+        reason: &mut Line,
+    ) -> Result<(), Refused> {
         for variable in command.environment() {
             let sent = if variable.kind == Kind::Fixed { None } else { request.variable(variable.name) };
             let entry = match sent {
                 Some(entry) => Some(entry),
-                None => self.default(&variable)?,
+                None => self.default(&variable).ok_or_else(|| {
+                    unavailable!(reason, variable.name, ": its value needs more than ", limits::EXPANSION, " bytes")
+                })?,
             };
-            self.set(variable.name, entry)?;
+            let Some(()) = self.set(variable.name, entry) else {
+                return Err(unavailable!(reason, "more variables than ", limits::VARIABLES));
+            };
         }
         Ok(())
     }
 
-    /// The entry of a variable that the client does not send.
-    fn default(&mut self, variable: &Variable<'static>) -> Result<Option<&'static CStr>, Refused> {
+    /// The entry of a variable that the client does not send; the outer `None`: there is no room to put it together.
+    fn default(&mut self, variable: &Variable<'static>) -> Option<Option<&'static CStr>> {
         if variable.value.is_empty() && variable.kind != Kind::Sent {
             let settled = (variable.kind == Kind::Optional).then(|| self.entry(variable.name)).flatten();
-            return Ok(settled.or_else(|| self.server.entry(variable.name)));
+            return Some(settled.or_else(|| self.server.entry(variable.name)));
         }
-        if variable.deferred { self.expand(variable).map(Some) } else { Ok(Some(variable.word)) }
+        if variable.deferred { self.expand(variable).map(Some) } else { Some(Some(variable.word)) }
     }
 
     /// The entry of a variable whose value has references that were kept until now.
-    fn expand(&mut self, variable: &Variable<'static>) -> Result<&'static CStr, Refused> {
+    fn expand(&mut self, variable: &Variable<'static>) -> Option<&'static CStr> {
         let room = core::mem::take(&mut self.room);
         let mut length = 0;
         let mut append = |bytes: &[u8]| -> Option<()> {
@@ -182,45 +193,33 @@ impl<'w> Settled<'w> {
             length += bytes.len();
             Some(())
         };
-        let mut write = || -> Option<()> {
-            append(variable.name)?;
-            append(b"=")?;
-            for piece in expansion::pieces(variable.value) {
-                append(match piece {
-                    Piece::Text(text) => text,
-                    Piece::Reference(reference) => self
-                        .get(reference.name)
-                        .or_else(|| self.server.get(reference.name))
-                        .or(reference.default)
-                        .unwrap_or_default(),
-                })?;
-            }
-            append(b"\0")
-        };
-        let written = write();
-        let (entry, rest) = room.split_at_mut(length);
+        append(variable.name)?;
+        append(b"=")?;
+        for piece in expansion::pieces(variable.value) {
+            append(match piece {
+                Piece::Text(text) => text,
+                Piece::Reference(reference) => self.look_up(reference.name).or(reference.default).unwrap_or_default(),
+            })?;
+        }
+        append(b"\0")?;
+        let (entry, rest) = room.split_at_mut_checked(length)?;
         self.room = rest;
-        let entry: &'static [u8] = entry;
-        written.and_then(|()| CStr::from_bytes_with_nul(entry).ok()).ok_or_else(|| {
-            unavailable(line!(
-                "the variable ",
-                *variable.name,
-                ": its value needs more than ",
-                limits::EXPANSION,
-                " bytes"
-            ))
-        })
+        CStr::from_bytes_until_nul(entry).ok()
     }
 
-    fn set(&mut self, name: &'static [u8], entry: Option<&'static CStr>) -> Result<(), Refused> {
+    /// What a reference means: a variable that is settled already, or one of the server's own.
+    fn look_up(&self, name: &[u8]) -> Option<&'static [u8]> {
+        self.get(name).or_else(|| self.server.get(name))
+    }
+
+    /// Settles a variable, anew where it was; `None`: there are too many.
+    fn set(&mut self, name: &'static [u8], entry: Option<&'static CStr>) -> Option<()> {
         let entry = Entry { name, entry };
         match self.variables.iter_mut().find(|known| known.name == name) {
             Some(known) => *known = entry,
-            None => {
-                self.variables.push(entry).map_err(|_| unavailable(line!("more variables than ", limits::VARIABLES)))?
-            }
+            None => self.variables.push(entry).ok()?,
         }
-        Ok(())
+        Some(())
     }
 
     fn entry(&self, name: &[u8]) -> Option<&'static CStr> {

@@ -1,11 +1,12 @@
 //! The configuration file: found, read, and handed to the parser; its problems put into words.
 
-use crate::config::path::{Path, TooLong};
-use crate::config::{Config, Problem, position};
+use crate::config::path::Path;
+use crate::config::{Config, position};
+use crate::diag::{Line, Show, Told};
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Environment;
-use crate::{debug, diag::Line, limits, line};
+use crate::{add, debug, limits, line, report, told};
 use core::ffi::CStr;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -28,30 +29,47 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// `FILE:LINE:COLUMN` of a place in the file.
-    pub(super) fn place(&self, at: usize) -> Line {
-        place(self.file, self.source, at)
+    /// A spot in the file.
+    pub(super) fn spot(&self, at: usize) -> Spot {
+        Spot { file: self.file, source: self.source, at }
     }
 }
 
-fn place(file: &CStr, source: &[u8], at: usize) -> Line {
-    let (row, column) = position(source, at);
-    line!(file, ":", row, ":", column)
+/// A spot in a configuration, shown as `FILE:LINE:COLUMN: `.
+pub(super) struct Spot {
+    file: &'static CStr,
+    source: &'static [u8],
+    at: usize,
 }
 
-/// Loads the file that is given, or that the environment names, or the default one. An error is a line that says all.
-pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded, Line> {
+impl Show for Spot {
+    fn show(&self, line: &mut Line) {
+        let (row, column) = position(self.source, self.at);
+        add!(line, self.file, ":", row, ":", column, ": ");
+    }
+}
+
+/// Loads the file that is given, or that the environment names, or the default one.
+pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded, Told> {
     static CONFIG: Place<Config> = Place::new(Config::empty());
     static SOURCE: Place<[u8; limits::CONFIG_FILE + 1]> = Place::new([0; limits::CONFIG_FILE + 1]);
     let file = given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT);
-    let source = read(file, SOURCE.take()).map_err(|errno| unreadable(file, errno, given.is_none()))?;
+    let source = read(file, SOURCE.take()).map_err(|errno| {
+        let hint = if errno == Errno::NOENT { "; give --config FILE or set K8PSH_CONFIG" } else { "" };
+        told!(file, ": ", errno, hint)
+    })?;
     let config = CONFIG.take();
-    let mut warn = |name: &[u8], at| {
-        crate::report!(place(file, source, at), ": warning: the variable ", name, " is not set");
-    };
-    config.load(source, &|name| environment.get(name), &mut warn).map_err(|problem| explain(file, source, problem))?;
-    let base = base_directory(file, config).map_err(|reason| line!(file, ": baseDirectory: ", reason))?;
-    debug!(Config, "loaded ", file, ", baseDirectory ", *base.as_bytes());
+    let spot = |at| Spot { file, source, at };
+    let mut warn = |name: &[u8], at| report!(spot(at), "warning: the variable ", name, " is not set");
+    config.load(source, &|name| environment.get(name), &mut warn).map_err(|problem| {
+        let mut message = line!(spot(problem.at), problem.reason.text());
+        if let Some(limit) = problem.reason.limit() {
+            add!(&mut message, "; the limit is ", limit);
+        }
+        told!(message)
+    })?;
+    let base = base_directory(file, config).map_err(|errno| told!(file, ": baseDirectory: ", errno))?;
+    debug!(Config, "loaded ", file, ", baseDirectory ", base.as_c_str());
     Ok(Loaded { config, base, file, source })
 }
 
@@ -77,35 +95,19 @@ fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     Ok(&buffer[..length])
 }
 
-fn unreadable(file: &CStr, errno: Errno, by_default: bool) -> Line {
-    let hint = if by_default && errno == Errno::NOENT { "; give --config FILE or set K8PSH_CONFIG" } else { "" };
-    line!(file, ": ", errno, hint)
-}
-
-fn explain(file: &CStr, source: &[u8], problem: Problem) -> Line {
-    let place = place(file, source, problem.at);
-    match problem.reason.limit() {
-        Some(limit) => line!(place, ": ", problem.reason.text(), " (the limit is ", limit, ")"),
-        None => line!(place, ": ", problem.reason.text()),
-    }
-}
-
 /// The shared directory: what the file says, seen from the file's own directory.
-fn base_directory(file: &CStr, config: &Config) -> Result<&'static Path, Line> {
+fn base_directory(file: &CStr, config: &Config) -> Result<&'static Path, Errno> {
     static BASE: Place<Path> = Place::new(Path::new());
     let base = BASE.take();
     let file = file.to_bytes();
-    let own = file.iter().rposition(|byte| *byte == b'/').map_or(&b""[..], |slash| &file[..=slash]);
+    let own = file.get(..file.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)).unwrap_or_default();
     let written = config.base_directory().unwrap_or_default();
-    let too_long = |TooLong| line!(Errno::NAMETOOLONG);
-    if written.starts_with(b"/") || own.starts_with(b"/") {
-        base.join(own, written).map_err(too_long)?;
-        return Ok(base);
-    }
     let mut here = [0; limits::PATH];
-    let here = process::working_directory(&mut here).map_err(|errno| line!("the working directory: ", errno))?;
     let mut beside = Path::new();
-    beside.join(here, own).map_err(too_long)?;
-    base.join(beside.as_bytes(), written).map_err(too_long)?;
+    if !written.starts_with(b"/") {
+        let here = if own.starts_with(b"/") { b"" } else { process::working_directory(&mut here)? };
+        beside.join(here, own).map_err(|_| Errno::NAMETOOLONG)?;
+    }
+    base.join(beside.as_bytes(), written).map_err(|_| Errno::NAMETOOLONG)?;
     Ok(base)
 }

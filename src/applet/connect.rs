@@ -62,5 +62,5 @@ fn attempt(address: &SocketAddrV4, left: Option<u64>, is_first: bool) -> Result<
 
 /// Waits so many milliseconds.
 fn sleep(milliseconds: u64) {
-    super::watch::Watch::<1>::new().wait(Some(Moment::now().after(milliseconds)));
+    super::watch::Watch::new().wait(Some(Moment::now().after(milliseconds)));
 }

@@ -7,12 +7,13 @@ use super::stubs::Stubs;
 use super::watch::Watch;
 use crate::config::Server;
 use crate::config::path::Path;
+use crate::diag::Told;
 use crate::sys::memory::Place;
 use crate::sys::process::{self, Children};
 use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::time::Moment;
-use crate::{debug, exit, fail, limits, line, report};
+use crate::{debug, exit, fail, limits, line, report, told};
 use core::ffi::CStr;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use rustix::event::PollFlags;
@@ -86,7 +87,7 @@ pub(super) struct Listener {
     phase: Phase,
     accepted: u64,
     /// Process numbers of the sessions that run.
-    sessions: &'static mut heapless::Vec<i32, { limits::MAX_SESSIONS }>,
+    sessions: &'static mut heapless::Vec<i32, { limits::SESSION_TABLE }>,
     /// A connection for which there was no process yet.
     waiting: Option<OwnedFd>,
     /// When to try again after a shortage.
@@ -98,7 +99,7 @@ pub(super) struct Listener {
 impl Listener {
     /// A server that has bound its port and made its stubs.
     pub(super) fn new(socket: OwnedFd, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
-        static SESSIONS: Place<heapless::Vec<i32, { limits::MAX_SESSIONS }>> = Place::new(heapless::Vec::new());
+        static SESSIONS: Place<heapless::Vec<i32, { limits::SESSION_TABLE }>> = Place::new(heapless::Vec::new());
         Listener {
             socket: Some(socket),
             limits,
@@ -118,9 +119,9 @@ impl Listener {
         let mut pid_file = Path::new();
         if let Some(path) = daemon {
             self.hangs_up = false;
-            if let Err(reason) = become_daemon(path, &mut pid_file) {
+            if become_daemon(path, &mut pid_file).is_err() {
                 self.remove_stubs();
-                fail!(exit::FAILURE, reason);
+                process::exit(exit::FAILURE);
             }
         }
         signal::block(Set::ALL);
@@ -166,7 +167,7 @@ impl Listener {
             self.start_session(signals);
             return;
         }
-        let mut watch = Watch::<2>::new();
+        let mut watch = Watch::new();
         watch.add(SIGNALS, signals.as_fd(), PollFlags::IN);
         // Full: further connections wait in the backlog.
         if let Some(socket) = self.socket.as_ref().filter(|_| has_room) {
@@ -276,8 +277,8 @@ impl Listener {
 
 /// Goes to the background: the parent writes the PID file and exits, the child goes on. `pid_file` becomes the file's
 /// absolute path.
-fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), crate::diag::Line> {
-    let explain = |errno: Errno| line!("PID file ", path, ": ", errno);
+fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Told> {
+    let explain = |errno: Errno| told!("PID file ", path, ": ", errno);
     let mut here = [0; limits::PATH];
     let here = process::working_directory(&mut here).map_err(explain)?;
     pid_file.join(here, path.to_bytes()).map_err(|_| explain(Errno::NAMETOOLONG))?;
@@ -287,7 +288,7 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), c
     let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let pid = process::fork().map_err(|errno| {
         let _ = rustix::fs::unlink(pid_file.as_c_str());
-        line!("cannot go to the background: ", errno)
+        told!("cannot go to the background: ", errno)
     })?;
     if let Some(pid) = pid {
         let text = line!(pid, "\n");
@@ -295,7 +296,8 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), c
             Ok(_) => process::exit(exit::SUCCESS),
             Err(errno) => {
                 let _ = signal::send(pid, u8::try_from(name::TERM).unwrap_or(0));
-                fail!(exit::FAILURE, explain(errno));
+                explain(errno);
+                process::exit(exit::FAILURE);
             }
         }
     }

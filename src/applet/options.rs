@@ -1,5 +1,6 @@
 //! Options as words: `-x`, `--long`, `-x VALUE`, `--long VALUE`, `--long=VALUE`. Knows no option's meaning.
 
+use crate::add;
 use crate::diag::{Line, Show};
 use core::ffi::CStr;
 
@@ -41,29 +42,28 @@ pub(super) enum Word<T> {
 pub(super) enum Misuse {
     /// There is none of this name.
     Unknown(&'static CStr),
+    /// A word that is no option, where only options may stand.
+    Unexpected(&'static CStr),
     /// It is the last word and takes a value.
     NoValue(&'static str),
     /// It takes none but was given one.
     NeedlessValue(&'static str),
 }
 
+impl Misuse {
+    /// Whether the words around it still make sense without it.
+    pub(super) fn can_be_ignored(&self) -> bool {
+        matches!(self, Misuse::Unknown(_) | Misuse::Unexpected(_))
+    }
+}
+
 impl Show for Misuse {
     fn show(&self, line: &mut Line) {
         match self {
-            Misuse::Unknown(word) => {
-                "unknown option ".show(line);
-                word.show(line);
-            }
-            Misuse::NoValue(name) => {
-                "--".show(line);
-                name.show(line);
-                " needs a value".show(line);
-            }
-            Misuse::NeedlessValue(name) => {
-                "--".show(line);
-                name.show(line);
-                " takes no value".show(line);
-            }
+            Misuse::Unknown(word) => add!(line, "unknown option ", word),
+            Misuse::Unexpected(word) => add!(line, "unexpected argument ", word),
+            Misuse::NoValue(name) => add!(line, "--", name, " needs a value"),
+            Misuse::NeedlessValue(name) => add!(line, "--", name, " takes no value"),
         }
     }
 }

@@ -6,11 +6,11 @@ use super::options::{Misuse, Spec, Word, next, number};
 use super::print;
 use super::stubs::{Stubs, Wish};
 use crate::config::Server;
-use crate::diag::Line;
+use crate::diag::{Line, Show, Told};
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
-use crate::{diag, exit, fail, limits, line, report};
+use crate::{diag, exit, fail, limits, report, told};
 use core::cell::Cell;
 use core::ffi::CStr;
 
@@ -59,27 +59,30 @@ INT, TERM and HUP end the server when the running commands have ended; a second
 one ends them. A daemon takes no notice of HUP.
 ";
 
-/// The options.
-#[derive(Clone, Copy)]
+/// The options. The ones with a value come first: their numbers are the places of their values.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Id {
-    Background,
     Config,
     Directory,
+    MaxConnections,
+    MaxSessions,
+    Name,
+    PidFile,
+    Timeout,
+    Background,
     Disable,
     Help,
     IgnoreInvalid,
     Keep,
     Local,
-    MaxConnections,
-    MaxSessions,
-    Name,
     NoWait,
     Overwrite,
-    PidFile,
     Server,
-    Timeout,
     Version,
 }
+
+/// How many of them have a value.
+const VALUES: usize = Id::Timeout as usize + 1;
 
 static OPTIONS: [Spec<Id>; 17] = [
     Spec::flag(b'b', "background", Id::Background),
@@ -104,156 +107,138 @@ static OPTIONS: [Spec<Id>; 17] = [
 /// What the options say.
 #[derive(Clone, Copy, Default)]
 struct Options {
-    background: bool,
-    config: Option<&'static CStr>,
-    directory: Option<&'static CStr>,
-    disable: bool,
-    ignore_invalid: bool,
-    keep: bool,
-    local: bool,
-    max_connections: Option<i64>,
-    max_sessions: Option<usize>,
-    name: Option<&'static CStr>,
-    no_wait: bool,
-    overwrite: bool,
-    pid_file: Option<&'static CStr>,
-    timeout: Option<i64>,
+    /// The options without a value that are given, each the bit of its number.
+    flags: u32,
+    values: [Option<&'static CStr>; VALUES],
 }
 
-/// Where a list of options stands: what is allowed there differs.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Where a list of options stands: what is allowed there differs, and so does how to find a mistake.
 enum Source {
     CommandLine,
-    Section,
+    /// A section's header, and where in the file the last word stands.
+    Section(Loaded, Cell<usize>),
+}
+
+impl Show for Source {
+    fn show(&self, line: &mut Line) {
+        if let Source::Section(loaded, at) = self {
+            loaded.spot(at.get()).show(line);
+        }
+    }
 }
 
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(diag::SERVER);
     let mut options = Options::default();
-    options.ignore_invalid = { arguments }.any(|word| word == c"-i" || word == c"--ignore-invalid-arguments");
-    let explain = |reason: Line| line!(reason, "; see k8pshd --help");
-    let mut words = arguments;
-    if let Err(reason) = options.take(Source::CommandLine, &mut words, &explain) {
-        fail!(exit::FAILURE, reason);
+    if { arguments }.any(|word| word == c"-i" || word == c"--ignore-invalid-arguments") {
+        options.set(Id::IgnoreInvalid, c"");
     }
-    let loaded =
-        configuration::load(options.config, &program.environment).unwrap_or_else(|reason| fail!(exit::FAILURE, reason));
+    let mut words = arguments;
+    let told = options.take(&Source::CommandLine, &mut words);
+    let loaded = told.and_then(|()| configuration::load(options.value(Id::Config), &program.environment));
+    let Ok(loaded) = loaded else { exit(exit::FAILURE) };
     let name = server_name(&options, &program.environment);
     let server = loaded.config.server(&name).filter(|server| server.has_commands());
-    if let Some(server) = server {
-        options = options.over(&section_options(server, loaded, options.ignore_invalid));
-    }
-    serve(program, &options, loaded, server)
+    let below = server.map_or(Ok(Options::default()), |server| section_options(server, loaded, &options));
+    let Ok(below) = below else { exit(exit::FAILURE) };
+    serve(program, &options.over(&below), loaded, server)
 }
 
 /// The options of a section's header.
-fn section_options(server: Server<'static>, loaded: Loaded, ignore_invalid: bool) -> Options {
-    let mut options = Options { ignore_invalid, ..Options::default() };
-    let at = Cell::new(0);
-    let explain = |reason: Line| line!(loaded.place(at.get()), ": ", reason);
+fn section_options(server: Server<'static>, loaded: Loaded, given: &Options) -> Result<Options, Told> {
+    let mut options = Options { flags: given.flags & bit(Id::IgnoreInvalid), ..Options::default() };
+    let source = Source::Section(loaded, Cell::new(0));
+    let Source::Section(_, at) = &source else { return Ok(options) };
     let mut words = server.options().map(|word| {
         at.set(word.at);
         word.text
     });
-    if let Err(reason) = options.take(Source::Section, &mut words, &explain) {
-        fail!(exit::FAILURE, reason);
-    }
-    options
+    options.take(&source, &mut words)?;
+    Ok(options)
+}
+
+/// The bit of an option without a value.
+fn bit(id: Id) -> u32 {
+    1 << id as u32
 }
 
 impl Options {
     /// These options, and where they say nothing, those.
-    fn over(self, below: &Options) -> Options {
-        Options {
-            background: self.background || below.background,
-            config: self.config,
-            directory: self.directory.or(below.directory),
-            disable: self.disable || below.disable,
-            ignore_invalid: self.ignore_invalid || below.ignore_invalid,
-            keep: self.keep || below.keep,
-            local: self.local || below.local,
-            max_connections: self.max_connections.or(below.max_connections),
-            max_sessions: self.max_sessions.or(below.max_sessions),
-            name: self.name,
-            no_wait: self.no_wait || below.no_wait,
-            overwrite: self.overwrite || below.overwrite,
-            pid_file: self.pid_file.or(below.pid_file),
-            timeout: self.timeout.or(below.timeout),
+    fn over(mut self, below: &Options) -> Options {
+        self.flags |= below.flags;
+        for (value, other) in self.values.iter_mut().zip(below.values) {
+            *value = value.or(other);
+        }
+        self
+    }
+
+    /// Whether an option without a value is given.
+    fn has(&self, id: Id) -> bool {
+        self.flags & bit(id) != 0
+    }
+
+    /// The value of an option.
+    fn value(&self, id: Id) -> Option<&'static CStr> {
+        self.values.get(id as usize).copied().flatten()
+    }
+
+    /// The number that is an option's value; nothing for a negative one, by which no limit is meant.
+    fn number(&self, id: Id) -> Option<u64> {
+        u64::try_from(number(self.value(id)?)?).ok()
+    }
+
+    fn set(&mut self, id: Id, value: &'static CStr) {
+        match self.values.get_mut(id as usize) {
+            Some(place) => *place = Some(value),
+            None => self.flags |= bit(id),
         }
     }
 
-    /// Takes a list of options. `explain` adds to a problem where it is.
-    fn take(
-        &mut self,
-        source: Source,
-        words: &mut dyn Iterator<Item = &'static CStr>,
-        explain: &dyn Fn(Line) -> Line,
-    ) -> Result<(), Line> {
+    /// Takes a list of options.
+    fn take(&mut self, source: &Source, words: &mut dyn Iterator<Item = &'static CStr>) -> Result<(), Told> {
         while let Some(word) = next(&OPTIONS, words) {
             let problem = match word {
                 Ok(Word::Given(id, value)) => {
-                    self.set(source, id, value).map_err(explain)?;
+                    check(source, id, value)?;
+                    self.set(id, value);
                     continue;
                 }
-                Ok(Word::Plain(word)) => line!("unexpected argument ", word),
-                Err(misuse @ Misuse::Unknown(_)) => line!(misuse),
-                Err(misuse) => return Err(explain(line!(misuse))),
+                Ok(Word::Plain(word)) => Misuse::Unexpected(word),
+                Err(misuse) => misuse,
             };
-            if !self.ignore_invalid {
-                return Err(explain(problem));
+            if !self.has(Id::IgnoreInvalid) || !problem.can_be_ignored() {
+                return Err(told!(source, problem, "; see k8pshd --help"));
             }
-            report!(explain(problem), ": ignored");
-        }
-        Ok(())
-    }
-
-    /// Takes one option.
-    fn set(&mut self, source: Source, id: Id, value: &'static CStr) -> Result<(), Line> {
-        match id {
-            Id::Background => self.background = true,
-            Id::Directory => self.directory = Some(value),
-            Id::Disable => self.disable = true,
-            Id::IgnoreInvalid => self.ignore_invalid = true,
-            Id::Keep => self.keep = true,
-            Id::Local => self.local = true,
-            Id::MaxConnections => self.max_connections = Some(whole("--max-connections", value)?),
-            Id::MaxSessions => self.max_sessions = Some(sessions(value)?),
-            Id::NoWait => self.no_wait = true,
-            Id::Overwrite => self.overwrite = true,
-            Id::PidFile => self.pid_file = Some(value),
-            Id::Server => {}
-            Id::Timeout => self.timeout = Some(whole("--timeout", value)?),
-            Id::Config | Id::Help | Id::Name | Id::Version if source == Source::Section => {
-                return Err(line!("this option belongs on the command line"));
-            }
-            Id::Config => self.config = Some(value),
-            Id::Help => print(USAGE),
-            Id::Name => self.name = Some(value),
-            Id::Version => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
+            report!(source, "warning: ", problem, ": ignored");
         }
         Ok(())
     }
 }
 
-/// An option's number.
-fn whole(option: &str, text: &CStr) -> Result<i64, Line> {
-    number(text).ok_or_else(|| line!(option, ": ", text, " is not a number"))
-}
-
-/// A number of simultaneous sessions.
-fn sessions(text: &CStr) -> Result<usize, Line> {
-    let number = number(text).and_then(|number| usize::try_from(number).ok());
-    number
-        .filter(|number| (1..=limits::MAX_SESSIONS).contains(number))
-        .ok_or_else(|| line!("--max-sessions: ", text, " is not a number from 1 to ", limits::MAX_SESSIONS))
+/// Whether an option may stand there with this value. Those that ask for a text get it.
+fn check(source: &Source, id: Id, value: &CStr) -> Result<(), Told> {
+    let is_section = matches!(source, Source::Section(..));
+    match id {
+        Id::Config | Id::Help | Id::Name | Id::Version if is_section => {
+            Err(told!(source, "this option belongs on the command line"))
+        }
+        Id::Help => print(USAGE),
+        Id::Version => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
+        Id::MaxConnections | Id::Timeout if number(value).is_none() => Err(told!(source, value, " is not a number")),
+        Id::MaxSessions if !number(value).is_some_and(|number| (1..=limits::MAX_SESSIONS).contains(&number)) => {
+            Err(told!(source, value, " is not a number from 1 to ", limits::SESSION_TABLE))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The name of this server: given, from the environment, or the host's.
 fn server_name(options: &Options, environment: &Environment) -> heapless::Vec<u8, 256> {
     let host = rustix::system::uname();
     let from_environment = || environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
-    let name = options.name.map(CStr::to_bytes).or_else(from_environment).unwrap_or(host.nodename().to_bytes());
+    let name =
+        options.value(Id::Name).map(CStr::to_bytes).or_else(from_environment).unwrap_or(host.nodename().to_bytes());
     // A longer one is no section's: their words are file names' length at most.
     heapless::Vec::from_slice(name).unwrap_or_default()
 }
@@ -266,17 +251,19 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
             fail!(exit::FAILURE, "port ", server.port(), " of server ", server.name(), ": ", errno)
         })
     });
-    let stubs = stubs(program, options, loaded, server).unwrap_or_else(|reason| fail!(exit::FAILURE, reason));
+    let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };
     let (Some(server), Some(socket)) = (server, socket) else { exit(exit::SUCCESS) };
     let limits = listener::Limits {
-        // Below 0 there is no limit.
-        connections: options.max_connections.and_then(|number| u64::try_from(number).ok()),
-        sessions: options.max_sessions.unwrap_or(limits::SESSIONS),
-        milliseconds: options.timeout.and_then(|number| u64::try_from(number).ok()),
-        wait: !options.no_wait,
+        connections: options.number(Id::MaxConnections),
+        sessions: options
+            .number(Id::MaxSessions)
+            .and_then(|most| usize::try_from(most).ok())
+            .unwrap_or(limits::SESSIONS),
+        milliseconds: options.number(Id::Timeout),
+        wait: !options.has(Id::NoWait),
     };
-    let stubs = stubs.filter(|_| !options.keep);
-    let daemon = options.background.then(|| options.pid_file.unwrap_or(c"/run/k8pshd.pid"));
+    let stubs = stubs.filter(|_| !options.has(Id::Keep));
+    let daemon = options.has(Id::Background).then(|| options.value(Id::PidFile).unwrap_or(c"/run/k8pshd.pid"));
     let work = listener::Work {
         loaded,
         server,
@@ -293,14 +280,14 @@ fn stubs(
     options: &Options,
     loaded: Loaded,
     server: Option<Server<'static>>,
-) -> Result<Option<Stubs>, Line> {
+) -> Result<Option<Stubs>, Told> {
     let wish = Wish {
-        directory: options.directory.unwrap_or(c"."),
-        overwrite: options.overwrite,
-        local: options.local,
+        directory: options.value(Id::Directory).unwrap_or(c"."),
+        overwrite: options.has(Id::Overwrite),
+        local: options.has(Id::Local),
         server,
     };
-    if options.disable {
+    if options.has(Id::Disable) {
         return Stubs::remove_all(&wish, loaded, program).map(|()| None);
     }
     Stubs::make(&wish, loaded, program).map(Some)

@@ -6,7 +6,7 @@
 use super::command::{self, Refused, Running};
 use super::listener::Work;
 use super::watch::{Ready, Watch};
-use crate::diag::Show;
+use crate::diag::{Line, Show};
 use crate::exit::End;
 use crate::session::far::{Buffers, Far, Order};
 use crate::session::{Fault, Which};
@@ -117,7 +117,7 @@ impl<'s> Session<'s> {
     }
 
     /// Waits for what can make progress.
-    fn wait(&mut self) -> Ready<5> {
+    fn wait(&mut self) -> Ready {
         let allowed = Which::BOTH.map(|which| self.far.allowance(which) > 0);
         let mut watch = Watch::new();
         watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
@@ -134,11 +134,12 @@ impl<'s> Session<'s> {
             events.set(PollFlags::OUT, !self.far.input().waiting().is_empty());
             watch.add(INPUT, input.as_fd(), events);
         }
-        let outputs = self.command.iter().flat_map(|command| command.outputs.iter().enumerate());
-        for (index, output) in outputs {
-            let is_wanted = allowed[index] && (self.end.is_none() || self.left[index] > 0);
-            if let Some(output) = output.as_ref().filter(|_| is_wanted) {
-                watch.add(OUTPUT + index, output.as_fd(), PollFlags::IN);
+        if let Some(command) = &self.command {
+            for (index, output) in command.outputs.iter().enumerate() {
+                let is_wanted = allowed[index] && (self.end.is_none() || self.left[index] > 0);
+                if let Some(output) = output.as_ref().filter(|_| is_wanted) {
+                    watch.add(OUTPUT + index, output.as_fd(), PollFlags::IN);
+                }
             }
         }
         // Beyond these the command may run for as long as it likes, and its stub be as slow.
@@ -147,7 +148,7 @@ impl<'s> Session<'s> {
     }
 
     /// Does what can be done: signals first, then what the stub says, then the command's streams.
-    fn turn(&mut self, ready: &Ready<5>, inbox: &mut [u8]) {
+    fn turn(&mut self, ready: &Ready, inbox: &mut [u8]) {
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals();
         }
@@ -189,15 +190,15 @@ impl Session<'_> {
         if !flags.contains(PollFlags::IN) {
             // Only its end can be the reason: data that a full buffer leaves unread does not keep a dead stub's command.
             if flags.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
-                self.lose("the stub has gone");
+                self.lose(&"the stub has gone");
             }
             return;
         }
         match rustix::net::recv(connection, &mut *inbox, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => self.lose("the stub has gone"),
+            Ok((0, _)) => self.lose(&"the stub has gone"),
             Ok((count, _)) if self.linger_until.is_none() => self.obey(inbox.get(..count).unwrap_or_default()),
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => self.lose(errno),
+            Err(errno) => self.lose(&errno),
         }
     }
 
@@ -245,12 +246,13 @@ impl Session<'_> {
         let Some(request) = self.far.take_request() else { return Ok(()) };
         self.name = request.command();
         debug!(Session, "request for ", self.name);
-        match command::start(&self.work, request) {
+        let mut reason = Line::new();
+        match command::start(&self.work, request, &mut reason) {
             Ok(running) => {
                 self.command = Some(running);
                 Ok(())
             }
-            Err(Refused { code, reason }) => {
+            Err(Refused(code)) => {
                 report!(self.name, ": ", reason);
                 self.far.fail(code, reason.bytes())?;
                 self.say_no_more();
@@ -262,7 +264,7 @@ impl Session<'_> {
     /// What the peer sent makes no sense. It is told where it is still waiting for an answer to its request.
     fn give_up(&mut self, fault: Fault) {
         if !self.far.is_collecting() {
-            self.lose(fault);
+            self.lose(&fault);
             return;
         }
         let reason = line!(fault);
@@ -275,13 +277,13 @@ impl Session<'_> {
     }
 
     /// The lease has ended, because of `why`: the command goes.
-    fn lose(&mut self, why: impl Show) {
+    fn lose(&mut self, why: &dyn Show) {
         self.connection = None;
         if self.request_by.take().is_some() && self.far.is_midway() {
             report!("a connection ended before its request was complete: ", why);
         }
         if self.is_running() {
-            self.end_command(&why);
+            self.end_command(why);
         }
     }
 
@@ -292,7 +294,7 @@ impl Session<'_> {
                 Ok(count) => self.far.sent(count),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                Err(errno) => self.lose(errno),
+                Err(errno) => self.lose(&errno),
             }
         }
         if let Some(connection) = self.connection.as_ref().filter(|_| self.linger_until.is_some()) {

@@ -4,7 +4,7 @@ use super::configuration::{self, Loaded};
 use super::connect::connect;
 use super::watch::{Ready, Watch};
 use crate::config::{self, Command, Server, path};
-use crate::diag::{Line, Show};
+use crate::diag::{Line, Show, Told};
 use crate::exit::End;
 use crate::session::near::{Buffers, Event, Near, Peer};
 use crate::session::request::{Excess, FRAMES, Writer};
@@ -16,7 +16,7 @@ use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal::{self, Set, name};
 use crate::sys::time::Moment;
 use crate::wire::{self, Kind, attribute};
-use crate::{debug, exit, fail, limits, line, report};
+use crate::{add, debug, exit, fail, limits, report, told};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
@@ -31,13 +31,11 @@ const OUTPUT: usize = 3;
 
 /// Plays the role: runs the command `name` with these arguments.
 pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8], arguments: Strings) -> ! {
-    let loaded =
-        configuration::load(config, &program.environment).unwrap_or_else(|reason| fail!(exit::UNAVAILABLE, reason));
+    let Ok(loaded) = configuration::load(config, &program.environment) else { exit(exit::UNAVAILABLE) };
     let Some(command) = loaded.config.command(name) else {
-        fail!(exit::UNAVAILABLE, loaded.file, ": there is no command ", *name);
+        fail!(exit::UNAVAILABLE, loaded.file, ": there is no command ", name);
     };
-    let request = request(loaded, command, &program.environment, arguments)
-        .unwrap_or_else(|reason| fail!(exit::UNAVAILABLE, reason));
+    let Ok(request) = request(loaded, command, &program.environment, arguments) else { exit(exit::UNAVAILABLE) };
     let server = command.server();
     let connection = connect(server.port(), loaded.config.connect_timeout())
         .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, Address(server), ": ", errno));
@@ -56,10 +54,7 @@ struct Address(Server<'static>);
 
 impl Show for Address {
     fn show(&self, line: &mut Line) {
-        "server ".show(line);
-        self.0.name().show(line);
-        " at 127.0.0.1:".show(line);
-        self.0.port().show(line);
+        add!(line, "server ", self.0.name(), " at 127.0.0.1:", self.0.port());
     }
 }
 
@@ -69,13 +64,13 @@ fn request(
     command: Command<'static>,
     environment: &Environment,
     arguments: Strings,
-) -> Result<Queue<'static>, Line> {
+) -> Result<Queue<'static>, Told> {
     static FRAMES_: Place<[u8; FRAMES]> = Place::new([0; FRAMES]);
     let mut here = [0; limits::PATH];
-    let here = process::working_directory(&mut here).map_err(|errno| line!("working directory: ", errno))?;
+    let here = process::working_directory(&mut here).map_err(|errno| told!("working directory: ", errno))?;
     let base = loaded.base.as_bytes();
     let Some(directory) = path::relative(base, here) else {
-        return Err(line!("working directory ", *here, " is outside of baseDirectory ", *base));
+        return Err(told!("working directory ", here, " is outside of baseDirectory ", base));
     };
     let mut request = Writer::new(FRAMES_.take());
     let mut write = || -> Result<(), Excess> {
@@ -93,7 +88,7 @@ fn request(
         }
         request.add(Kind::Start, &[command.name().to_bytes()])
     };
-    write().map_err(|excess| line!(excess))?;
+    write().map_err(|excess| told!(excess))?;
     Ok(request.finish())
 }
 
@@ -179,7 +174,7 @@ impl Stub {
     }
 
     /// Waits for what can make progress.
-    fn wait(&self) -> Ready<5> {
+    fn wait(&self) -> Ready {
         let mut watch = Watch::new();
         watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
         if self.end.is_none() {
@@ -204,7 +199,7 @@ impl Stub {
     }
 
     /// Does what can be done: signals first, then what the server says, then the caller's streams.
-    fn turn(&mut self, ready: &Ready<5>, inbox: &mut [u8]) {
+    fn turn(&mut self, ready: &Ready, inbox: &mut [u8]) {
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals();
         }

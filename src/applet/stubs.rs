@@ -2,11 +2,11 @@
 
 use super::configuration::Loaded;
 use crate::config::{Command, Server, path::Path};
-use crate::diag::Line;
+use crate::diag::Told;
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Program;
-use crate::{debug, limits, line, report};
+use crate::{debug, limits, line, report, told};
 use core::ffi::CStr;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
@@ -37,7 +37,7 @@ pub(super) struct Stubs {
 
 impl Stubs {
     /// Makes the stubs, all or none.
-    pub(super) fn make(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<Stubs, Line> {
+    pub(super) fn make(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<Stubs, Told> {
         static MADE: Place<[bool; limits::CONFIG_COMMANDS]> = Place::new([false; limits::CONFIG_COMMANDS]);
         let (directory, target) = open(wish.directory, program)?;
         let mut stubs = Stubs { loaded, directory, target, made: MADE.take() };
@@ -110,7 +110,7 @@ impl Stubs {
     }
 
     /// Removes every stub of a command's name, whoever made it.
-    pub(super) fn remove_all(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<(), Line> {
+    pub(super) fn remove_all(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<(), Told> {
         static NONE: Place<[bool; limits::CONFIG_COMMANDS]> = Place::new([false; limits::CONFIG_COMMANDS]);
         let (directory, target) = open(wish.directory, program)?;
         let stubs = Stubs { loaded, directory, target, made: NONE.take() };
@@ -140,20 +140,20 @@ fn is_client_command(loaded: Loaded, command: &Command<'_>) -> bool {
     loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
 }
 
-fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Line {
+fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {
     let hint = match errno {
         Errno::EXIST => "; --overwrite-client-executables replaces it",
         Errno::ROFS | Errno::ACCESS => "; give --executable-directory a writable directory",
         _ => "",
     };
-    line!("cannot make stub ", wish.directory, "/", name, ": ", errno, hint)
+    told!("cannot make stub ", wish.directory, "/", name, ": ", errno, hint)
 }
 
-fn open(directory: &CStr, program: &Program) -> Result<(OwnedFd, &'static Path), Line> {
+fn open(directory: &CStr, program: &Program) -> Result<(OwnedFd, &'static Path), Told> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty());
-    let directory = opened.map_err(|errno| line!("--executable-directory ", directory, ": ", errno))?;
-    let target = own_path(program).map_err(|errno| line!("cannot tell this program's path: ", errno))?;
+    let directory = opened.map_err(|errno| told!("--executable-directory ", directory, ": ", errno))?;
+    let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: ", errno))?;
     Ok((directory, target))
 }
 

@@ -4,16 +4,19 @@ use crate::sys::time::Moment;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::BorrowedFd;
 
+/// Slots of a turn: signals, the connection and three streams.
+const SLOTS: usize = 5;
+
 /// Descriptors that one turn waits for, each known by its slot.
-pub(super) struct Watch<'f, const N: usize> {
-    set: heapless::Vec<PollFd<'f>, N>,
-    slots: heapless::Vec<usize, N>,
+pub(super) struct Watch<'f> {
+    set: heapless::Vec<PollFd<'f>, SLOTS>,
+    slots: heapless::Vec<usize, SLOTS>,
 }
 
 /// What was ready, by slot.
-pub(super) struct Ready<const N: usize>([PollFlags; N]);
+pub(super) struct Ready([PollFlags; SLOTS]);
 
-impl<'f, const N: usize> Watch<'f, N> {
+impl<'f> Watch<'f> {
     /// A turn that waits for nothing yet.
     pub(super) fn new() -> Self {
         Watch { set: heapless::Vec::new(), slots: heapless::Vec::new() }
@@ -27,12 +30,12 @@ impl<'f, const N: usize> Watch<'f, N> {
     }
 
     /// Waits until something is ready or the deadline, if there is one, has come.
-    pub(super) fn wait(mut self, deadline: Option<Moment>) -> Ready<N> {
+    pub(super) fn wait(mut self, deadline: Option<Moment>) -> Ready {
         let timeout = deadline.map(|deadline| {
             let left = i64::try_from(deadline.left(Moment::now())).unwrap_or(i64::MAX);
             Timespec { tv_sec: left / 1000, tv_nsec: left % 1000 * 1_000_000 }
         });
-        let mut ready = Ready([PollFlags::empty(); N]);
+        let mut ready = Ready([PollFlags::empty(); SLOTS]);
         // An error is an interruption: the next turn asks again.
         if rustix::event::poll(&mut self.set, timeout.as_ref()).is_ok() {
             for (slot, entry) in self.slots.iter().zip(&self.set) {
@@ -45,7 +48,7 @@ impl<'f, const N: usize> Watch<'f, N> {
     }
 }
 
-impl<const N: usize> Ready<N> {
+impl Ready {
     /// What became of a slot; nothing for one that was not waited for.
     pub(super) fn of(&self, slot: usize) -> PollFlags {
         self.0.get(slot).copied().unwrap_or(PollFlags::empty())

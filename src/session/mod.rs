@@ -14,6 +14,7 @@ pub mod near;
 mod queue;
 pub mod request;
 
+use crate::add;
 pub use flow::{Incoming, Which};
 pub use queue::Queue;
 
@@ -58,16 +59,10 @@ impl From<queue::Full> for Fault {
 impl Show for Fault {
     fn show(&self, line: &mut Line) {
         match self {
-            Fault::Unknown(kind) => {
-                "frame of unknown type ".show(line);
-                kind.show(line);
-            }
-            Fault::Unexpected(kind) => {
-                "unexpected frame of type ".show(line);
-                (*kind as u8).show(line);
-            }
+            Fault::Unknown(kind) => add!(line, "frame of unknown type ", *kind),
+            Fault::Unexpected(kind) => add!(line, "unexpected frame of type ", *kind as u8),
             Fault::Excess(excess) => excess.show(line),
-            Fault::Overrun => "the peer does not read what it asked for".show(line),
+            Fault::Overrun => add!(line, "the peer does not read what it asked for"),
         }
     }
 }

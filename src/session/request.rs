@@ -1,6 +1,7 @@
 //! A request: what to run, where and with what. Written by the client, collected by the server.
 
 use super::queue::{Full, Queue};
+use crate::add;
 use crate::diag::{Line, Show};
 use crate::limits;
 use crate::wire::{Kind, Piece, attribute, header};
@@ -27,30 +28,14 @@ pub enum Excess {
 
 impl Show for Excess {
     fn show(&self, line: &mut Line) {
-        match self {
-            Excess::String(need) => {
-                "argument list too long: one string of ".show(line);
-                show_need(*need, limits::REQUEST_STRING, line);
-            }
-            Excess::Total(need) => {
-                "argument list too long: arguments and environment of ".show(line);
-                show_need(*need, limits::REQUEST_BYTES, line);
-            }
-            Excess::Count => {
-                "argument list too long: more than ".show(line);
-                limits::REQUEST_STRINGS.show(line);
-                " strings".show(line);
-            }
-            Excess::Nul => "a string of the request holds a NUL byte".show(line),
-        }
+        let (what, need, limit) = match self {
+            Excess::Nul => return add!(line, "a string of the request holds a NUL byte"),
+            Excess::Count => return add!(line, "more than ", limits::REQUEST_STRINGS, " arguments and variables"),
+            Excess::String(need) => ("one argument or variable", *need, limits::REQUEST_STRING),
+            Excess::Total(need) => ("the arguments and the environment", *need, limits::REQUEST_BYTES),
+        };
+        add!(line, "argument list too long: ", what, " needs ", need, " bytes, the limit is ", limit);
     }
-}
-
-/// What is needed and what there is.
-fn show_need(need: usize, limit: usize, line: &mut Line) {
-    need.show(line);
-    " bytes, the limit is ".show(line);
-    limit.show(line);
 }
 
 /// Counts a request's strings against execve's limits, the same way at both ends.

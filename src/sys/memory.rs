@@ -22,11 +22,17 @@ impl<T> Place<T> {
     ///
     /// # Panics
     /// When it has been taken before: a mistake in the program, which no input can bring about.
+    #[allow(clippy::mut_from_ref, reason = "the flag sees to it that there is one reference")]
     pub fn take(&'static self) -> &'static mut T {
-        assert!(!self.taken.swap(true, Ordering::Relaxed), "a place is taken once");
+        take_once(&self.taken);
         // SAFETY: the flag was clear, and is never cleared again, so this is the only reference there will ever be.
         unsafe { &mut *self.value.get() }
     }
+}
+
+/// Notes that something was taken.
+fn take_once(taken: &AtomicBool) {
+    assert!(!taken.swap(true, Ordering::Relaxed), "a place is taken once");
 }
 
 /// A static value that is set while the program starts and read afterwards.
