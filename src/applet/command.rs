@@ -45,7 +45,7 @@ pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -
     static VARIABLES: Place<Pointers> = Place::new(process::NO_POINTERS);
     let name = request.command();
     let Some(command) = work.server.command(name.to_bytes()) else {
-        add!(reason, "server ", work.server.name(), " has no such command");
+        add!(reason, name, ": no such command");
         return Err(Refused(exit::NOT_FOUND));
     };
     enter(work.loaded.base.as_c_str(), request.directory(), reason)?;

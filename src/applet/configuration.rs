@@ -8,7 +8,7 @@ use crate::sys::process;
 use crate::sys::program::Environment;
 use crate::{add, debug, limits, line, report, told};
 use core::ffi::CStr;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 /// The variable that names the file.
@@ -82,7 +82,13 @@ fn from_environment(environment: &Environment) -> Option<&'static CStr> {
 
 /// The file's content; one byte more than the limit shows that there is more.
 fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
-    let file = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // Without NONBLOCK, opening a FIFO would wait for a writer.
+    let file = rustix::fs::open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Errno::ISDIR),
+        _ => return Err(Errno::INVAL),
+    }
     let mut length = 0;
     while length < buffer.len() {
         match rustix::io::read(&file, &mut buffer[length..]) {

@@ -303,10 +303,18 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     }
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir(c"/");
-    if let Ok(null) = null {
-        let _ = rustix::stdio::dup2_stdin(&null);
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
-    }
+    let _ = leave_streams(null.ok());
     Ok(())
+}
+
+/// Gives up the caller's streams, so that a caller that reads them to their end is not kept waiting. An empty root has no
+/// null device; then stdin is a pipe that has ended, and the others one that nobody reads.
+fn leave_streams(null: Option<OwnedFd>) -> Result<()> {
+    let (ended, unread) = match null {
+        Some(null) => (rustix::io::fcntl_dupfd_cloexec(&null, 3)?, null),
+        None => (rustix::pipe::pipe()?.0, rustix::pipe::pipe()?.1),
+    };
+    rustix::stdio::dup2_stdin(ended)?;
+    rustix::stdio::dup2_stdout(&unread)?;
+    rustix::stdio::dup2_stderr(unread)
 }

@@ -7,6 +7,7 @@ use super::print;
 use super::stubs::{Stubs, Wish};
 use crate::config::Server;
 use crate::diag::{Line, Show, Told};
+use crate::sys::descriptor;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
@@ -138,6 +139,8 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let told = options.take(&Source::CommandLine, &mut words);
     let loaded = told.and_then(|()| configuration::load(options.value(Id::Config), &program.environment));
     let Ok(loaded) = loaded else { exit(exit::FAILURE) };
+    // Only now: the configuration may have been given as one of them.
+    descriptor::close_inherited();
     let name = server_name(&options, &program.environment);
     let server = loaded.config.server(&name).filter(|server| server.has_commands());
     let below = server.map_or(Ok(Options::default()), |server| section_options(server, loaded, &options));

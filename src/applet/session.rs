@@ -289,6 +289,9 @@ impl Session<'_> {
 
     /// Sends what there is to send.
     fn transmit(&mut self) {
+        if self.connection.is_none() {
+            self.far.forget_peer();
+        }
         while let Some(connection) = self.connection.as_ref().filter(|_| !self.far.outgoing().is_empty()) {
             match rustix::net::send(connection, self.far.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(count) => self.far.sent(count),
@@ -478,7 +481,7 @@ impl Session<'_> {
         }
         report!(self.name, ": ", why, ": ending process ", command.pid);
         if self.connection.is_none() {
-            (command.input, command.outputs) = (None, [None, None]);
+            command.input = None;
         }
         // The group has its number as long as any process is in it. A stopped one has to go on to end.
         let _ = signal::send(-command.pid, name::TERM);

@@ -162,6 +162,7 @@ impl Stub {
             if let Some(end) = self.end.filter(|_| self.has_passed_on()) {
                 return if self.has_failed { End::Code(exit::UNAVAILABLE) } else { end };
             }
+            self.await_greeting();
             let ready = self.wait();
             self.turn(&ready, inbox);
             self.close_done();
@@ -206,7 +207,6 @@ impl Stub {
         if !ready.of(CONNECTION).is_empty() {
             self.receive(ready.of(CONNECTION), inbox);
         }
-        self.await_greeting();
         for which in Which::BOTH {
             let flags = ready.of(OUTPUT + which as usize);
             if !flags.is_empty() {

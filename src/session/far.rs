@@ -161,6 +161,12 @@ impl<'a> Far<'a> {
         self.give_credit()
     }
 
+    /// The stub has gone: what the command still writes while it ends is dropped, so that it is not ended by that instead.
+    pub fn forget_peer(&mut self) {
+        self.negotiated = false;
+        self.outbox.clear();
+    }
+
     /// The command has ended: what still comes for its stdin is dropped.
     pub fn drop_input(&mut self) {
         self.input.close();
