@@ -196,9 +196,11 @@ impl Listener {
 
     /// Takes all children that have ended; as process 1 of a container there are others than sessions among them.
     fn reap(&mut self) {
-        while let Children::Ended(child) = process::reap() {
-            if let Some(index) = self.sessions.iter().position(|pid| *pid == child.pid) {
-                self.sessions.swap_remove(index);
+        loop {
+            match process::reap() {
+                Children::Ended(child) => self.sessions.retain(|pid| *pid != child.pid),
+                Children::Stopped(..) => {}
+                Children::Running | Children::None => return,
             }
         }
     }

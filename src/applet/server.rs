@@ -224,16 +224,23 @@ fn check(source: &Source, id: Id, value: &CStr) -> Result<(), Told> {
     let is_section = matches!(source, Source::Section(..));
     match id {
         Id::Config | Id::Help | Id::Name | Id::Version if is_section => {
-            Err(told!(source, "this option belongs on the command line"))
+            Err(told!(source, "--", name_of(id), " belongs on the command line"))
         }
         Id::Help => print(USAGE),
         Id::Version => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
-        Id::MaxConnections | Id::Timeout if number(value).is_none() => Err(told!(source, value, " is not a number")),
+        Id::MaxConnections | Id::Timeout if number(value).is_none() => {
+            Err(told!(source, "--", name_of(id), ": ", value, " is not a number"))
+        }
         Id::MaxSessions if !number(value).is_some_and(|number| (1..=limits::MAX_SESSIONS).contains(&number)) => {
-            Err(told!(source, value, " is not a number from 1 to ", limits::SESSION_TABLE))
+            Err(told!(source, "--", name_of(id), ": ", value, " is not a number from 1 to ", limits::SESSION_TABLE))
         }
         _ => Ok(()),
     }
+}
+
+/// The long name of an option.
+fn name_of(id: Id) -> &'static str {
+    OPTIONS.iter().find(|spec| spec.id == id).map_or("", |spec| spec.name)
 }
 
 /// The name of this server: given, from the environment, or the host's.

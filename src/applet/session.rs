@@ -437,11 +437,13 @@ impl Session<'_> {
     fn reap(&mut self) {
         loop {
             match process::reap() {
-                Children::Ended(child) => {
-                    if self.command.as_ref().is_some_and(|command| command.pid == child.pid) {
-                        self.command_ended(child.end);
+                Children::Ended(child) if self.is_command(child.pid) => self.command_ended(child.end),
+                Children::Stopped(pid, signal) if self.is_command(pid) && self.ending.is_none() => {
+                    if let Err(fault) = self.far.stopped(signal) {
+                        self.lose(&fault);
                     }
                 }
+                Children::Ended(_) | Children::Stopped(..) => {}
                 Children::Running => break,
                 Children::None => {
                     self.is_childless = true;
@@ -453,6 +455,10 @@ impl Session<'_> {
         if let Some(signal) = self.ending.as_ref().map(|ending| ending.signal) {
             self.signal_children(signal);
         }
+    }
+
+    fn is_command(&self, pid: i32) -> bool {
+        self.command.as_ref().is_some_and(|command| command.pid == pid)
     }
 
     /// The command has ended: what is in its pipes now is what it had written.

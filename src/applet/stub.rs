@@ -116,14 +116,8 @@ struct Stub {
     is_deaf: bool,
 }
 
-/// The signals that are passed on. A stop is the stub's own; a child's end concerns no command.
-const PASSED_ON: Set = Set::ALL
-    .without(name::KILL)
-    .without(name::STOP)
-    .without(name::CHLD)
-    .without(name::TSTP)
-    .without(name::TTIN)
-    .without(name::TTOU);
+/// The signals that are passed on. A child's end concerns no command.
+const PASSED_ON: Set = Set::ALL.without(name::KILL).without(name::STOP).without(name::CHLD);
 
 impl Stub {
     /// A stub with this connection. From here on signals belong to the command.
@@ -275,7 +269,7 @@ impl Stub {
             Event::InputClosed => self.close_input(),
             Event::Failure(text) => text.show(&mut self.reason),
             Event::Ended(end) => self.ended(end),
-            Event::Stopped(_) => {}
+            Event::Stopped(signal) => return self.stop(signal),
         }
         Ok(())
     }
@@ -329,10 +323,27 @@ impl Stub {
     /// There is nobody to pass the signal on to, so the stub does what it means: a server of protocol 1 ends the command
     /// when the connection ends.
     fn default_action(&self, signal: u8) {
-        if !matches!(signal, name::CONT | name::URG | name::WINCH) {
+        if matches!(signal, name::TSTP | name::TTIN | name::TTOU) {
+            signal::stop_by(signal, PASSED_ON);
+        } else if !matches!(signal, name::CONT | name::URG | name::WINCH) {
             signal::die_of(signal);
             exit(128 + signal);
         }
+    }
+
+    /// The command was stopped, so this process stops as it did: its caller sees a stopped job. What resumes it arrives as
+    /// a signal and is passed on.
+    fn stop(&mut self, signal: u8) -> Result<(), Fault> {
+        self.transmit();
+        debug!(Applet, "stopped by signal ", signal);
+        signal::stop_by(signal, PASSED_ON);
+        let mut was_resumed = false;
+        while let Some(arrival) = signal::next(&self.signals) {
+            was_resumed |= arrival.signal == name::CONT;
+            self.pass_on(arrival.signal);
+        }
+        // An orphaned process group does not stop (setpgid(2)), so its command goes on too.
+        if was_resumed { Ok(()) } else { self.near.signal(name::CONT) }
     }
 
     /// The command has ended, or could not be run.

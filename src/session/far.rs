@@ -216,6 +216,11 @@ impl<'a> Far<'a> {
         self.stream(which).close();
     }
 
+    /// The command was stopped by this signal. One of protocol 1 has no word for it.
+    pub fn stopped(&mut self, signal: u8) -> Result<(), Fault> {
+        if self.negotiated { Ok(self.outbox.push(&header(Kind::Stopped, signal.into()))?) } else { Ok(()) }
+    }
+
     /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none
     /// for a death by signal, so that the connection closes without one.
     pub fn finish(&mut self, end: End) -> Result<(), Fault> {
