@@ -61,7 +61,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
             Some(Err(_)) if { words }.any(|word| word == c"-s" || word == c"--server") => {
                 server::main(program, arguments)
             }
-            Some(Err(misuse)) => fail!(exit::UNAVAILABLE, misuse, "; see k8psh --help"),
+            Some(Err(misuse)) => fail!(exit::UNAVAILABLE, "{}; see k8psh --help", misuse),
             None => fail!(exit::UNAVAILABLE, "no command given; see k8psh --help"),
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Spot {
 impl Show for Spot {
     fn show(&self, line: &mut Line) {
         let (row, column) = position(self.source, self.at);
-        add!(line, self.file, ":", row, ":", column, ": ");
+        add!(line, "{}:{}:{}: ", self.file, row, column);
     }
 }
 
@@ -56,20 +56,20 @@ pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> R
     let file = given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT);
     let source = read(file, SOURCE.take()).map_err(|errno| {
         let hint = if errno == Errno::NOENT { "; give --config FILE or set K8PSH_CONFIG" } else { "" };
-        told!(file, ": ", errno, hint)
+        told!("{}: {}{}", file, errno, hint)
     })?;
     let config = CONFIG.take();
     let spot = |at| Spot { file, source, at };
-    let mut warn = |name: &[u8], at| report!(spot(at), "warning: the variable ", name, " is not set");
+    let mut warn = |name: &[u8], at| report!("{}warning: the variable {} is not set", spot(at), name);
     config.load(source, &|name| environment.get(name), &mut warn).map_err(|problem| {
-        let mut message = line!(spot(problem.at), problem.reason.text());
+        let mut message = line!("{}{}", spot(problem.at), problem.reason.text());
         if let Some(limit) = problem.reason.limit() {
-            add!(&mut message, "; the limit is ", limit);
+            add!(&mut message, "; the limit is {}", limit);
         }
-        told!(message)
+        told!("{}", message)
     })?;
-    let base = base_directory(file, config).map_err(|errno| told!(file, ": baseDirectory: ", errno))?;
-    debug!(Config, "loaded ", file, ", baseDirectory ", base.as_c_str());
+    let base = base_directory(file, config).map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
+    debug!(Config, "loaded {}, baseDirectory {}", file, base.as_c_str());
     Ok(Loaded { config, base, file, source })
 }
 

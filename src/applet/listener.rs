@@ -127,9 +127,9 @@ impl Listener {
         signal::block(Set::ALL);
         let signals = signal::descriptor(Set::ALL).unwrap_or_else(|errno| {
             self.remove_stubs();
-            fail!(exit::FAILURE, "cannot wait for signals: ", errno)
+            fail!(exit::FAILURE, "cannot wait for signals: {}", errno)
         });
-        debug!(Applet, "server ", self.work.server.name(), " listens on port ", self.work.server.port());
+        debug!(Applet, "server {} listens on port {}", self.work.server.name(), self.work.server.port());
         self.serve(&signals);
         self.remove_stubs();
         if daemon.is_some() {
@@ -231,7 +231,7 @@ impl Listener {
         self.phase = Phase::Draining;
         self.socket = None;
         self.waiting = None;
-        debug!(Applet, "draining, ", self.sessions.len(), " sessions run");
+        debug!(Applet, "draining, {} sessions run", self.sessions.len());
     }
 
     fn accept(&mut self, signals: &OwnedFd) {
@@ -261,7 +261,7 @@ impl Listener {
             Ok(Some(pid)) => {
                 // There was room for it, or it would not have been started.
                 let _ = self.sessions.push(pid);
-                debug!(Applet, "started session ", pid);
+                debug!(Applet, "started session {}", pid);
             }
             Err(errno) => {
                 self.waiting = Some(connection);
@@ -272,7 +272,7 @@ impl Listener {
 
     /// The system is short of something: says so, and leaves it in peace for a moment.
     fn run_short(&mut self, what: &str, errno: Errno) {
-        report!("cannot ", what, ": ", errno, "; trying again");
+        report!("cannot {}: {}; trying again", what, errno);
         self.pause = Some(Moment::now().after(limits::SHORTAGE_MS));
     }
 }
@@ -280,7 +280,7 @@ impl Listener {
 /// Goes to the background: the parent writes the PID file and exits, the child goes on. `pid_file` becomes the file's
 /// absolute path.
 fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Told> {
-    let explain = |errno: Errno| told!("PID file ", path, ": ", errno);
+    let explain = |errno: Errno| told!("PID file {}: {}", path, errno);
     let mut here = [0; limits::PATH];
     let here = process::working_directory(&mut here).map_err(explain)?;
     pid_file.join(here, path.to_bytes()).map_err(|_| explain(Errno::NAMETOOLONG))?;
@@ -290,10 +290,10 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let pid = process::fork().map_err(|errno| {
         let _ = rustix::fs::unlink(pid_file.as_c_str());
-        told!("cannot go to the background: ", errno)
+        told!("cannot go to the background: {}", errno)
     })?;
     if let Some(pid) = pid {
-        let text = line!(pid, "\n");
+        let text = line!("{}\n", pid);
         match rustix::io::write(&file, text.bytes()) {
             Ok(_) => process::exit(exit::SUCCESS),
             Err(errno) => {

@@ -60,10 +60,10 @@ impl Misuse {
 impl Show for Misuse {
     fn show(&self, line: &mut Line) {
         match self {
-            Misuse::Unknown(word) => add!(line, "unknown option ", word),
-            Misuse::Unexpected(word) => add!(line, "unexpected argument ", word),
-            Misuse::NoValue(name) => add!(line, "--", name, " needs a value"),
-            Misuse::NeedlessValue(name) => add!(line, "--", name, " takes no value"),
+            Misuse::Unknown(word) => add!(line, "unknown option {}", word),
+            Misuse::Unexpected(word) => add!(line, "unexpected argument {}", word),
+            Misuse::NoValue(name) => add!(line, "--{} needs a value", name),
+            Misuse::NeedlessValue(name) => add!(line, "--{} takes no value", name),
         }
     }
 }

@@ -211,9 +211,9 @@ impl Options {
                 Err(misuse) => misuse,
             };
             if !self.has(Id::IgnoreInvalid) || !problem.can_be_ignored() {
-                return Err(told!(source, problem, "; see k8pshd --help"));
+                return Err(told!("{}{}; see k8pshd --help", source, problem));
             }
-            report!(source, "warning: ", problem, ": ignored");
+            report!("{}warning: {}: ignored", source, problem);
         }
         Ok(())
     }
@@ -224,15 +224,15 @@ fn check(source: &Source, id: Id, value: &CStr) -> Result<(), Told> {
     let is_section = matches!(source, Source::Section(..));
     match id {
         Id::Config | Id::Help | Id::Name | Id::Version if is_section => {
-            Err(told!(source, "--", name_of(id), " belongs on the command line"))
+            Err(told!("{}--{} belongs on the command line", source, name_of(id)))
         }
         Id::Help => print(USAGE),
         Id::Version => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
         Id::MaxConnections | Id::Timeout if number(value).is_none() => {
-            Err(told!(source, "--", name_of(id), ": ", value, " is not a number"))
+            Err(told!("{}--{}: {} is not a number", source, name_of(id), value))
         }
         Id::MaxSessions if !number(value).is_some_and(|number| (1..=limits::MAX_SESSIONS).contains(&number)) => {
-            Err(told!(source, "--", name_of(id), ": ", value, " is not a number from 1 to ", limits::SESSION_TABLE))
+            Err(told!("{}--{}: {} is not a number from 1 to {}", source, name_of(id), value, limits::SESSION_TABLE))
         }
         _ => Ok(()),
     }
@@ -258,7 +258,7 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     // The port first: where another server has it, its stubs stay as they are.
     let socket = server.map(|server| {
         listener::bind(server.port()).unwrap_or_else(|errno| {
-            fail!(exit::FAILURE, "port ", server.port(), " of server ", server.name(), ": ", errno)
+            fail!(exit::FAILURE, "port {} of server {}: {}", server.port(), server.name(), errno)
         })
     });
     let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };

@@ -168,7 +168,7 @@ impl<'s> Session<'s> {
     fn meet_deadlines(&mut self) {
         let now = Moment::now();
         if self.request_by.is_some_and(|deadline| deadline <= now) {
-            report!("a connection did not deliver its request within ", limits::REQUEST_MS, " ms");
+            report!("a connection did not deliver its request within {} ms", limits::REQUEST_MS);
             self.connection = None;
             self.request_by = None;
         }
@@ -223,7 +223,7 @@ impl Session<'_> {
             Order::Input(bytes) => self.input(bytes),
             Order::Signal(signal) => {
                 if let Some(command) = self.command.as_ref().filter(|_| self.end.is_none()) {
-                    debug!(Session, self.name, ": signal ", signal);
+                    debug!(Session, "{}: signal {}", self.name, signal);
                     let _ = signal::send(-command.pid, signal);
                 }
                 Ok(())
@@ -245,7 +245,7 @@ impl Session<'_> {
         self.request_by = None;
         let Some(request) = self.far.take_request() else { return Ok(()) };
         self.name = request.command();
-        debug!(Session, "request for ", self.name);
+        debug!(Session, "request for {}", self.name);
         let mut reason = Line::new();
         match command::start(&self.work, request, &mut reason) {
             Ok(running) => {
@@ -253,7 +253,7 @@ impl Session<'_> {
                 Ok(())
             }
             Err(Refused(code)) => {
-                report!(self.name, ": ", reason);
+                report!("{}: {}", self.name, reason);
                 self.far.fail(code, reason.bytes())?;
                 self.say_no_more();
                 Ok(())
@@ -267,8 +267,8 @@ impl Session<'_> {
             self.lose(&fault);
             return;
         }
-        let reason = line!(fault);
-        report!("refused a request: ", reason);
+        let reason = line!("{}", fault);
+        report!("refused a request: {}", reason);
         self.request_by = None;
         match self.far.fail(exit::UNAVAILABLE, reason.bytes()) {
             Ok(()) => self.say_no_more(),
@@ -280,7 +280,7 @@ impl Session<'_> {
     fn lose(&mut self, why: &dyn Show) {
         self.connection = None;
         if self.request_by.take().is_some() && self.far.is_midway() {
-            report!("a connection ended before its request was complete: ", why);
+            report!("a connection ended before its request was complete: {}", why);
         }
         if self.is_running() {
             self.end_command(why);
@@ -383,7 +383,7 @@ impl Session<'_> {
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => {
-                report!(self.name, ": reading its output: ", errno);
+                report!("{}: reading its output: {}", self.name, errno);
                 self.far.send(which, 0);
                 self.close_output(which);
             }
@@ -463,7 +463,7 @@ impl Session<'_> {
 
     /// The command has ended: what is in its pipes now is what it had written.
     fn command_ended(&mut self, end: End) {
-        debug!(Session, self.name, " has ended");
+        debug!(Session, "{} has ended", self.name);
         self.end = Some(end);
         self.far.drop_input();
         let Some(command) = &mut self.command else { return };
@@ -485,7 +485,7 @@ impl Session<'_> {
         if self.ending.is_some() {
             return;
         }
-        report!(self.name, ": ", why, ": ending process ", command.pid);
+        report!("{}: {}: ending process {}", self.name, why, command.pid);
         if self.connection.is_none() {
             command.input = None;
         }
@@ -519,7 +519,7 @@ impl Session<'_> {
             }
         });
         if let Err(errno) = told {
-            debug!(Session, self.name, ": cannot look for descendants in /proc: ", errno);
+            debug!(Session, "{}: cannot look for descendants in /proc: {}", self.name, errno);
         }
     }
 }
