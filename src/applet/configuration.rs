@@ -76,7 +76,7 @@ pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> R
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
 fn from_environment(environment: &Environment) -> Option<&'static CStr> {
     let entry = environment.entry(VARIABLE)?;
-    let path = CStr::from_bytes_with_nul(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?).ok()?;
+    let path = CStr::from_bytes_until_nul(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?).ok()?;
     (!path.is_empty()).then_some(path)
 }
 

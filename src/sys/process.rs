@@ -304,7 +304,7 @@ fn join<'b>(directory: &[u8], name: &[u8], buffer: &'b mut [u8; limits::PATH]) -
     path[directory.len()] = b'/';
     path[directory.len() + 1..length].copy_from_slice(name);
     path[length] = 0;
-    CStr::from_bytes_with_nul(path).ok()
+    CStr::from_bytes_until_nul(path).ok()
 }
 
 /// Replaces this program by the file `path`; a text without `#!` is given to the shell, as execvp(3) and every shell do.
