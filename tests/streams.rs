@@ -487,7 +487,8 @@ fn a_stub_that_waits_for_data_does_not_spin() {
         let spent = ticks(process).saturating_sub(then);
         assert!(spent <= 5, "{} spins: {spent} ticks of 50", process.name());
     }
-    command.signal(Signal::SIGCONT);
+    // The stub stopped as its command did, and whoever resumes it resumes both.
+    stub.process().signal(Signal::SIGCONT);
     stub.end();
 }
 

@@ -5,15 +5,15 @@ use crate::config::expansion::{self, Piece};
 use crate::config::{Command, Kind, Variable, path};
 use crate::diag::Line;
 use crate::session::request::Request;
+use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
 use crate::sys::process::{self, Pointers, Refusal, Start, Vector};
 use crate::sys::program::Environment;
 use crate::sys::signal::Set;
 use crate::{add, debug, exit, limits};
 use core::ffi::CStr;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::pipe::PipeFlags;
 
 /// Where a bare name is looked for when the command got no `PATH`.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
@@ -34,9 +34,9 @@ pub(super) struct Running {
     /// Its process, and its process group.
     pub(super) pid: i32,
     /// This end of its stdin, non-blocking, until either side closes it.
-    pub(super) input: Option<OwnedFd>,
+    pub(super) input: Option<Descriptor>,
     /// This end of its stdout and stderr, until they end.
-    pub(super) outputs: [Option<OwnedFd>; 2],
+    pub(super) outputs: [Option<Descriptor>; 2],
 }
 
 /// Starts what the request asks for, or adds to `reason` why not.
@@ -78,8 +78,8 @@ pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -
 }
 
 /// Pipes for the three streams: the command's ends, and this session's.
-fn pipes() -> Result<([OwnedFd; 3], Running), Errno> {
-    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
+fn pipes() -> Result<([Descriptor; 3], Running), Errno> {
+    let pipe = descriptor::pipe;
     let (input_far, input) = pipe()?;
     let (output, output_far) = pipe()?;
     let (error, error_far) = pipe()?;

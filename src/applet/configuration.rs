@@ -3,12 +3,13 @@
 use crate::config::path::Path;
 use crate::config::{Config, position};
 use crate::diag::{Line, Show, Told};
+use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Environment;
 use crate::{add, debug, limits, line, report, told};
 use core::ffi::CStr;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
 /// The variable that names the file.
@@ -83,7 +84,7 @@ fn from_environment(environment: &Environment) -> Option<&'static CStr> {
 /// The file's content; one byte more than the limit shows that there is more.
 fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     // Without NONBLOCK, opening a FIFO would wait for a writer.
-    let file = rustix::fs::open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    let file = descriptor::open(file, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
     match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
         FileType::RegularFile => {}
         FileType::Directory => return Err(Errno::ISDIR),

@@ -1,16 +1,15 @@
 //! The way to a server: tried again until it is up or the time is over.
 
-use crate::sys::process;
+use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::time::Moment;
 use crate::{debug, limits};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
-use rustix::fd::OwnedFd;
 use rustix::io::{Errno, Result};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+use rustix::net::sockopt;
 
 /// Connects to the server on this port of the Pod, for at most so many milliseconds (`None`: for ever).
-pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<OwnedFd> {
+pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<Descriptor> {
     let deadline = timeout.map(|time| Moment::now().after(time));
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     let mut pause = limits::RETRY_FIRST_MS;
@@ -37,10 +36,8 @@ pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<OwnedFd> {
 }
 
 /// One attempt. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt(address: &SocketAddrV4, left: Option<u64>, is_first: bool) -> Result<OwnedFd> {
-    let socket =
-        rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
-    let socket = process::above_streams(socket)?;
+fn attempt(address: &SocketAddrV4, left: Option<u64>, is_first: bool) -> Result<Descriptor> {
+    let socket = descriptor::tcp_socket()?;
     if let Some(left) = left {
         // connect(2) waits no longer than a send would (socket(7), SO_SNDTIMEO).
         let time = Duration::from_millis(left.max(1));

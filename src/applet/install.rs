@@ -1,11 +1,11 @@
 //! `--install`: puts this very program somewhere else, whole or not at all.
 
 use crate::config::path::Path;
+use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::process::{self, exit};
 use crate::sys::program::Program;
 use crate::{exit, fail, limits};
 use core::ffi::CStr;
-use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
@@ -78,14 +78,14 @@ fn source(program: &Program) -> &'static CStr {
 
 /// A copy of the program. /proc/self/exe opens even when the file has no name any more.
 fn copy(program: &Program, beside: &CStr) -> Result<()> {
-    let from = rustix::fs::open(source(program), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let to = rustix::fs::open(beside, flags, Mode::from_raw_mode(0o600))?;
+    let from = descriptor::open(source(program), OFlags::RDONLY, 0)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let to = descriptor::open(beside, flags, 0o600)?;
     copy_bytes(&from, &to)?;
     rustix::fs::fchmod(&to, Mode::from_raw_mode(MODE))
 }
 
-fn copy_bytes(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+fn copy_bytes(from: &Descriptor, to: &Descriptor) -> Result<()> {
     let mut buffer = [0; limits::PATH];
     loop {
         let count = rustix::io::read(from, &mut buffer[..])?;

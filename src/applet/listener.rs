@@ -8,6 +8,7 @@ use super::watch::Watch;
 use crate::config::Server;
 use crate::config::path::Path;
 use crate::diag::Told;
+use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
 use crate::sys::process::{self, Children};
 use crate::sys::program::Environment;
@@ -17,10 +18,10 @@ use crate::{debug, exit, fail, limits, line, report, told};
 use core::ffi::CStr;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use rustix::event::PollFlags;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fd::AsFd;
+use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+use rustix::net::sockopt;
 
 /// When a server ends by itself, and how many it serves at once.
 pub(super) struct Limits {
@@ -50,10 +51,10 @@ pub(super) struct Work {
 }
 
 /// Listens on a port of this Pod: nothing beyond its loopback interface reaches it.
-pub(super) fn bind(port: u16) -> Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-    let socket = process::above_streams(socket)?;
+pub(super) fn bind(port: u16) -> Result<Descriptor> {
+    let socket = descriptor::tcp_socket()?;
+    // A connection that is gone again before it is accepted must not hold up the server (accept(2)).
+    rustix::fs::fcntl_setfl(&socket, OFlags::NONBLOCK)?;
     // A server that is started again must not wait for what is left of the last one's connections (socket(7)).
     sockopt::set_socket_reuseaddr(&socket, true)?;
     rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
@@ -80,7 +81,7 @@ enum Phase {
 /// A server that listens.
 pub(super) struct Listener {
     /// The listening socket, until the server drains.
-    socket: Option<OwnedFd>,
+    socket: Option<Descriptor>,
     limits: Limits,
     stubs: Option<Stubs>,
     work: Work,
@@ -89,7 +90,7 @@ pub(super) struct Listener {
     /// Process numbers of the sessions that run.
     sessions: &'static mut heapless::Vec<i32, { limits::SESSION_TABLE }>,
     /// A connection for which there was no process yet.
-    waiting: Option<OwnedFd>,
+    waiting: Option<Descriptor>,
     /// When to try again after a shortage.
     pause: Option<Moment>,
     /// Whether HUP ends it.
@@ -98,7 +99,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// A server that has bound its port and made its stubs.
-    pub(super) fn new(socket: OwnedFd, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
+    pub(super) fn new(socket: Descriptor, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
         static SESSIONS: Place<heapless::Vec<i32, { limits::SESSION_TABLE }>> = Place::new(heapless::Vec::new());
         Listener {
             socket: Some(socket),
@@ -145,7 +146,7 @@ impl Listener {
     }
 
     /// The poll loop.
-    fn serve(&mut self, signals: &OwnedFd) {
+    fn serve(&mut self, signals: &Descriptor) {
         let end = self.limits.milliseconds.map(|time| Moment::now().after(time));
         loop {
             let is_over = end.is_some_and(|end| end <= Moment::now());
@@ -160,7 +161,7 @@ impl Listener {
         }
     }
 
-    fn turn(&mut self, signals: &OwnedFd, end: Option<Moment>) {
+    fn turn(&mut self, signals: &Descriptor, end: Option<Moment>) {
         let is_paused = self.pause.is_some_and(|until| until > Moment::now());
         let has_room = self.sessions.len() < self.limits.sessions && !is_paused;
         if has_room && self.waiting.is_some() {
@@ -183,7 +184,7 @@ impl Listener {
         }
     }
 
-    fn take_signals(&mut self, signals: &OwnedFd) {
+    fn take_signals(&mut self, signals: &Descriptor) {
         while let Some(signal) = signal::next(signals) {
             match signal.signal {
                 name::CHLD => self.reap(),
@@ -234,9 +235,9 @@ impl Listener {
         debug!(Applet, "draining, {} sessions run", self.sessions.len());
     }
 
-    fn accept(&mut self, signals: &OwnedFd) {
+    fn accept(&mut self, signals: &Descriptor) {
         let Some(socket) = &self.socket else { return };
-        match rustix::net::accept_with(socket, SocketFlags::CLOEXEC) {
+        match descriptor::accept(socket) {
             Ok(connection) => {
                 self.accepted += 1;
                 self.waiting = Some(connection);
@@ -249,7 +250,7 @@ impl Listener {
     }
 
     /// Starts a session for the connection that waits; it goes on waiting when the system has no process to spare.
-    fn start_session(&mut self, signals: &OwnedFd) {
+    fn start_session(&mut self, signals: &Descriptor) {
         let Some(connection) = self.waiting.take() else { return };
         let parent = process::id();
         match process::fork() {
@@ -285,9 +286,9 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     let here = process::working_directory(&mut here).map_err(explain)?;
     pid_file.join(here, path.to_bytes()).map_err(|_| explain(Errno::NAMETOOLONG))?;
     // Before the fork, while somebody can still be told.
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = rustix::fs::open(pid_file.as_c_str(), flags, Mode::from_raw_mode(0o644)).map_err(explain)?;
-    let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let file = descriptor::open(pid_file.as_c_str(), flags, 0o644).map_err(explain)?;
+    let null = descriptor::open(c"/dev/null", OFlags::RDWR, 0);
     let pid = process::fork().map_err(|errno| {
         let _ = rustix::fs::unlink(pid_file.as_c_str());
         told!("cannot go to the background: {}", errno)
@@ -311,10 +312,10 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
 
 /// Gives up the caller's streams, so that a caller that reads them to their end is not kept waiting. An empty root has no
 /// null device; then stdin is a pipe that has ended, and the others one that nobody reads.
-fn leave_streams(null: Option<OwnedFd>) -> Result<()> {
+fn leave_streams(null: Option<Descriptor>) -> Result<()> {
     let (ended, unread) = match null {
-        Some(null) => (rustix::io::fcntl_dupfd_cloexec(&null, 3)?, null),
-        None => (rustix::pipe::pipe()?.0, rustix::pipe::pipe()?.1),
+        Some(null) => (descriptor::open(c"/dev/null", OFlags::RDWR, 0)?, null),
+        None => (descriptor::pipe()?.0, descriptor::pipe()?.1),
     };
     rustix::stdio::dup2_stdin(ended)?;
     rustix::stdio::dup2_stdout(&unread)?;

@@ -10,6 +10,7 @@ use crate::diag::{Line, Show};
 use crate::exit::End;
 use crate::session::far::{Buffers, Far, Order};
 use crate::session::{Fault, Which};
+use crate::sys::descriptor::Descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process::{self, Children};
 use crate::sys::signal::{self, name};
@@ -17,7 +18,7 @@ use crate::sys::time::Moment;
 use crate::{debug, exit, limits, line, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, sockopt};
 
@@ -38,11 +39,11 @@ struct Ending {
 /// A session.
 pub(super) struct Session<'s> {
     work: Work,
-    signals: &'s OwnedFd,
+    signals: &'s Descriptor,
     /// The listener.
     parent: i32,
     /// The connection, as long as there is one.
-    connection: Option<OwnedFd>,
+    connection: Option<Descriptor>,
     far: Far<'static>,
     /// When the request has to be complete, until it is.
     request_by: Option<Moment>,
@@ -63,7 +64,7 @@ pub(super) struct Session<'s> {
 
 impl<'s> Session<'s> {
     /// A session for this connection, of the listener that is process `parent`.
-    pub(super) fn new(connection: OwnedFd, signals: &'s OwnedFd, work: Work, parent: i32) -> Session<'s> {
+    pub(super) fn new(connection: Descriptor, signals: &'s Descriptor, work: Work, parent: i32) -> Session<'s> {
         static BUFFERS: Place<Buffers> = Place::new(Buffers::EMPTY);
         Session {
             work,

@@ -9,7 +9,7 @@ use crate::exit::End;
 use crate::session::near::{Buffers, Event, Near, Peer};
 use crate::session::request::{Excess, FRAMES, Writer};
 use crate::session::{Fault, Queue, Which};
-use crate::sys::descriptor::{self, Stream};
+use crate::sys::descriptor::{self, Descriptor, Stream};
 use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
@@ -19,7 +19,7 @@ use crate::wire::{self, Kind, attribute};
 use crate::{add, debug, exit, fail, limits, report, told};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
@@ -95,8 +95,8 @@ fn request(
 /// A stub that is connected.
 struct Stub {
     server: Server<'static>,
-    connection: OwnedFd,
-    signals: OwnedFd,
+    connection: Descriptor,
+    signals: Descriptor,
     near: Near<'static>,
     /// The caller's stdin, until it has ended or nobody wants it.
     input: Option<Stream>,
@@ -121,11 +121,11 @@ const PASSED_ON: Set = Set::ALL.without(name::KILL).without(name::STOP).without(
 
 impl Stub {
     /// A stub with this connection. From here on signals belong to the command.
-    fn new(server: Server<'static>, connection: OwnedFd, request: Queue<'static>) -> Stub {
+    fn new(server: Server<'static>, connection: Descriptor, request: Queue<'static>) -> Stub {
         static BUFFERS: Place<Buffers> = Place::new(Buffers::EMPTY);
         signal::block(PASSED_ON);
         let signals = signal::descriptor(PASSED_ON)
-            .and_then(process::above_streams)
+            .and_then(descriptor::above_streams)
             .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for signals: {}", errno));
         let [input, output, error] = descriptor::standard();
         Stub {

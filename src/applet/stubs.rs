@@ -3,13 +3,13 @@
 use super::configuration::Loaded;
 use crate::config::{Command, Server, path::Path};
 use crate::diag::Told;
+use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Program;
 use crate::{debug, limits, line, report, told};
 use core::ffi::CStr;
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, OFlags, Stat};
 use rustix::io::Errno;
 
 /// What stubs are to be there.
@@ -28,7 +28,7 @@ pub(super) struct Wish<'w> {
 pub(super) struct Stubs {
     loaded: Loaded,
     /// The directory, held open: it stays the same one when this process changes its own.
-    directory: OwnedFd,
+    directory: Descriptor,
     /// What stubs lead to.
     target: &'static Path,
     /// Which stubs this server made, by their commands' order in the configuration.
@@ -149,9 +149,9 @@ fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {
     told!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
 }
 
-fn open(directory: &CStr, program: &Program) -> Result<(OwnedFd, &'static Path), Told> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty());
+fn open(directory: &CStr, program: &Program) -> Result<(Descriptor, &'static Path), Told> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let opened = descriptor::open_at(CWD, directory, flags, 0);
     let directory = opened.map_err(|errno| told!("--executable-directory {}: {}", directory, errno))?;
     let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
     Ok((directory, target))

@@ -1,12 +1,109 @@
-//! Reading and writing descriptors that others share.
+//! Descriptors: those that this program opens, and those that it shares with others.
+//!
+//! Opening goes by raw calls: rustix's owned descriptor asserts that its number is not -1, and the formatting that comes
+//! along with that assertion is 3 KB of a file that has to fit into 64. All else goes through rustix.
 //!
 //! A stub's standard streams are open files of its caller's, and so are its flags: switching one to non-blocking would
 //! switch it for everybody. Here one call at a time is made not to block instead, in the way that its kind allows.
 
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::FileType;
+use super::{arch, check, number};
+use core::ffi::CStr;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags, Result};
 use rustix::net::{RecvFlags, SendFlags};
+
+/// A descriptor that belongs to its holder and is closed with it, and on exec.
+pub struct Descriptor(i32);
+
+impl Descriptor {
+    /// The descriptor that a system call has just returned.
+    ///
+    /// # Safety
+    /// Nobody else owns it.
+    pub(super) unsafe fn new(result: isize) -> Result<Descriptor> {
+        check(result).map(|number| Descriptor(i32::try_from(number).unwrap_or(i32::MAX)))
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: it is this value's own, and nothing uses it afterwards.
+        unsafe { rustix::io::close(self.0) }
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: it stays open as long as this value, which the borrow cannot outlive.
+        unsafe { BorrowedFd::borrow_raw(self.0) }
+    }
+}
+
+/// A number as a system call takes it.
+fn word(number: i32) -> usize {
+    (number as isize).cast_unsigned()
+}
+
+/// Opens a path (open(2)).
+pub fn open(path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
+    open_at(rustix::fs::CWD, path, flags, mode)
+}
+
+/// Opens a path as seen from a directory (openat(2)).
+pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
+    let flags = (flags | OFlags::CLOEXEC).bits() as usize;
+    let directory = word(directory.as_fd().as_raw_fd());
+    // SAFETY: the path ends with a NUL; the new descriptor is nobody else's.
+    unsafe {
+        let call = number(libc::SYS_openat);
+        Descriptor::new(arch::syscall(call, [directory, path.as_ptr() as usize, flags, mode as usize, 0, 0]))
+    }
+}
+
+/// A pipe: the end to read and the end to write (pipe(2)).
+pub fn pipe() -> Result<(Descriptor, Descriptor)> {
+    let mut ends = [0_i32; 2];
+    // SAFETY: the kernel writes two numbers of descriptors that are nobody else's.
+    let result = unsafe {
+        let call = number(libc::SYS_pipe2);
+        arch::syscall(call, [(&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, 0, 0, 0])
+    };
+    check(result).map(|_| (Descriptor(ends[0]), Descriptor(ends[1])))
+}
+
+/// A TCP socket for IPv4 (socket(2)), above the three streams, one of which this program may have been started without.
+/// A socket in its place would be taken for it.
+pub fn tcp_socket() -> Result<Descriptor> {
+    // SAFETY: the call takes numbers; the new descriptor is nobody else's.
+    let socket = unsafe {
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        let call = number(libc::SYS_socket);
+        Descriptor::new(arch::syscall(call, [word(libc::AF_INET), word(kind), word(libc::IPPROTO_TCP), 0, 0, 0]))
+    };
+    above_streams(socket?)
+}
+
+/// The next connection of a listening socket (accept(2)).
+pub fn accept(socket: &Descriptor) -> Result<Descriptor> {
+    // SAFETY: without room for an address none is written; the new descriptor is nobody else's.
+    unsafe {
+        let call = number(libc::SYS_accept4);
+        Descriptor::new(arch::syscall(call, [word(socket.0), 0, 0, word(libc::SOCK_CLOEXEC), 0, 0]))
+    }
+}
+
+/// The same file by a descriptor above the three streams.
+pub fn above_streams(descriptor: Descriptor) -> Result<Descriptor> {
+    if descriptor.0 > 2 {
+        return Ok(descriptor);
+    }
+    // SAFETY: the call takes numbers; the new descriptor is nobody else's.
+    unsafe {
+        let call = number(libc::SYS_fcntl);
+        Descriptor::new(arch::syscall(call, [word(descriptor.0), word(libc::F_DUPFD_CLOEXEC), 3, 0, 0, 0]))
+    }
+}
 
 /// How a descriptor is kept from blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +204,6 @@ pub fn standard() -> [Option<Stream>; 3] {
 
 /// Closes a standard stream, so that who is at its other end notices.
 pub fn close(stream: Stream) {
-    use rustix::fd::AsRawFd;
     // SAFETY: the stream owned the use of this descriptor and is gone after this.
     unsafe { rustix::io::close(stream.fd.as_raw_fd()) }
 }

@@ -1,13 +1,13 @@
 //! Processes: fork, start a program, reap, find what is left of a tree.
 
+use super::descriptor::{self, Descriptor};
 use super::memory::Place;
 use super::signal::{self, Set};
 use super::{arch, check, number};
 use core::ffi::{CStr, c_char, c_void};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::BorrowedFd;
 use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir};
 use rustix::io::{Errno, Result};
-use rustix::pipe::PipeFlags;
 use rustix::process::{WaitOptions, WaitStatus};
 
 use crate::exit::End;
@@ -201,7 +201,7 @@ pub struct Refusal {
 /// What the child needs: the request, and where to say that it failed.
 struct Child<'s, 'c> {
     start: &'c mut Start<'s>,
-    report: OwnedFd,
+    report: Descriptor,
     parent: i32,
 }
 
@@ -222,7 +222,7 @@ static STACK: Place<Stack> = Place::new(Stack([0; CHILD_STACK]));
 /// turn such a clone into a plain fork, too.
 pub fn start(request: &mut Start<'_>) -> core::result::Result<i32, Refusal> {
     let early = |errno| Refusal { errno, exists: true };
-    let (answer, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(early)?;
+    let (answer, report) = descriptor::pipe().map_err(early)?;
     let mut child = Child { start: request, report, parent: id() };
     let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD).unsigned_abs() as usize;
     let top = (&raw mut STACK.take().0).cast::<u8>().wrapping_add(CHILD_STACK);
@@ -340,8 +340,8 @@ fn execve(path: &CStr, arguments: *const *const c_char, environment: *const *con
 
 /// Calls `each` with every child of this process, adopted ones included, that /proc shows (proc(5)).
 pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let processes = rustix::fs::open(c"/proc", flags, Mode::empty())?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let processes = descriptor::open(c"/proc", flags, 0)?;
     let mut buffer = [core::mem::MaybeUninit::uninit(); 4096];
     let mut entries = RawDir::new(&processes, &mut buffer);
     let me = id();
@@ -357,10 +357,10 @@ pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
 
 /// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
 /// hold any byte, so it ends at the last one of them.
-fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
+fn parent_of(processes: &Descriptor, pid: i32) -> Option<i32> {
     let mut path = [0_u8; 24];
     let name = stat_path(pid, &mut path)?;
-    let file = rustix::fs::openat(processes, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let file = descriptor::open_at(processes, name, OFlags::RDONLY, 0).ok()?;
     let mut text = [0_u8; 512];
     let length = rustix::io::read(file, &mut text[..]).ok()?;
     let text = text.get(..length)?;
@@ -384,10 +384,4 @@ fn stat_path(pid: i32, buffer: &mut [u8; 24]) -> Option<&CStr> {
 /// A process's number in decimal digits.
 fn decimal(text: &[u8]) -> Option<i32> {
     i32::try_from(crate::number::parse(text, 10)?).ok()
-}
-
-/// Raises the descriptors that a program opens for itself above the three streams, where it was started with one of
-/// those closed: its own would otherwise be taken for a stream.
-pub fn above_streams(fd: OwnedFd) -> Result<OwnedFd> {
-    if fd.as_fd().as_raw_fd() > 2 { Ok(fd) } else { rustix::io::fcntl_dupfd_cloexec(&fd, 3) }
 }

@@ -1,7 +1,8 @@
 //! Signals as data: they are blocked and read from a descriptor, so no handler ever runs.
 
+use super::descriptor::Descriptor;
 use super::{arch, check, number};
-use rustix::fd::{AsFd, FromRawFd, OwnedFd};
+use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
 
 /// The signals that this program names. The numbers are those of Linux's generic table, which every architecture that it
@@ -80,15 +81,12 @@ pub fn block(set: Set) {
 }
 
 /// A descriptor from which blocked signals are read (signalfd(2)), non-blocking and closed on exec.
-pub fn descriptor(set: Set) -> Result<OwnedFd> {
+pub fn descriptor(set: Set) -> Result<Descriptor> {
     let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
     // SAFETY: the set is 8 bytes that the kernel reads; the new descriptor is nobody else's.
     unsafe {
-        let result = arch::syscall(
-            number(libc::SYS_signalfd4),
-            [usize::MAX, (&raw const set) as usize, SET_SIZE, flags.unsigned_abs() as usize, 0, 0],
-        );
-        check(result).map(|fd| OwnedFd::from_raw_fd(i32::try_from(fd).unwrap_or(-1)))
+        let arguments = [usize::MAX, (&raw const set) as usize, SET_SIZE, flags.unsigned_abs() as usize, 0, 0];
+        Descriptor::new(arch::syscall(number(libc::SYS_signalfd4), arguments))
     }
 }
 
