@@ -159,49 +159,46 @@ impl Show for Errno {
     }
 }
 
-/// Puts a [`Line`] together from its parts.
+/// Puts a [`Line`] together from a text and what stands in the place of each `{}` in it.
 #[macro_export]
 macro_rules! line {
-    ($($part:expr),* $(,)?) => {{
+    ($text:literal $(, $part:expr)* $(,)?) => {{
         let mut line = $crate::diag::Line::new();
-        $crate::add!(&mut line, $($part),*);
+        $crate::add!(&mut line, $text $(, $part)*);
         line
     }};
 }
 
-/// Writes one message, `NAME: ` and the parts, to stderr.
+/// Adds a text and its parts to a [`Line`].
+#[macro_export]
+macro_rules! add {
+    ($line:expr, $text:literal $(, $part:expr)* $(,)?) => {
+        $crate::diag::add($line, $text, &[$(&$part as &dyn $crate::diag::Show),*])
+    };
+}
+
+/// Writes one message, `NAME: ` and the text with its parts, to stderr.
 #[macro_export]
 macro_rules! report {
-    ($($part:expr),* $(,)?) => {
-        $crate::diag::report(&$crate::line!($($part),*))
+    ($text:literal $(, $part:expr)* $(,)?) => {
+        $crate::diag::report($text, &[$(&$part as &dyn $crate::diag::Show),*])
     };
 }
 
 /// Writes one message, and is the [`crate::diag::Told`] that says so.
 #[macro_export]
 macro_rules! told {
-    ($($part:expr),* $(,)?) => {{
-        $crate::report!($($part),*);
+    ($text:literal $(, $part:expr)* $(,)?) => {{
+        $crate::report!($text $(, $part)*);
         $crate::diag::Told
-    }};
-}
-
-/// Adds parts to a [`Line`].
-#[macro_export]
-macro_rules! add {
-    ($line:expr, $($part:expr),* $(,)?) => {{
-        #[allow(unused_imports, reason = "a caller may have it in scope")]
-        use $crate::diag::Show as _;
-        let line: &mut $crate::diag::Line = $line;
-        $($part.show(line);)*
     }};
 }
 
 /// Writes one message and ends the process with the code.
 #[macro_export]
 macro_rules! fail {
-    ($code:expr, $($part:expr),* $(,)?) => {{
-        $crate::report!($($part),*);
+    ($code:expr, $text:literal $(, $part:expr)* $(,)?) => {{
+        $crate::report!($text $(, $part)*);
         $crate::sys::process::exit($code)
     }};
 }
@@ -209,9 +206,13 @@ macro_rules! fail {
 /// Writes a line for whoever asked for the component's with `K8PSH_DEBUG`. Costs one comparison where nobody did.
 #[macro_export]
 macro_rules! debug {
-    ($component:ident, $($part:expr),* $(,)?) => {
+    ($component:ident, $text:literal $(, $part:expr)* $(,)?) => {
         if $crate::diag::is_wanted($crate::diag::Component::$component) {
-            $crate::diag::tell($crate::diag::Component::$component, &$crate::line!($($part),*));
+            $crate::diag::tell(
+                $crate::diag::Component::$component,
+                $text,
+                &[$(&$part as &dyn $crate::diag::Show),*],
+            );
         }
     };
 }
@@ -232,28 +233,38 @@ pub fn name() -> &'static [u8] {
     NAME.get()
 }
 
+/// Adds a text to a line, and each part in the place of a `{}` in it.
+pub fn add(line: &mut Line, text: &str, parts: &[&dyn Show]) {
+    let mut parts = parts.iter();
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
+        line.add(rest.get(..at).unwrap_or_default());
+        if let Some(part) = parts.next() {
+            part.show(line);
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    line.add(rest);
+}
+
 /// Writes a message to stderr, behind this program's name.
-pub fn report(message: &Line) {
-    write_error(message, |line| {
-        name().show(line);
-        ": ".show(line);
-    });
+pub fn report(text: &str, parts: &[&dyn Show]) {
+    let mut line = Line::new();
+    add!(&mut line, "{}: ", name());
+    write_error(line, text, parts);
 }
 
 /// Writes a debug line to stderr, behind its time, process and component.
-pub fn tell(component: Component, message: &Line) {
-    write_error(message, |line| {
-        show_stamp(line);
-        component.show(line);
-        ": ".show(line);
-    });
+pub fn tell(component: Component, text: &str, parts: &[&dyn Show]) {
+    let mut line = Line::new();
+    show_stamp(&mut line);
+    add!(&mut line, "{}: ", component);
+    write_error(line, text, parts);
 }
 
-/// Writes a line that begins with what `head` adds. Where stderr is closed there is nobody to tell.
-fn write_error(message: &Line, head: impl FnOnce(&mut Line)) {
-    let mut line = Line::new();
-    head(&mut line);
-    message.show(&mut line);
+/// Ends a line and writes it. Where stderr is closed there is nobody to tell.
+fn write_error(mut line: Line, text: &str, parts: &[&dyn Show]) {
+    add(&mut line, text, parts);
     line.write(sys::descriptor::error());
 }
 
@@ -266,7 +277,7 @@ pub fn print(text: &str) -> bool {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::INTR) => {}
             Err(errno) => {
-                report!("stdout: ", errno);
+                report!("stdout: {}", errno);
                 return false;
             }
         }
@@ -317,7 +328,7 @@ pub fn want(names: &[u8]) {
         let name = name.trim_ascii();
         let mask = if is_same_word(name, b"all") { u8::MAX } else { mask_of(name) };
         if mask == 0 && !name.is_empty() {
-            report!("K8PSH_DEBUG: no component ", name, "; there are applet, config, session, sys, wire, all");
+            report!("K8PSH_DEBUG: no component {}; there are applet, config, session, sys, wire, all", name);
         }
         wanted |= mask;
     }
@@ -353,7 +364,7 @@ fn show_stamp(line: &mut Line) {
 /// A bug: says where, and ends with the code for "k8psh itself failed".
 pub fn abort(location: Option<&core::panic::Location<'_>>) -> ! {
     match location {
-        Some(place) => fail!(exit::UNAVAILABLE, "internal error at ", place.file(), ":", place.line()),
+        Some(place) => fail!(exit::UNAVAILABLE, "internal error at {}:{}", place.file(), place.line()),
         None => fail!(exit::UNAVAILABLE, "internal error"),
     }
 }
@@ -364,8 +375,7 @@ mod tests {
 
     #[test]
     fn a_line_is_put_together_from_its_parts() {
-        let line =
-            line!("cannot open ", b"a\nb\x1b\x7f\xff"[..], ": ", Errno::NOENT, " ", 0_u8, " ", -12, " ", u64::MAX);
+        let line = line!("cannot open {}: {} {} {} {}", &b"a\nb\x1b\x7f\xff"[..], Errno::NOENT, 0_u8, -12, u64::MAX);
         assert_eq!(
             line.bytes(),
             b"cannot open a\\nb\\x1b\\x7f\xff: No such file or directory 0 -12 18446744073709551615"
@@ -374,14 +384,14 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_ends_in_an_ellipsis_once() {
-        let line = line!([b'x'; MESSAGE + 1][..], "more");
+        let line = line!("{}more", &[b'x'; MESSAGE + 1][..]);
         assert!(line.bytes().len() < MESSAGE);
         assert!(line.bytes().ends_with("x…".as_bytes()));
     }
 
     #[test]
     fn an_unknown_error_is_shown_by_its_number() {
-        assert_eq!(line!(Errno::from_raw_os_error(4000)).bytes(), b"error 4000");
+        assert_eq!(line!("{}", Errno::from_raw_os_error(4000)).bytes(), b"error 4000");
     }
 
     #[test]

@@ -57,7 +57,11 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
             Some(Ok(Word::Given(Id::Install, file))) => install::main(program, file),
             Some(Ok(Word::Given(Id::Server, _))) => server::main(program, arguments),
             Some(Ok(Word::Plain(command))) => stub::main(program, config, command.to_bytes(), words),
-            Some(Err(misuse)) => fail!(exit::UNAVAILABLE, misuse, "; see k8psh --help"),
+            // An option of the server's may come before the one that says so.
+            Some(Err(_)) if { words }.any(|word| word == c"-s" || word == c"--server") => {
+                server::main(program, arguments)
+            }
+            Some(Err(misuse)) => fail!(exit::UNAVAILABLE, "{}; see k8psh --help", misuse),
             None => fail!(exit::UNAVAILABLE, "no command given; see k8psh --help"),
         }
     }

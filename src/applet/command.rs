@@ -45,7 +45,7 @@ pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -
     static VARIABLES: Place<Pointers> = Place::new(process::NO_POINTERS);
     let name = request.command();
     let Some(command) = work.server.command(name.to_bytes()) else {
-        add!(reason, "server ", work.server.name(), " has no such command");
+        add!(reason, "{}: no such command", name);
         return Err(Refused(exit::NOT_FOUND));
     };
     enter(work.loaded.base.as_c_str(), request.directory(), reason)?;
@@ -56,11 +56,11 @@ pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -
     let fits = settled.entries().all(|entry| variables.push(entry))
         && command.arguments().chain(request.arguments()).all(|argument| arguments.push(argument));
     if !fits {
-        return Err(unavailable!(reason, Errno::TOOBIG));
+        return Err(unavailable!(reason, "{}", Errno::TOOBIG));
     }
     let program = command.arguments().next().unwrap_or(name);
     let search = settled.get(b"PATH").unwrap_or(DEFAULT_PATH);
-    let (streams, running) = pipes().map_err(|errno| unavailable!(reason, "cannot make pipes: ", errno))?;
+    let (streams, running) = pipes().map_err(|errno| unavailable!(reason, "cannot make pipes: {}", errno))?;
     let [input, output, error] = &streams;
     let pid = process::start(&mut Start {
         program,
@@ -73,7 +73,7 @@ pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -
         defaults: work.ignored,
     });
     let pid = pid.map_err(|refusal| explain(refusal, program, search, reason))?;
-    debug!(Session, "started ", program, " as process ", pid);
+    debug!(Session, "started {} as process {}", program, pid);
     Ok(Running { pid, ..running })
 }
 
@@ -93,10 +93,10 @@ fn pipes() -> Result<([OwnedFd; 3], Running), Errno> {
 fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -> Refused {
     let Refusal { errno, exists } = refusal;
     if !exists && !program.to_bytes().contains(&b'/') {
-        add!(reason, program, ": not found in PATH=", search);
+        add!(reason, "{}: not found in PATH={}", program, search);
         return Refused(exit::NOT_FOUND);
     }
-    add!(reason, program, ": ", errno);
+    add!(reason, "{}: {}", program, errno);
     if !exists {
         return Refused(exit::NOT_FOUND);
     }
@@ -112,16 +112,16 @@ fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -
 fn enter(base: &CStr, directory: &CStr, reason: &mut Line) -> Result<(), Refused> {
     let mut top = [0; limits::PATH];
     let top = rustix::process::chdir(base).and_then(|()| process::working_directory(&mut top));
-    let top = top.map_err(|errno| unavailable!(reason, "baseDirectory ", base, ": ", errno))?;
+    let top = top.map_err(|errno| unavailable!(reason, "baseDirectory {}: {}", base, errno))?;
     if directory.is_empty() || directory == c"." {
         return Ok(());
     }
     let mut here = [0; limits::PATH];
     let here = rustix::process::chdir(directory).and_then(|()| process::working_directory(&mut here));
     let here =
-        here.map_err(|errno| unavailable!(reason, "working directory ", directory, " below ", base, ": ", errno))?;
+        here.map_err(|errno| unavailable!(reason, "working directory {} below {}: {}", directory, base, errno))?;
     if directory.to_bytes().starts_with(b"/") || path::relative(top, here).is_none() {
-        return Err(unavailable!(reason, "working directory ", directory, " is outside of baseDirectory ", base));
+        return Err(unavailable!(reason, "working directory {} is outside of baseDirectory {}", directory, base));
     }
     Ok(())
 }
@@ -165,11 +165,11 @@ impl<'w> Settled<'w> {
             let entry = match sent {
                 Some(entry) => Some(entry),
                 None => self.default(&variable).ok_or_else(|| {
-                    unavailable!(reason, variable.name, ": its value needs more than ", limits::EXPANSION, " bytes")
+                    unavailable!(reason, "{}: its value needs more than {} bytes", variable.name, limits::EXPANSION)
                 })?,
             };
             let Some(()) = self.set(variable.name, entry) else {
-                return Err(unavailable!(reason, "more variables than ", limits::VARIABLES));
+                return Err(unavailable!(reason, "more variables than {}", limits::VARIABLES));
             };
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::sys::process;
 use crate::sys::program::Environment;
 use crate::{add, debug, limits, line, report, told};
 use core::ffi::CStr;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 /// The variable that names the file.
@@ -45,7 +45,7 @@ pub(super) struct Spot {
 impl Show for Spot {
     fn show(&self, line: &mut Line) {
         let (row, column) = position(self.source, self.at);
-        add!(line, self.file, ":", row, ":", column, ": ");
+        add!(line, "{}:{}:{}: ", self.file, row, column);
     }
 }
 
@@ -56,33 +56,39 @@ pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> R
     let file = given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT);
     let source = read(file, SOURCE.take()).map_err(|errno| {
         let hint = if errno == Errno::NOENT { "; give --config FILE or set K8PSH_CONFIG" } else { "" };
-        told!(file, ": ", errno, hint)
+        told!("{}: {}{}", file, errno, hint)
     })?;
     let config = CONFIG.take();
     let spot = |at| Spot { file, source, at };
-    let mut warn = |name: &[u8], at| report!(spot(at), "warning: the variable ", name, " is not set");
+    let mut warn = |name: &[u8], at| report!("{}warning: the variable {} is not set", spot(at), name);
     config.load(source, &|name| environment.get(name), &mut warn).map_err(|problem| {
-        let mut message = line!(spot(problem.at), problem.reason.text());
+        let mut message = line!("{}{}", spot(problem.at), problem.reason.text());
         if let Some(limit) = problem.reason.limit() {
-            add!(&mut message, "; the limit is ", limit);
+            add!(&mut message, "; the limit is {}", limit);
         }
-        told!(message)
+        told!("{}", message)
     })?;
-    let base = base_directory(file, config).map_err(|errno| told!(file, ": baseDirectory: ", errno))?;
-    debug!(Config, "loaded ", file, ", baseDirectory ", base.as_c_str());
+    let base = base_directory(file, config).map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
+    debug!(Config, "loaded {}, baseDirectory {}", file, base.as_c_str());
     Ok(Loaded { config, base, file, source })
 }
 
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
 fn from_environment(environment: &Environment) -> Option<&'static CStr> {
     let entry = environment.entry(VARIABLE)?;
-    let path = CStr::from_bytes_with_nul(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?).ok()?;
+    let path = CStr::from_bytes_until_nul(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?).ok()?;
     (!path.is_empty()).then_some(path)
 }
 
 /// The file's content; one byte more than the limit shows that there is more.
 fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
-    let file = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // Without NONBLOCK, opening a FIFO would wait for a writer.
+    let file = rustix::fs::open(file, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Errno::ISDIR),
+        _ => return Err(Errno::INVAL),
+    }
     let mut length = 0;
     while length < buffer.len() {
         match rustix::io::read(&file, &mut buffer[length..]) {

@@ -29,7 +29,7 @@ pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<OwnedFd> {
         if left == 0 {
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
-        debug!(Applet, "port ", port, ": ", errno, "; trying again");
+        debug!(Applet, "port {}: {}; trying again", port, errno);
         sleep(pause.min(left));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;

@@ -28,7 +28,7 @@ pub(super) fn main(program: &Program, target: &CStr) -> ! {
     };
     match result {
         Ok(()) => exit(exit::SUCCESS),
-        Err(errno) => fail!(exit::FAILURE, "cannot install ", target, ": ", errno),
+        Err(errno) => fail!(exit::FAILURE, "cannot install {}: {}", target, errno),
     }
 }
 

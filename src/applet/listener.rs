@@ -127,9 +127,9 @@ impl Listener {
         signal::block(Set::ALL);
         let signals = signal::descriptor(Set::ALL).unwrap_or_else(|errno| {
             self.remove_stubs();
-            fail!(exit::FAILURE, "cannot wait for signals: ", errno)
+            fail!(exit::FAILURE, "cannot wait for signals: {}", errno)
         });
-        debug!(Applet, "server ", self.work.server.name(), " listens on port ", self.work.server.port());
+        debug!(Applet, "server {} listens on port {}", self.work.server.name(), self.work.server.port());
         self.serve(&signals);
         self.remove_stubs();
         if daemon.is_some() {
@@ -196,9 +196,11 @@ impl Listener {
 
     /// Takes all children that have ended; as process 1 of a container there are others than sessions among them.
     fn reap(&mut self) {
-        while let Children::Ended(child) = process::reap() {
-            if let Some(index) = self.sessions.iter().position(|pid| *pid == child.pid) {
-                self.sessions.swap_remove(index);
+        loop {
+            match process::reap() {
+                Children::Ended(child) => self.sessions.retain(|pid| *pid != child.pid),
+                Children::Stopped(..) => {}
+                Children::Running | Children::None => return,
             }
         }
     }
@@ -229,7 +231,7 @@ impl Listener {
         self.phase = Phase::Draining;
         self.socket = None;
         self.waiting = None;
-        debug!(Applet, "draining, ", self.sessions.len(), " sessions run");
+        debug!(Applet, "draining, {} sessions run", self.sessions.len());
     }
 
     fn accept(&mut self, signals: &OwnedFd) {
@@ -259,7 +261,7 @@ impl Listener {
             Ok(Some(pid)) => {
                 // There was room for it, or it would not have been started.
                 let _ = self.sessions.push(pid);
-                debug!(Applet, "started session ", pid);
+                debug!(Applet, "started session {}", pid);
             }
             Err(errno) => {
                 self.waiting = Some(connection);
@@ -270,7 +272,7 @@ impl Listener {
 
     /// The system is short of something: says so, and leaves it in peace for a moment.
     fn run_short(&mut self, what: &str, errno: Errno) {
-        report!("cannot ", what, ": ", errno, "; trying again");
+        report!("cannot {}: {}; trying again", what, errno);
         self.pause = Some(Moment::now().after(limits::SHORTAGE_MS));
     }
 }
@@ -278,7 +280,7 @@ impl Listener {
 /// Goes to the background: the parent writes the PID file and exits, the child goes on. `pid_file` becomes the file's
 /// absolute path.
 fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Told> {
-    let explain = |errno: Errno| told!("PID file ", path, ": ", errno);
+    let explain = |errno: Errno| told!("PID file {}: {}", path, errno);
     let mut here = [0; limits::PATH];
     let here = process::working_directory(&mut here).map_err(explain)?;
     pid_file.join(here, path.to_bytes()).map_err(|_| explain(Errno::NAMETOOLONG))?;
@@ -288,10 +290,10 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let pid = process::fork().map_err(|errno| {
         let _ = rustix::fs::unlink(pid_file.as_c_str());
-        told!("cannot go to the background: ", errno)
+        told!("cannot go to the background: {}", errno)
     })?;
     if let Some(pid) = pid {
-        let text = line!(pid, "\n");
+        let text = line!("{}\n", pid);
         match rustix::io::write(&file, text.bytes()) {
             Ok(_) => process::exit(exit::SUCCESS),
             Err(errno) => {
@@ -303,10 +305,18 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     }
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir(c"/");
-    if let Ok(null) = null {
-        let _ = rustix::stdio::dup2_stdin(&null);
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
-    }
+    let _ = leave_streams(null.ok());
     Ok(())
+}
+
+/// Gives up the caller's streams, so that a caller that reads them to their end is not kept waiting. An empty root has no
+/// null device; then stdin is a pipe that has ended, and the others one that nobody reads.
+fn leave_streams(null: Option<OwnedFd>) -> Result<()> {
+    let (ended, unread) = match null {
+        Some(null) => (rustix::io::fcntl_dupfd_cloexec(&null, 3)?, null),
+        None => (rustix::pipe::pipe()?.0, rustix::pipe::pipe()?.1),
+    };
+    rustix::stdio::dup2_stdin(ended)?;
+    rustix::stdio::dup2_stdout(&unread)?;
+    rustix::stdio::dup2_stderr(unread)
 }

@@ -60,10 +60,10 @@ impl Misuse {
 impl Show for Misuse {
     fn show(&self, line: &mut Line) {
         match self {
-            Misuse::Unknown(word) => add!(line, "unknown option ", word),
-            Misuse::Unexpected(word) => add!(line, "unexpected argument ", word),
-            Misuse::NoValue(name) => add!(line, "--", name, " needs a value"),
-            Misuse::NeedlessValue(name) => add!(line, "--", name, " takes no value"),
+            Misuse::Unknown(word) => add!(line, "unknown option {}", word),
+            Misuse::Unexpected(word) => add!(line, "unexpected argument {}", word),
+            Misuse::NoValue(name) => add!(line, "--{} needs a value", name),
+            Misuse::NeedlessValue(name) => add!(line, "--{} takes no value", name),
         }
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn next<T: Copy>(
     let equals = text.iter().position(|byte| *byte == b'=').filter(|_| text.starts_with(b"--"));
     let name = text.get(..equals.unwrap_or(text.len())).unwrap_or_default();
     let Some(spec) = find(table, name) else { return Some(Err(Misuse::Unknown(word))) };
-    let attached = equals.and_then(|at| CStr::from_bytes_with_nul(word.to_bytes_with_nul().get(at + 1..)?).ok());
+    let attached = equals.and_then(|at| CStr::from_bytes_until_nul(word.to_bytes_with_nul().get(at + 1..)?).ok());
     let value = match (spec.takes_value, attached) {
         (false, None) => Ok(c""),
         (false, Some(_)) => Err(Misuse::NeedlessValue(spec.name)),

@@ -7,6 +7,7 @@ use super::print;
 use super::stubs::{Stubs, Wish};
 use crate::config::Server;
 use crate::diag::{Line, Show, Told};
+use crate::sys::descriptor;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
@@ -138,6 +139,8 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let told = options.take(&Source::CommandLine, &mut words);
     let loaded = told.and_then(|()| configuration::load(options.value(Id::Config), &program.environment));
     let Ok(loaded) = loaded else { exit(exit::FAILURE) };
+    // Only now: the configuration may have been given as one of them.
+    descriptor::close_inherited();
     let name = server_name(&options, &program.environment);
     let server = loaded.config.server(&name).filter(|server| server.has_commands());
     let below = server.map_or(Ok(Options::default()), |server| section_options(server, loaded, &options));
@@ -208,9 +211,9 @@ impl Options {
                 Err(misuse) => misuse,
             };
             if !self.has(Id::IgnoreInvalid) || !problem.can_be_ignored() {
-                return Err(told!(source, problem, "; see k8pshd --help"));
+                return Err(told!("{}{}; see k8pshd --help", source, problem));
             }
-            report!(source, "warning: ", problem, ": ignored");
+            report!("{}warning: {}: ignored", source, problem);
         }
         Ok(())
     }
@@ -221,16 +224,23 @@ fn check(source: &Source, id: Id, value: &CStr) -> Result<(), Told> {
     let is_section = matches!(source, Source::Section(..));
     match id {
         Id::Config | Id::Help | Id::Name | Id::Version if is_section => {
-            Err(told!(source, "this option belongs on the command line"))
+            Err(told!("{}--{} belongs on the command line", source, name_of(id)))
         }
         Id::Help => print(USAGE),
         Id::Version => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
-        Id::MaxConnections | Id::Timeout if number(value).is_none() => Err(told!(source, value, " is not a number")),
+        Id::MaxConnections | Id::Timeout if number(value).is_none() => {
+            Err(told!("{}--{}: {} is not a number", source, name_of(id), value))
+        }
         Id::MaxSessions if !number(value).is_some_and(|number| (1..=limits::MAX_SESSIONS).contains(&number)) => {
-            Err(told!(source, value, " is not a number from 1 to ", limits::SESSION_TABLE))
+            Err(told!("{}--{}: {} is not a number from 1 to {}", source, name_of(id), value, limits::SESSION_TABLE))
         }
         _ => Ok(()),
     }
+}
+
+/// The long name of an option.
+fn name_of(id: Id) -> &'static str {
+    OPTIONS.iter().find(|spec| spec.id == id).map_or("", |spec| spec.name)
 }
 
 /// The name of this server: given, from the environment, or the host's.
@@ -248,7 +258,7 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     // The port first: where another server has it, its stubs stay as they are.
     let socket = server.map(|server| {
         listener::bind(server.port()).unwrap_or_else(|errno| {
-            fail!(exit::FAILURE, "port ", server.port(), " of server ", server.name(), ": ", errno)
+            fail!(exit::FAILURE, "port {} of server {}: {}", server.port(), server.name(), errno)
         })
     });
     let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };

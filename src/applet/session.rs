@@ -168,7 +168,7 @@ impl<'s> Session<'s> {
     fn meet_deadlines(&mut self) {
         let now = Moment::now();
         if self.request_by.is_some_and(|deadline| deadline <= now) {
-            report!("a connection did not deliver its request within ", limits::REQUEST_MS, " ms");
+            report!("a connection did not deliver its request within {} ms", limits::REQUEST_MS);
             self.connection = None;
             self.request_by = None;
         }
@@ -223,7 +223,7 @@ impl Session<'_> {
             Order::Input(bytes) => self.input(bytes),
             Order::Signal(signal) => {
                 if let Some(command) = self.command.as_ref().filter(|_| self.end.is_none()) {
-                    debug!(Session, self.name, ": signal ", signal);
+                    debug!(Session, "{}: signal {}", self.name, signal);
                     let _ = signal::send(-command.pid, signal);
                 }
                 Ok(())
@@ -245,7 +245,7 @@ impl Session<'_> {
         self.request_by = None;
         let Some(request) = self.far.take_request() else { return Ok(()) };
         self.name = request.command();
-        debug!(Session, "request for ", self.name);
+        debug!(Session, "request for {}", self.name);
         let mut reason = Line::new();
         match command::start(&self.work, request, &mut reason) {
             Ok(running) => {
@@ -253,7 +253,7 @@ impl Session<'_> {
                 Ok(())
             }
             Err(Refused(code)) => {
-                report!(self.name, ": ", reason);
+                report!("{}: {}", self.name, reason);
                 self.far.fail(code, reason.bytes())?;
                 self.say_no_more();
                 Ok(())
@@ -267,8 +267,8 @@ impl Session<'_> {
             self.lose(&fault);
             return;
         }
-        let reason = line!(fault);
-        report!("refused a request: ", reason);
+        let reason = line!("{}", fault);
+        report!("refused a request: {}", reason);
         self.request_by = None;
         match self.far.fail(exit::UNAVAILABLE, reason.bytes()) {
             Ok(()) => self.say_no_more(),
@@ -280,7 +280,7 @@ impl Session<'_> {
     fn lose(&mut self, why: &dyn Show) {
         self.connection = None;
         if self.request_by.take().is_some() && self.far.is_midway() {
-            report!("a connection ended before its request was complete: ", why);
+            report!("a connection ended before its request was complete: {}", why);
         }
         if self.is_running() {
             self.end_command(why);
@@ -289,6 +289,9 @@ impl Session<'_> {
 
     /// Sends what there is to send.
     fn transmit(&mut self) {
+        if self.connection.is_none() {
+            self.far.forget_peer();
+        }
         while let Some(connection) = self.connection.as_ref().filter(|_| !self.far.outgoing().is_empty()) {
             match rustix::net::send(connection, self.far.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(count) => self.far.sent(count),
@@ -380,7 +383,7 @@ impl Session<'_> {
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => {
-                report!(self.name, ": reading its output: ", errno);
+                report!("{}: reading its output: {}", self.name, errno);
                 self.far.send(which, 0);
                 self.close_output(which);
             }
@@ -434,11 +437,13 @@ impl Session<'_> {
     fn reap(&mut self) {
         loop {
             match process::reap() {
-                Children::Ended(child) => {
-                    if self.command.as_ref().is_some_and(|command| command.pid == child.pid) {
-                        self.command_ended(child.end);
+                Children::Ended(child) if self.is_command(child.pid) => self.command_ended(child.end),
+                Children::Stopped(pid, signal) if self.is_command(pid) && self.ending.is_none() => {
+                    if let Err(fault) = self.far.stopped(signal) {
+                        self.lose(&fault);
                     }
                 }
+                Children::Ended(_) | Children::Stopped(..) => {}
                 Children::Running => break,
                 Children::None => {
                     self.is_childless = true;
@@ -452,9 +457,13 @@ impl Session<'_> {
         }
     }
 
+    fn is_command(&self, pid: i32) -> bool {
+        self.command.as_ref().is_some_and(|command| command.pid == pid)
+    }
+
     /// The command has ended: what is in its pipes now is what it had written.
     fn command_ended(&mut self, end: End) {
-        debug!(Session, self.name, " has ended");
+        debug!(Session, "{} has ended", self.name);
         self.end = Some(end);
         self.far.drop_input();
         let Some(command) = &mut self.command else { return };
@@ -476,9 +485,9 @@ impl Session<'_> {
         if self.ending.is_some() {
             return;
         }
-        report!(self.name, ": ", why, ": ending process ", command.pid);
+        report!("{}: {}: ending process {}", self.name, why, command.pid);
         if self.connection.is_none() {
-            (command.input, command.outputs) = (None, [None, None]);
+            command.input = None;
         }
         // The group has its number as long as any process is in it. A stopped one has to go on to end.
         let _ = signal::send(-command.pid, name::TERM);
@@ -510,7 +519,7 @@ impl Session<'_> {
             }
         });
         if let Err(errno) = told {
-            debug!(Session, self.name, ": cannot look for descendants in /proc: ", errno);
+            debug!(Session, "{}: cannot look for descendants in /proc: {}", self.name, errno);
         }
     }
 }

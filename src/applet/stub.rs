@@ -33,12 +33,12 @@ const OUTPUT: usize = 3;
 pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8], arguments: Strings) -> ! {
     let Ok(loaded) = configuration::load(config, &program.environment) else { exit(exit::UNAVAILABLE) };
     let Some(command) = loaded.config.command(name) else {
-        fail!(exit::UNAVAILABLE, loaded.file, ": there is no command ", name);
+        fail!(exit::UNAVAILABLE, "{}: there is no command {}", loaded.file, name);
     };
     let Ok(request) = request(loaded, command, &program.environment, arguments) else { exit(exit::UNAVAILABLE) };
     let server = command.server();
     let connection = connect(server.port(), loaded.config.connect_timeout())
-        .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, Address(server), ": ", errno));
+        .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "{}: {}", Address(server), errno));
     match Stub::new(server, connection, request).run() {
         End::Code(code) => exit(code),
         End::Signal(signal) => {
@@ -54,7 +54,7 @@ struct Address(Server<'static>);
 
 impl Show for Address {
     fn show(&self, line: &mut Line) {
-        add!(line, "server ", self.0.name(), " at 127.0.0.1:", self.0.port());
+        add!(line, "server {} at 127.0.0.1:{}", self.0.name(), self.0.port());
     }
 }
 
@@ -67,10 +67,10 @@ fn request(
 ) -> Result<Queue<'static>, Told> {
     static FRAMES_: Place<[u8; FRAMES]> = Place::new([0; FRAMES]);
     let mut here = [0; limits::PATH];
-    let here = process::working_directory(&mut here).map_err(|errno| told!("working directory: ", errno))?;
+    let here = process::working_directory(&mut here).map_err(|errno| told!("working directory: {}", errno))?;
     let base = loaded.base.as_bytes();
     let Some(directory) = path::relative(base, here) else {
-        return Err(told!("working directory ", here, " is outside of baseDirectory ", base));
+        return Err(told!("working directory {} is outside of baseDirectory {}", here, base));
     };
     let mut request = Writer::new(FRAMES_.take());
     let mut write = || -> Result<(), Excess> {
@@ -88,7 +88,7 @@ fn request(
         }
         request.add(Kind::Start, &[command.name().to_bytes()])
     };
-    write().map_err(|excess| told!(excess))?;
+    write().map_err(|excess| told!("{}", excess))?;
     Ok(request.finish())
 }
 
@@ -116,14 +116,8 @@ struct Stub {
     is_deaf: bool,
 }
 
-/// The signals that are passed on. A stop is the stub's own; a child's end concerns no command.
-const PASSED_ON: Set = Set::ALL
-    .without(name::KILL)
-    .without(name::STOP)
-    .without(name::CHLD)
-    .without(name::TSTP)
-    .without(name::TTIN)
-    .without(name::TTOU);
+/// The signals that are passed on. A child's end concerns no command.
+const PASSED_ON: Set = Set::ALL.without(name::KILL).without(name::STOP).without(name::CHLD);
 
 impl Stub {
     /// A stub with this connection. From here on signals belong to the command.
@@ -132,7 +126,7 @@ impl Stub {
         signal::block(PASSED_ON);
         let signals = signal::descriptor(PASSED_ON)
             .and_then(process::above_streams)
-            .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for signals: ", errno));
+            .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for signals: {}", errno));
         let [input, output, error] = descriptor::standard();
         Stub {
             server,
@@ -162,6 +156,7 @@ impl Stub {
             if let Some(end) = self.end.filter(|_| self.has_passed_on()) {
                 return if self.has_failed { End::Code(exit::UNAVAILABLE) } else { end };
             }
+            self.await_greeting();
             let ready = self.wait();
             self.turn(&ready, inbox);
             self.close_done();
@@ -206,7 +201,6 @@ impl Stub {
         if !ready.of(CONNECTION).is_empty() {
             self.receive(ready.of(CONNECTION), inbox);
         }
-        self.await_greeting();
         for which in Which::BOTH {
             let flags = ready.of(OUTPUT + which as usize);
             if !flags.is_empty() {
@@ -244,7 +238,7 @@ impl Stub {
             Ok((count, _)) => self.obey(inbox.get(..count).unwrap_or_default()),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => {
-                debug!(Applet, "connection: ", errno);
+                debug!(Applet, "connection: {}", errno);
                 self.lost();
             }
         }
@@ -255,7 +249,7 @@ impl Stub {
         // A server of protocol 1 has no other way to say that a signal ended the command.
         let hint =
             if self.near.peer() == Peer::Plain { " (k8psh 0.9 does so when a signal ends the command)" } else { "" };
-        fail!(exit::UNAVAILABLE, Address(self.server), ": the connection ended before the command did", hint)
+        fail!(exit::UNAVAILABLE, "{}: the connection ended before the command did{}", Address(self.server), hint)
     }
 
     fn obey(&mut self, mut arrived: &[u8]) {
@@ -275,7 +269,7 @@ impl Stub {
             Event::InputClosed => self.close_input(),
             Event::Failure(text) => text.show(&mut self.reason),
             Event::Ended(end) => self.ended(end),
-            Event::Stopped(_) => {}
+            Event::Stopped(signal) => return self.stop(signal),
         }
         Ok(())
     }
@@ -295,7 +289,7 @@ impl Stub {
 
     /// Passes a signal on, or keeps it until the server has greeted. One of protocol 2 does so at once.
     fn pass_on(&mut self, signal: u8) {
-        debug!(Applet, "signal ", signal);
+        debug!(Applet, "signal {}", signal);
         match self.near.peer() {
             // A server that does not read its connection any more will not read this either; it ends with the connection.
             Peer::Negotiated => {
@@ -329,17 +323,34 @@ impl Stub {
     /// There is nobody to pass the signal on to, so the stub does what it means: a server of protocol 1 ends the command
     /// when the connection ends.
     fn default_action(&self, signal: u8) {
-        if !matches!(signal, name::CONT | name::URG | name::WINCH) {
+        if matches!(signal, name::TSTP | name::TTIN | name::TTOU) {
+            signal::stop_by(signal, PASSED_ON);
+        } else if !matches!(signal, name::CONT | name::URG | name::WINCH) {
             signal::die_of(signal);
             exit(128 + signal);
         }
+    }
+
+    /// The command was stopped, so this process stops as it did: its caller sees a stopped job. What resumes it arrives as
+    /// a signal and is passed on.
+    fn stop(&mut self, signal: u8) -> Result<(), Fault> {
+        self.transmit();
+        debug!(Applet, "stopped by signal {}", signal);
+        signal::stop_by(signal, PASSED_ON);
+        let mut was_resumed = false;
+        while let Some(arrival) = signal::next(&self.signals) {
+            was_resumed |= arrival.signal == name::CONT;
+            self.pass_on(arrival.signal);
+        }
+        // An orphaned process group does not stop (setpgid(2)), so its command goes on too.
+        if was_resumed { Ok(()) } else { self.near.signal(name::CONT) }
     }
 
     /// The command has ended, or could not be run.
     fn ended(&mut self, end: End) {
         debug!(Applet, "the command has ended");
         if !self.reason.bytes().is_empty() {
-            report!("server ", self.server.name(), ": ", self.reason);
+            report!("server {}: {}", self.server.name(), self.reason);
         }
         self.end = Some(end);
     }
@@ -359,7 +370,7 @@ impl Stub {
             Ok(count) => self.near.send(count),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => {
-                report!("stdin: ", errno);
+                report!("stdin: {}", errno);
                 self.near.send(0);
                 self.input = None;
             }
@@ -420,14 +431,14 @@ impl Stub {
     /// Does what can only fail where the server does not read what it asked for.
     fn insist_on(&mut self, action: impl FnOnce(&mut Near<'static>) -> Result<(), Fault>) {
         if let Err(fault) = action(&mut self.near) {
-            fail!(exit::UNAVAILABLE, Address(self.server), ": ", fault);
+            fail!(exit::UNAVAILABLE, "{}: {}", Address(self.server), fault);
         }
     }
 
     /// Nothing can be written to the stream any more. The command is to notice at its next write, as it would locally.
     fn cannot_write(&mut self, which: Which, errno: Errno) {
         if errno != Errno::PIPE {
-            report!(if which == Which::Output { "stdout" } else { "stderr" }, ": ", errno);
+            report!("{}: {}", if which == Which::Output { "stdout" } else { "stderr" }, errno);
             self.has_failed = true;
         }
         self.outputs[which as usize] = None;

@@ -63,7 +63,7 @@ impl Stubs {
         let target = self.target.as_c_str();
         match rustix::fs::symlinkat(target, &self.directory, name) {
             Ok(()) => {
-                debug!(Applet, "made stub ", name);
+                debug!(Applet, "made stub {}", name);
                 Ok(true)
             }
             Err(Errno::EXIST) if self.is_stub(name) => Ok(false),
@@ -75,7 +75,7 @@ impl Stubs {
     /// Puts a stub in the place of a file, so that there is one or the other at every moment.
     fn replace(&self, name: &CStr) -> Result<(), Errno> {
         let mut beside = Path::new();
-        let unique = line!(".k8psh-", process::id());
+        let unique = line!(".k8psh-{}", process::id());
         beside.join(b"", unique.bytes()).map_err(|_| Errno::NAMETOOLONG)?;
         let beside = beside.as_c_str();
         rustix::fs::symlinkat(self.target.as_c_str(), &self.directory, beside)?;
@@ -122,10 +122,10 @@ impl Stubs {
         if !self.is_stub(name) {
             return;
         }
-        debug!(Applet, "removing stub ", name);
+        debug!(Applet, "removing stub {}", name);
         match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => report!("cannot remove stub ", name, ": ", errno),
+            Err(errno) => report!("cannot remove stub {}: {}", name, errno),
         }
     }
 }
@@ -146,14 +146,14 @@ fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {
         Errno::ROFS | Errno::ACCESS => "; give --executable-directory a writable directory",
         _ => "",
     };
-    told!("cannot make stub ", wish.directory, "/", name, ": ", errno, hint)
+    told!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
 }
 
 fn open(directory: &CStr, program: &Program) -> Result<(OwnedFd, &'static Path), Told> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty());
-    let directory = opened.map_err(|errno| told!("--executable-directory ", directory, ": ", errno))?;
-    let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: ", errno))?;
+    let directory = opened.map_err(|errno| told!("--executable-directory {}: {}", directory, errno))?;
+    let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
     Ok((directory, target))
 }
 

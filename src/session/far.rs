@@ -43,8 +43,7 @@ pub struct Far<'a> {
     negotiated: bool,
     outbox: Queue<'a>,
     input: Incoming<'a>,
-    output: Outgoing,
-    error: Outgoing,
+    outputs: [Outgoing; 2],
 }
 
 impl<'a> Far<'a> {
@@ -56,8 +55,7 @@ impl<'a> Far<'a> {
             negotiated: false,
             outbox: Queue::new(&mut buffers.outbox),
             input: Incoming::new(&mut buffers.input),
-            output: Outgoing::new(Kind::Output),
-            error: Outgoing::new(Kind::Error),
+            outputs: Which::BOTH.map(|which| Outgoing::new(which.kind())),
         }
     }
 
@@ -161,6 +159,12 @@ impl<'a> Far<'a> {
         self.give_credit()
     }
 
+    /// The stub has gone: what the command still writes while it ends is dropped, so that it is not ended by that instead.
+    pub fn forget_peer(&mut self) {
+        self.negotiated = false;
+        self.outbox.clear();
+    }
+
     /// The command has ended: what still comes for its stdin is dropped.
     pub fn drop_input(&mut self) {
         self.input.close();
@@ -171,10 +175,7 @@ impl<'a> Far<'a> {
     }
 
     fn stream(&mut self, which: Which) -> &mut Outgoing {
-        match which {
-            Which::Output => &mut self.output,
-            Which::Error => &mut self.error,
-        }
+        &mut self.outputs[which as usize]
     }
 
     /// How many bytes of one of the command's streams may be read now; 0: wait.
@@ -183,31 +184,27 @@ impl<'a> Far<'a> {
     /// the credit that would open them stands behind bytes for which there is no room.
     pub fn allowance(&self, which: Which) -> usize {
         let holds = self.negotiated && self.input.has_room();
-        match which {
-            Which::Output => self.output.allowance(&self.outbox, holds),
-            Which::Error => self.error.allowance(&self.outbox, holds),
-        }
+        self.outputs[which as usize].allowance(&self.outbox, holds)
     }
 
     /// Where to read `count` bytes of the stream to, no more than the allowance.
     pub fn space(&mut self, which: Which, count: usize) -> &mut [u8] {
-        match which {
-            Which::Output => self.output.space(&mut self.outbox, count),
-            Which::Error => self.error.space(&mut self.outbox, count),
-        }
+        self.outputs[which as usize].space(&mut self.outbox, count)
     }
 
     /// So many bytes were read there; none: the stream has ended.
     pub fn send(&mut self, which: Which, count: usize) {
-        match which {
-            Which::Output => self.output.send(&mut self.outbox, count),
-            Which::Error => self.error.send(&mut self.outbox, count),
-        }
+        self.outputs[which as usize].send(&mut self.outbox, count);
     }
 
     /// Nobody reads the stream any more.
     pub fn hang_up(&mut self, which: Which) {
         self.stream(which).close();
+    }
+
+    /// The command was stopped by this signal. One of protocol 1 has no word for it.
+    pub fn stopped(&mut self, signal: u8) -> Result<(), Fault> {
+        if self.negotiated { Ok(self.outbox.push(&header(Kind::Stopped, signal.into()))?) } else { Ok(()) }
     }
 
     /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none

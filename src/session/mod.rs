@@ -59,8 +59,8 @@ impl From<queue::Full> for Fault {
 impl Show for Fault {
     fn show(&self, line: &mut Line) {
         match self {
-            Fault::Unknown(kind) => add!(line, "frame of unknown type ", *kind),
-            Fault::Unexpected(kind) => add!(line, "unexpected frame of type ", *kind as u8),
+            Fault::Unknown(kind) => add!(line, "frame of unknown type {}", kind),
+            Fault::Unexpected(kind) => add!(line, "unexpected frame of type {}", *kind as u8),
             Fault::Excess(excess) => excess.show(line),
             Fault::Overrun => add!(line, "the peer does not read what it asked for"),
         }

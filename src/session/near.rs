@@ -54,8 +54,7 @@ pub struct Near<'a> {
     input: Outgoing,
     /// Whether stdin's window holds: until it is known that the server gives no credit.
     holds: bool,
-    output: Incoming<'a>,
-    error: Incoming<'a>,
+    outputs: [Incoming<'a>; 2],
 }
 
 impl<'a> Near<'a> {
@@ -68,8 +67,7 @@ impl<'a> Near<'a> {
             outbox: Queue::new(&mut buffers.outbox),
             input: Outgoing::new(Kind::Input),
             holds: true,
-            output: Incoming::new(&mut buffers.output),
-            error: Incoming::new(&mut buffers.error),
+            outputs: [Incoming::new(&mut buffers.output), Incoming::new(&mut buffers.error)],
         }
     }
 
@@ -143,22 +141,16 @@ impl<'a> Near<'a> {
 
     /// Whether the connection may be read: what a read can bring has room.
     pub fn has_room(&self) -> bool {
-        self.output.has_room() && self.error.has_room()
+        self.outputs.iter().all(Incoming::has_room)
     }
 
     /// One of the command's streams.
     pub fn stream(&self, which: Which) -> &Incoming<'a> {
-        match which {
-            Which::Output => &self.output,
-            Which::Error => &self.error,
-        }
+        &self.outputs[which as usize]
     }
 
     fn stream_mut(&mut self, which: Which) -> &mut Incoming<'a> {
-        match which {
-            Which::Output => &mut self.output,
-            Which::Error => &mut self.error,
-        }
+        &mut self.outputs[which as usize]
     }
 
     /// The first `written` of these bytes of a stream were written at once; the rest waits.
@@ -188,10 +180,8 @@ impl<'a> Near<'a> {
         if self.peer != Peer::Negotiated {
             return Ok(());
         }
-        match which {
-            Which::Output => self.output.give_credit(Kind::OutputCredit, &mut self.outbox),
-            Which::Error => self.error.give_credit(Kind::ErrorCredit, &mut self.outbox),
-        }
+        let kind = if which == Which::Output { Kind::OutputCredit } else { Kind::ErrorCredit };
+        self.outputs[which as usize].give_credit(kind, &mut self.outbox)
     }
 
     /// Passes a signal on; only to a server of protocol 2.

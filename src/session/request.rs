@@ -30,11 +30,11 @@ impl Show for Excess {
     fn show(&self, line: &mut Line) {
         let (what, need, limit) = match self {
             Excess::Nul => return add!(line, "a string of the request holds a NUL byte"),
-            Excess::Count => return add!(line, "more than ", limits::REQUEST_STRINGS, " arguments and variables"),
+            Excess::Count => return add!(line, "more than {} arguments and variables", limits::REQUEST_STRINGS),
             Excess::String(need) => ("one argument or variable", *need, limits::REQUEST_STRING),
             Excess::Total(need) => ("the arguments and the environment", *need, limits::REQUEST_BYTES),
         };
-        add!(line, "argument list too long: ", what, " needs ", need, " bytes, the limit is ", limit);
+        add!(line, "argument list too long: {} needs {} bytes, the limit is {}", what, need, limit);
     }
 }
 

@@ -112,6 +112,23 @@ pub fn close(stream: Stream) {
     unsafe { rustix::io::close(stream.fd.as_raw_fd()) }
 }
 
+/// Closes every descriptor that this program was started with beyond the three streams: they are its caller's business and
+/// must not reach what it starts.
+pub fn close_inherited() {
+    // SAFETY: called before the program opens descriptors that it keeps, so no owner of any of them exists.
+    let result = unsafe {
+        let call = super::number(libc::SYS_close_range);
+        super::check(super::arch::syscall(call, [3, u32::MAX as usize, 0, 0, 0, 0]))
+    };
+    // Kernels before 5.9 do not have the call; the usual limit of open files bounds what there can be.
+    if result.is_err() {
+        for fd in 3..1024 {
+            // SAFETY: as above.
+            unsafe { rustix::io::close(fd) };
+        }
+    }
+}
+
 /// Standard output, for what the program itself prints.
 pub fn output() -> BorrowedFd<'static> {
     // SAFETY: as in `standard`.

@@ -62,24 +62,28 @@ pub struct Reaped {
 pub enum Children {
     /// One has ended, and is no more.
     Ended(Reaped),
+    /// One was stopped by this signal.
+    Stopped(i32, u8),
     /// There are some, all of them running.
     Running,
     /// There is none.
     None,
 }
 
-/// Takes the next child that has ended (waitpid(2)), adopted ones included.
+/// Takes the next child that has ended or stopped (waitpid(2)), adopted ones included.
 pub fn reap() -> Children {
     loop {
-        match rustix::process::wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) => {
-                if let Some(end) = end_of(status) {
-                    return Children::Ended(Reaped { pid: pid.as_raw_nonzero().get(), end });
-                }
-            }
+        let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            Ok(Some((pid, status))) => (pid.as_raw_nonzero().get(), status),
             Ok(None) => return Children::Running,
-            Err(Errno::INTR) => {}
+            Err(Errno::INTR) => continue,
             Err(_) => return Children::None,
+        };
+        if let Some(end) = end_of(status) {
+            return Children::Ended(Reaped { pid, end });
+        }
+        if let Some(signal) = status.stopping_signal() {
+            return Children::Stopped(pid, signal.to_le_bytes()[0]);
         }
     }
 }
@@ -300,7 +304,7 @@ fn join<'b>(directory: &[u8], name: &[u8], buffer: &'b mut [u8; limits::PATH]) -
     path[directory.len()] = b'/';
     path[directory.len() + 1..length].copy_from_slice(name);
     path[length] = 0;
-    CStr::from_bytes_with_nul(path).ok()
+    CStr::from_bytes_until_nul(path).ok()
 }
 
 /// Replaces this program by the file `path`; a text without `#!` is given to the shell, as execvp(3) and every shell do.

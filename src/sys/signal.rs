@@ -155,6 +155,14 @@ pub fn is_gone(result: Result<()>) -> bool {
     result == Err(Errno::SRCH)
 }
 
+/// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.
+pub fn stop_by(signal: u8, blocked: Set) {
+    set_action(signal, false);
+    let _ = send(super::process::id(), signal);
+    block(blocked.without(signal));
+    block(blocked);
+}
+
 /// Ends this process by `signal`, as a program that the signal killed ends: default action, no core dump.
 ///
 /// Returns where the kernel does not let it: process 1 of a container is immune to what it does not handle.

@@ -9,11 +9,27 @@ struct Dynamic {
     value: usize,
 }
 
-/// The end of the dynamic section; the table of packed relative relocations and its size in bytes (the generic ABI's
-/// `DT_RELR`, which the linker is told to use: see the build script).
+/// One relocation with addend (`Elf64_Rela`, elf(5)).
+#[repr(C)]
+struct Relocation {
+    offset: usize,
+    information: usize,
+    addend: usize,
+}
+
+/// The end of the dynamic section, and its two tables of relocations with their sizes in bytes (elf(5), and the generic
+/// ABI for `DT_RELR`). The linker is asked for packed ones; an older one writes the others.
 const DT_NULL: usize = 0;
+const DT_RELA: usize = 7;
+const DT_RELASZ: usize = 8;
 const DT_RELRSZ: usize = 35;
 const DT_RELR: usize = 36;
+
+/// "Add the load address", the only kind in a static position independent file (the ABI of each processor).
+#[cfg(target_arch = "x86_64")]
+const RELATIVE: usize = 8;
+#[cfg(target_arch = "aarch64")]
+const RELATIVE: usize = 1027;
 
 /// Called by `_start` alone.
 ///
@@ -34,19 +50,39 @@ pub(super) unsafe extern "C" fn begin(stack: *const usize, base: usize, dynamic:
 /// # Safety
 /// As for [`begin`].
 unsafe fn relocate(base: usize, mut dynamic: *const Dynamic) {
-    let mut table = base;
-    let mut size = 0;
-    // SAFETY: the section ends with DT_NULL, and the linker wrote the table that it names.
+    let (mut plain, mut plain_size, mut packed, mut packed_size) = (0, 0, 0, 0);
+    // SAFETY: the section ends with DT_NULL, and the linker wrote the tables that it names.
     unsafe {
         while (*dynamic).tag != DT_NULL {
             match (*dynamic).tag {
-                DT_RELR => table = base.wrapping_add((*dynamic).value),
-                DT_RELRSZ => size = (*dynamic).value,
+                DT_RELA => plain = (*dynamic).value,
+                DT_RELASZ => plain_size = (*dynamic).value,
+                DT_RELR => packed = (*dynamic).value,
+                DT_RELRSZ => packed_size = (*dynamic).value,
                 _ => {}
             }
             dynamic = dynamic.add(1);
         }
-        apply(base, table as *const usize, size / size_of::<usize>());
+        apply(base, base.wrapping_add(plain) as *const Relocation, plain_size / size_of::<Relocation>());
+        apply_packed(base, base.wrapping_add(packed) as *const usize, packed_size / size_of::<usize>());
+    }
+}
+
+/// Applies relocations with addends.
+///
+/// # Safety
+/// `table` is a `DT_RELA` table of `count` entries for a file at `base`; every word that it names is in a segment that is
+/// writable, which all of them are in this file's layout.
+unsafe fn apply(base: usize, table: *const Relocation, count: usize) {
+    for index in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let relocation = table.add(index);
+            if (*relocation).information & 0xffff_ffff == RELATIVE {
+                let word = base.wrapping_add((*relocation).offset) as *mut usize;
+                word.write(base.wrapping_add((*relocation).addend));
+            }
+        }
     }
 }
 
@@ -56,7 +92,7 @@ unsafe fn relocate(base: usize, mut dynamic: *const Dynamic) {
 /// # Safety
 /// `table` is a `DT_RELR` table of `count` entries for a file at `base`; every word that it names is in a segment that is
 /// writable, which all of them are in this file's layout.
-unsafe fn apply(base: usize, table: *const usize, count: usize) {
+unsafe fn apply_packed(base: usize, table: *const usize, count: usize) {
     let mut next: *mut usize = core::ptr::null_mut();
     for index in 0..count {
         // SAFETY: the caller's promise.
