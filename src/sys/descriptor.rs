@@ -21,12 +21,14 @@ impl Descriptor {
     ///
     /// # Safety
     /// Nobody else owns it.
+    #[inline(never)]
     pub(super) unsafe fn new(result: isize) -> Result<Descriptor> {
         check(result).map(|number| Descriptor(i32::try_from(number).unwrap_or(i32::MAX)))
     }
 }
 
 impl Drop for Descriptor {
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: it is this value's own, and nothing uses it afterwards.
         unsafe { rustix::io::close(self.0) }
@@ -51,6 +53,7 @@ pub fn open(path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
 }
 
 /// Opens a path as seen from a directory (openat(2)).
+#[inline(never)]
 pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
     let flags = (flags | OFlags::CLOEXEC).bits() as usize;
     let directory = word(directory.as_fd().as_raw_fd());
@@ -94,6 +97,7 @@ pub fn accept(socket: &Descriptor) -> Result<Descriptor> {
 }
 
 /// The same file by a descriptor above the three streams.
+#[inline(never)]
 pub fn above_streams(descriptor: Descriptor) -> Result<Descriptor> {
     if descriptor.0 > 2 {
         return Ok(descriptor);
