@@ -4,7 +4,7 @@ use crate::config::path::Path;
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::process::{self, exit};
 use crate::sys::program::Program;
-use crate::{exit, fail, limits};
+use crate::{diag, exit, fail, limits};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -17,19 +17,21 @@ const MODE: u32 = 0o755;
 
 /// Installs at `target` and ends the process.
 pub(super) fn main(program: &Program, target: &CStr) -> ! {
-    let result = if is_directory(target) {
-        ["k8psh", "k8pshd"].into_iter().try_for_each(|name| {
-            let mut path = Path::new();
-            path.join(target.to_bytes(), name.as_bytes()).map_err(|_| Errno::NAMETOOLONG)?;
-            install(program, path.as_c_str())
-        })
-    } else {
-        install(program, target)
-    };
+    let own = source(program);
+    let result = if is_directory(target) { install_both(own, target) } else { install(own, target) };
     match result {
         Ok(()) => exit(exit::SUCCESS),
         Err(errno) => fail!(exit::FAILURE, "cannot install {}: {}", target, errno),
     }
+}
+
+/// Installs the client in a directory, and the server beside it: the same file, where its file system has links.
+fn install_both(own: &CStr, directory: &CStr) -> Result<()> {
+    let (mut client, mut server) = (Path::new(), Path::new());
+    client.join(directory.to_bytes(), b"k8psh").map_err(|_| Errno::NAMETOOLONG)?;
+    server.join(directory.to_bytes(), diag::SERVER).map_err(|_| Errno::NAMETOOLONG)?;
+    install(own, client.as_c_str())?;
+    install(client.as_c_str(), server.as_c_str())
 }
 
 fn is_directory(path: &CStr) -> bool {
@@ -38,13 +40,12 @@ fn is_directory(path: &CStr) -> bool {
 
 /// Puts the program at `target`: written beside it, then renamed, so that nobody ever sees half of it and a copy that is
 /// running there goes on.
-fn install(program: &Program, target: &CStr) -> Result<()> {
+fn install(own: &CStr, target: &CStr) -> Result<()> {
     let beside = beside(target)?;
     let beside = beside.as_c_str();
     // What an earlier attempt of a process of this number left.
     let _ = rustix::fs::unlink(beside);
-    let result =
-        link(program, beside).or_else(|_| copy(program, beside)).and_then(|()| rustix::fs::rename(beside, target));
+    let result = link(own, beside).or_else(|_| copy(own, beside)).and_then(|()| rustix::fs::rename(beside, target));
     // Renaming one name of a file to another name of it does nothing and succeeds (rename(2)), so it may still be there.
     let _ = rustix::fs::unlink(beside);
     result
@@ -62,8 +63,7 @@ fn beside(target: &CStr) -> Result<Path> {
 }
 
 /// A hard link to the program; only to one that everybody may execute, as an installed one has to be.
-fn link(program: &Program, beside: &CStr) -> Result<()> {
-    let source = source(program);
+fn link(source: &CStr, beside: &CStr) -> Result<()> {
     if rustix::fs::stat(source)?.st_mode & 0o777 != MODE {
         return Err(Errno::PERM);
     }
@@ -77,8 +77,8 @@ fn source(program: &Program) -> &'static CStr {
 }
 
 /// A copy of the program. /proc/self/exe opens even when the file has no name any more.
-fn copy(program: &Program, beside: &CStr) -> Result<()> {
-    let from = descriptor::open(source(program), OFlags::RDONLY, 0)?;
+fn copy(source: &CStr, beside: &CStr) -> Result<()> {
+    let from = descriptor::open(source, OFlags::RDONLY, 0)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let to = descriptor::open(beside, flags, 0o600)?;
     copy_bytes(&from, &to)?;

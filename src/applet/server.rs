@@ -142,7 +142,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     // Only now: the configuration may have been given as one of them.
     descriptor::close_inherited();
     let name = server_name(&options, &program.environment);
-    let server = loaded.config.server(&name).filter(|server| server.has_commands());
+    let server = loaded.config.server(&name);
     let below = server.map_or(Ok(Options::default()), |server| section_options(server, loaded, &options));
     let Ok(below) = below else { exit(exit::FAILURE) };
     serve(program, &options.over(&below), loaded, server)
@@ -256,7 +256,7 @@ fn server_name(options: &Options, environment: &Environment) -> heapless::Vec<u8
 /// Makes the stubs, and serves where there are commands.
 fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Server<'static>>) -> ! {
     // The port first: where another server has it, its stubs stay as they are.
-    let socket = server.map(|server| {
+    let socket = server.filter(|server| server.has_commands()).map(|server| {
         listener::bind(server.port()).unwrap_or_else(|errno| {
             fail!(exit::FAILURE, "port {} of server {}: {}", server.port(), server.name(), errno)
         })

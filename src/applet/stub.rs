@@ -110,6 +110,8 @@ struct Stub {
     greet_by: Option<Moment>,
     /// Why the command could not be run, as far as the server has said.
     reason: Line,
+    /// Whether stdin is left alone until the command has stopped for it.
+    awaits_stop: bool,
     /// Whether output was lost here: the command's own code would hide it.
     has_failed: bool,
     /// Whether the server takes no more.
@@ -139,6 +141,7 @@ impl Stub {
             held: Set::default(),
             greet_by: None,
             reason: Line::new(),
+            awaits_stop: false,
             has_failed: false,
             is_deaf: false,
         }
@@ -179,7 +182,8 @@ impl Stub {
             watch.add(CONNECTION, self.connection.as_fd(), events);
         }
         // Nothing is read ahead of the request, and nothing that could not be sent.
-        if let Some(input) = self.input.as_ref().filter(|_| self.near.allowance() > 0 && self.end.is_none()) {
+        let reads = self.near.allowance() > 0 && self.end.is_none() && !self.awaits_stop;
+        if let Some(input) = self.input.as_ref().filter(|_| reads) {
             watch.add(INPUT, input.as_fd(), PollFlags::IN);
         }
         for which in Which::BOTH {
@@ -337,6 +341,7 @@ impl Stub {
         self.transmit();
         debug!(Applet, "stopped by signal {}", signal);
         signal::stop_by(signal, PASSED_ON);
+        self.awaits_stop = false;
         let mut was_resumed = false;
         while let Some(arrival) = signal::next(&self.signals) {
             was_resumed |= arrival.signal == name::CONT;
@@ -369,6 +374,11 @@ impl Stub {
             }
             Ok(count) => self.near.send(count),
             Err(Errno::AGAIN | Errno::INTR) => {}
+            // A background job may not read its terminal. TTIN is blocked here, so it comes as an error (termios(4)).
+            Err(Errno::IO) if input.is_in_background() => {
+                self.awaits_stop = true;
+                self.pass_on(name::TTIN);
+            }
             Err(errno) => {
                 report!("stdin: {}", errno);
                 self.near.send(0);

@@ -171,6 +171,11 @@ impl Stream {
         }
     }
 
+    /// Whether it is this process's controlling terminal, with another process group in the foreground.
+    pub fn is_in_background(&self) -> bool {
+        rustix::termios::tcgetpgrp(self.fd).is_ok_and(|group| group != rustix::process::getpgrp())
+    }
+
     /// Whether the kernel does not know `RWF_NOWAIT` here; the stream is then handled with care from now on.
     fn lacks_nowait(&mut self, result: Result<usize>) -> bool {
         let lacks = matches!(result, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL));
