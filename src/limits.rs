@@ -42,10 +42,10 @@ pub const WINDOW_CREDIT: i64 = 256 << 10;
 const _: () = assert!(WINDOW_CREDIT.unsigned_abs() == WINDOW as u64);
 
 /// Largest data frame that is sent, in bytes: a stream is cut into pieces no larger than the kernel's pipe buffer.
-pub const FRAME: usize = 64 << 10;
+pub const FRAME: usize = 128 << 10;
 
 /// Bytes read from the connection at once.
-pub const INBOX: usize = 128 << 10;
+pub const INBOX: usize = 256 << 10;
 
 /// Longest message, in bytes: a path of usual length and the reason fit; what is longer ends in an ellipsis.
 pub const MESSAGE: usize = 1024;

@@ -323,6 +323,9 @@ impl Session<'_> {
             Some(pipe) => rustix::io::write(pipe, bytes),
             None => Ok(0),
         };
+        if let (Some(pipe), Ok(count)) = (pipe, written) && count < bytes.len() {
+            enlarge(pipe);
+        }
         match written {
             Ok(count) => self.far.keep(bytes, count),
             Err(Errno::AGAIN | Errno::INTR) => self.far.keep(bytes, 0),
@@ -379,6 +382,9 @@ impl Session<'_> {
                 self.close_output(which);
             }
             Ok(count) => {
+                if count >= PIPE {
+                    enlarge(output);
+                }
                 self.far.send(which, count);
                 self.left[index] = self.left[index].saturating_sub(count);
             }
@@ -523,4 +529,13 @@ impl Session<'_> {
             debug!(Session, "{}: cannot look for descendants in /proc: {}", self.name, errno);
         }
     }
+}
+
+/// Bytes that a pipe holds unless it is enlarged (pipe(7)).
+const PIPE: usize = 64 << 10;
+
+/// Makes a pipe hold a whole window, so that both its ends work in fewer and larger turns. Only for one that was found
+/// full: most commands say little. Where the user has too many large pipes it stays as it is (`pipe-user-pages-soft`).
+fn enlarge(pipe: &Descriptor) {
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, limits::WINDOW);
 }
