@@ -54,9 +54,7 @@ pub const MESSAGE: usize = 1024;
 pub const SESSIONS: usize = 512;
 
 /// Most that `--max-sessions` takes: a process each, and the kernel's default for process numbers is 32768.
-pub const MAX_SESSIONS: i64 = 4096;
-/// As many as the table of sessions holds.
-pub const SESSION_TABLE: usize = MAX_SESSIONS.unsigned_abs() as usize;
+pub const MAX_SESSIONS: usize = 4096;
 
 /// Variables of one command; an ordinary environment has a tenth of them.
 pub const VARIABLES: usize = 1024;

@@ -41,8 +41,8 @@ pub(super) struct Running {
 
 /// Starts what the request asks for, or adds to `reason` why not.
 pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -> Result<Running, Refused> {
-    static ARGUMENTS: Place<Pointers> = Place::new(process::NO_POINTERS);
-    static VARIABLES: Place<Pointers> = Place::new(process::NO_POINTERS);
+    static ARGUMENTS: Place<Pointers> = Place::new(Pointers::EMPTY);
+    static VARIABLES: Place<Pointers> = Place::new(Pointers::EMPTY);
     let name = request.command();
     let Some(command) = work.server.command(name.to_bytes()) else {
         add!(reason, "{}: no such command", name);

@@ -88,7 +88,7 @@ pub(super) struct Listener {
     phase: Phase,
     accepted: u64,
     /// Process numbers of the sessions that run.
-    sessions: &'static mut heapless::Vec<i32, { limits::SESSION_TABLE }>,
+    sessions: &'static mut heapless::Vec<i32, { limits::MAX_SESSIONS }>,
     /// A connection for which there was no process yet.
     waiting: Option<Descriptor>,
     /// When to try again after a shortage.
@@ -100,7 +100,7 @@ pub(super) struct Listener {
 impl Listener {
     /// A server that has bound its port and made its stubs.
     pub(super) fn new(socket: Descriptor, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
-        static SESSIONS: Place<heapless::Vec<i32, { limits::SESSION_TABLE }>> = Place::new(heapless::Vec::new());
+        static SESSIONS: Place<heapless::Vec<i32, { limits::MAX_SESSIONS }>> = Place::new(heapless::Vec::new());
         Listener {
             socket: Some(socket),
             limits,
@@ -298,7 +298,7 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
         match rustix::io::write(&file, text.bytes()) {
             Ok(_) => process::exit(exit::SUCCESS),
             Err(errno) => {
-                let _ = signal::send(pid, u8::try_from(name::TERM).unwrap_or(0));
+                let _ = signal::send(pid, name::TERM);
                 explain(errno);
                 process::exit(exit::FAILURE);
             }

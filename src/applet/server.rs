@@ -231,11 +231,16 @@ fn check(source: &Source, id: Id, value: &CStr) -> Result<(), Told> {
         Id::MaxConnections | Id::Timeout if number(value).is_none() => {
             Err(told!("{}--{}: {} is not a number", source, name_of(id), value))
         }
-        Id::MaxSessions if !number(value).is_some_and(|number| (1..=limits::MAX_SESSIONS).contains(&number)) => {
-            Err(told!("{}--{}: {} is not a number from 1 to {}", source, name_of(id), value, limits::SESSION_TABLE))
+        Id::MaxSessions if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
+            Err(told!("{}--{}: {} is not a number from 1 to {}", source, name_of(id), value, limits::MAX_SESSIONS))
         }
         _ => Ok(()),
     }
+}
+
+/// A number of sessions.
+fn sessions(text: &CStr) -> Option<usize> {
+    usize::try_from(number(text)?).ok()
 }
 
 /// The long name of an option.
@@ -265,10 +270,7 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     let (Some(server), Some(socket)) = (server, socket) else { exit(exit::SUCCESS) };
     let limits = listener::Limits {
         connections: options.number(Id::MaxConnections),
-        sessions: options
-            .number(Id::MaxSessions)
-            .and_then(|most| usize::try_from(most).ok())
-            .unwrap_or(limits::SESSIONS),
+        sessions: options.value(Id::MaxSessions).and_then(sessions).unwrap_or(limits::SESSIONS),
         milliseconds: options.number(Id::Timeout),
         wait: !options.has(Id::NoWait),
     };

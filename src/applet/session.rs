@@ -323,7 +323,9 @@ impl Session<'_> {
             Some(pipe) => rustix::io::write(pipe, bytes),
             None => Ok(0),
         };
-        if let (Some(pipe), Ok(count)) = (pipe, written) && count < bytes.len() {
+        if let (Some(pipe), Ok(count)) = (pipe, written)
+            && count < bytes.len()
+        {
             enlarge(pipe);
         }
         match written {

@@ -43,7 +43,7 @@ impl AsFd for Descriptor {
 }
 
 /// A number as a system call takes it.
-fn word(number: i32) -> usize {
+pub(super) fn word(number: i32) -> usize {
     (number as isize).cast_unsigned()
 }
 

@@ -14,7 +14,8 @@ pub mod time;
 use rustix::io::Errno;
 
 /// A system call's number as the architecture's table has it, in the register's type.
-fn number(call: libc::c_long) -> usize {
+#[allow(clippy::cast_possible_truncation, reason = "the type is as wide as a register")]
+const fn number(call: libc::c_long) -> usize {
     call.unsigned_abs() as usize
 }
 

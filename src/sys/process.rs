@@ -125,23 +125,25 @@ pub fn umask() -> u32 {
 }
 
 /// Room for the pointers of one list of strings: those of a request, of the command's own, and the slots around them.
-pub type Pointers = [*const c_char; limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3];
+pub struct Pointers([*const c_char; limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3]);
 
-/// A list of pointers to strings that is empty and has room for `Pointers`.
-pub const NO_POINTERS: Pointers = [core::ptr::null(); limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3];
+impl Pointers {
+    /// None yet.
+    pub const EMPTY: Pointers = Pointers([core::ptr::null(); limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3]);
+}
 
 /// A list of strings as execve(2) takes it.
 ///
 /// `pointers[0]` is kept free for an interpreter; the strings begin at 1, and a null pointer always follows them.
 pub struct Vector {
-    pointers: &'static mut Pointers,
+    pointers: &'static mut [*const c_char],
     length: usize,
 }
 
 impl Vector {
     /// An empty list.
     pub fn new(place: &'static Place<Pointers>) -> Vector {
-        Vector { pointers: place.take(), length: 0 }
+        Vector { pointers: &mut place.take().0, length: 0 }
     }
 
     /// Adds a string at the end; false where there is no room.

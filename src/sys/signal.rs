@@ -1,6 +1,6 @@
 //! Signals as data: they are blocked and read from a descriptor, so no handler ever runs.
 
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, word};
 use super::{arch, check, number};
 use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
@@ -144,7 +144,7 @@ pub fn ignored() -> Set {
 /// Sends a signal: to a process, or to process group `-pid` (kill(2)).
 pub fn send(pid: i32, signal: u8) -> Result<()> {
     // SAFETY: the call takes two numbers.
-    let result = unsafe { arch::syscall(number(libc::SYS_kill), [pid as isize as usize, signal.into(), 0, 0, 0, 0]) };
+    let result = unsafe { arch::syscall(number(libc::SYS_kill), [word(pid), signal.into(), 0, 0, 0, 0]) };
     check(result).map(drop)
 }
 

@@ -3,6 +3,8 @@
 use core::arch::asm;
 use core::ffi::c_void;
 
+use crate::sys::number;
+
 /// Makes system call `number` and returns the kernel's raw result.
 ///
 /// # Safety
@@ -49,7 +51,7 @@ pub(in crate::sys) unsafe fn clone_onto(
             "blr {entry}",
             "brk 1",
             "2:",
-            in("x8") libc::SYS_clone as usize,
+            in("x8") number(libc::SYS_clone),
             inlateout("x0") flags => result,
             in("x1") top,
             in("x2") 0_usize,

@@ -3,6 +3,8 @@
 use core::arch::asm;
 use core::ffi::c_void;
 
+use crate::sys::number;
+
 /// Makes system call `number` and returns the kernel's raw result.
 ///
 /// # Safety
@@ -52,7 +54,7 @@ pub(in crate::sys) unsafe fn clone_onto(
             "call {entry}",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone as usize => result,
+            inlateout("rax") number(libc::SYS_clone) => result,
             in("rdi") flags,
             in("rsi") top,
             in("rdx") 0_usize,
