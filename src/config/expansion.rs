@@ -3,6 +3,8 @@
 //! A name is made of ASCII letters, digits, `_ - . ( )` and space; a default ends at the first `}`. What only looks
 //! like a reference is ordinary text, so nothing here fails.
 
+use super::until;
+
 /// A reference to a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference<'v> {
@@ -65,7 +67,7 @@ impl<'v> Iterator for Pieces<'v> {
 
 /// How far a text that does not begin with a reference is none: up to the next `$` that may begin one.
 fn text_len(text: &[u8]) -> usize {
-    text.iter().skip(1).position(|byte| *byte == b'$').map_or(text.len(), |after| after + 1)
+    text.get(1..).map_or(0, |after| 1 + until(after, b'$').len())
 }
 
 /// What a text begins with.
@@ -87,9 +89,9 @@ pub(super) fn find(text: &[u8], barrier: Option<u8>) -> Found<'_> {
         return Found::Whole(Reference { name, default: None }, len);
     }
     let rest = text.get(len..).unwrap_or_default();
-    let end = rest.iter().position(|byte| *byte == b'}' || Some(*byte) == barrier).unwrap_or(rest.len());
-    match rest.split_at_checked(end) {
-        Some((default, [b'}', ..])) => Found::Whole(Reference { name, default: Some(default) }, len + end + 1),
+    let default = until(barrier.map_or(rest, |barrier| until(rest, barrier)), b'}');
+    match rest.get(default.len()) {
+        Some(b'}') => Found::Whole(Reference { name, default: Some(default) }, len + default.len() + 1),
         _ => Found::Open,
     }
 }
@@ -114,7 +116,7 @@ pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
 }
 
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-.() ".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'(' | b')' | b' ')
 }
 
 #[cfg(test)]

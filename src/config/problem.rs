@@ -118,9 +118,13 @@ impl Reason {
 
 /// Line and column of an offset, both from 1. The column counts bytes: no encoding is assumed.
 pub fn position(source: &[u8], at: usize) -> (usize, usize) {
-    let before = source.get(..at).unwrap_or(source);
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    let (mut line, mut column) = (1, 1);
+    for byte in source.iter().take(at) {
+        column += 1;
+        if *byte == b'\n' {
+            (line, column) = (line + 1, 1);
+        }
+    }
     (line, column)
 }
 
