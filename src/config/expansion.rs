@@ -105,14 +105,14 @@ pub(super) struct Head<'v> {
 
 /// The head that `text` begins with.
 pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
-    let inner = text.strip_prefix(b"${")?;
-    let end = inner.iter().position(|byte| !is_name(*byte))?;
+    let [b'$', b'{', inner @ ..] = text else { return None };
+    let end = inner.iter().position(|byte| !is_name(*byte)).filter(|end| *end > 0)?;
     let (name, rest) = inner.split_at_checked(end)?;
-    let has_default = rest.starts_with(b":-");
-    if name.is_empty() || !(has_default || rest.starts_with(b"}")) {
-        return None;
+    match rest {
+        [b'}', ..] => Some(Head { name, has_default: false, len: end + 3 }),
+        [b':', b'-', ..] => Some(Head { name, has_default: true, len: end + 4 }),
+        _ => None,
     }
-    Some(Head { name, has_default, len: 2 + end + if has_default { 2 } else { 1 } })
 }
 
 fn is_name(byte: u8) -> bool {

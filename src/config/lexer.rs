@@ -153,7 +153,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
             } else if quote == b'"' {
                 self.double_quoted(byte, &mut open, text)?;
             } else {
-                self.deferred |= self.rest().starts_with(b"${");
+                self.deferred |= matches!(self.rest(), [b'$', b'{', ..]);
                 self.copy(1, text)?;
             }
         }

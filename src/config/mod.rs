@@ -191,6 +191,7 @@ impl Config {
         self.headers.iter().find(|header| self.name_of(header) == name)
     }
 
+    #[inline(never)]
     fn header(&self, entry: &Entry) -> &Header {
         const NONE: &Header = &Header { name: 0, options: 0, end: 0, first: 0, port: 0 };
         self.headers.get(entry.header as usize).unwrap_or(NONE)

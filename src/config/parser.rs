@@ -151,21 +151,25 @@ impl Parser<'_, '_, '_> {
     /// Keeps the line's words; gives the number of the first that is no variable. In a section an option is none,
     /// whatever is in it.
     fn rest_of_line(&mut self, in_section: bool) -> Result<u32, Problem> {
-        let mut variables_end = None;
+        let mut variables_end = self.next_number();
         while !self.lexer.at_line_end() {
             self.read(Place::Elsewhere)?;
-            if variables_end.is_none() {
-                let text = self.text();
-                let is_option = in_section && text.starts_with(b"-");
-                match name_end(text).filter(|_| !is_option) {
-                    None => variables_end = Some(self.next_number()),
-                    Some(1) if matches!(text, [b'?' | b'=', ..]) => return self.wrong(Reason::EmptyVariable),
-                    Some(_) => {}
-                }
-            }
+            let is_next = variables_end == self.next_number();
+            let is_variable = is_next && self.is_variable(in_section)?;
             self.keep()?;
+            variables_end += u32::from(is_variable);
         }
-        Ok(variables_end.unwrap_or(self.next_number()))
+        Ok(variables_end)
+    }
+
+    /// Whether the word is `NAME=value`; a `=` or `?` at its front is a prefix.
+    fn is_variable(&self, in_section: bool) -> Result<bool, Problem> {
+        match self.text() {
+            [b'-', ..] if in_section => Ok(false),
+            [b'?' | b'=', b'=', ..] => self.wrong(Reason::EmptyVariable),
+            [_, rest @ ..] => Ok(has(rest, b'=')),
+            [] => Ok(false),
+        }
     }
 
     /// Reads a word.
@@ -175,6 +179,7 @@ impl Parser<'_, '_, '_> {
     }
 
     /// Its text.
+    #[inline(never)]
     fn text(&self) -> &[u8] {
         self.config.bytes(self.word)
     }
@@ -193,12 +198,6 @@ impl Parser<'_, '_, '_> {
     fn next_number(&self) -> u32 {
         index(self.config.words.len())
     }
-}
-
-/// Where the name of a variable ends; nothing for a word that is no variable. A `=` at the front is a prefix.
-fn name_end(word: &[u8]) -> Option<usize> {
-    let end = 1 + until(word.get(1..)?, b'=').len();
-    (end < word.len()).then_some(end)
 }
 
 /// A command becomes a file in a directory, under its own name.
