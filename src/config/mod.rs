@@ -279,11 +279,7 @@ impl<'c> Server<'c> {
 
     /// The options of all its headers, in order.
     pub fn options(self) -> impl Iterator<Item = OptionWord<'c>> {
-        let config = self.config;
-        let headers = config.headers.iter().filter(move |header| header.first == self.header.first);
-        headers
-            .flat_map(move |header| config.range(header.options..header.end))
-            .map(move |word| OptionWord { text: config.c_str_from(word.start as usize), at: word.at as usize })
+        Options { server: self, headers: &self.config.headers, words: &[] }
     }
 
     /// Whether it has anything to run.
@@ -298,6 +294,32 @@ impl<'c> Server<'c> {
 
     fn owns(self, entry: &Entry) -> bool {
         self.config.header(entry).first == self.header.first
+    }
+}
+
+/// See [`Server::options`].
+struct Options<'c> {
+    server: Server<'c>,
+    /// The headers after the one of `words`.
+    headers: &'c [Header],
+    words: &'c [Word],
+}
+
+impl<'c> Iterator for Options<'c> {
+    type Item = OptionWord<'c>;
+
+    fn next(&mut self) -> Option<OptionWord<'c>> {
+        let config = self.server.config;
+        while self.words.is_empty() {
+            let (header, rest) = self.headers.split_first()?;
+            self.headers = rest;
+            if header.first == self.server.header.first {
+                self.words = config.range(header.options..header.end);
+            }
+        }
+        let (word, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(OptionWord { text: config.c_str_from(word.start as usize), at: word.at as usize })
     }
 }
 
@@ -330,7 +352,7 @@ impl<'c> Command<'c> {
         let (config, header) = (self.config, self.config.header(self.entry));
         let shared = config.range(header.name + 1..header.options);
         let own = config.range(self.entry.name + 1..self.entry.arguments);
-        shared.iter().chain(own).map(move |word| Variable::new(config, *word))
+        Variables { config, words: shared, then: own }
     }
 
     /// The executable and its arguments. The executable is the name if the file gives none.
@@ -338,6 +360,27 @@ impl<'c> Command<'c> {
         let Entry { name, arguments, end, .. } = *self.entry;
         let words = if arguments == end { name..name + 1 } else { arguments..end };
         self.config.range(words).iter().map(move |word| self.config.c_str_from(word.start as usize))
+    }
+}
+
+/// See [`Command::environment`].
+struct Variables<'c> {
+    config: &'c Config,
+    words: &'c [Word],
+    then: &'c [Word],
+}
+
+impl<'c> Iterator for Variables<'c> {
+    type Item = Variable<'c>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Variable<'c>> {
+        if self.words.is_empty() {
+            self.words = core::mem::take(&mut self.then);
+        }
+        let (word, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(Variable::new(self.config, *word))
     }
 }
 
