@@ -412,7 +412,7 @@ pub struct Variable<'c> {
 
 impl<'c> Variable<'c> {
     fn new(config: &'c Config, word: Word) -> Self {
-        let (kind, prefix) = match config.bytes(word).first() {
+        let (kind, prefix) = match config.text.get(word.start as usize) {
             Some(b'?') => (Kind::Optional, 1),
             Some(b'=') => (Kind::Fixed, 1),
             _ => (Kind::Sent, 0),

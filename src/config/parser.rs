@@ -22,6 +22,7 @@ struct Parser<'p, 's, 'e> {
 }
 
 impl Parser<'_, '_, '_> {
+    #[inline(never)]
     fn line(&mut self) -> Result<(), Problem> {
         let at = self.lexer.at;
         if self.lexer.accept(b'[') {
@@ -86,44 +87,34 @@ impl Parser<'_, '_, '_> {
     /// Cuts the word at its first `:`, where the name gets its NUL. Gives the first header of that name, and the port:
     /// the one that is given, else the one that the section has already, else the next.
     fn name_and_port(&mut self) -> Result<(u32, u16), Problem> {
-        let whole = self.word;
-        let name = until(self.text(), b':');
+        let text = self.text();
+        let name = until(text, b':');
         if name.is_empty() {
             return self.wrong(Reason::EmptySection);
         }
-        let before = self.config.find_header(name).map(|header| (header.first, header.port));
-        self.word.len = index(name.len());
-        let first = before.map_or(index(self.config.headers.len()), |(first, _)| first);
-        let before = before.map(|(_, port)| port);
-        let port = if self.word.len == whole.len {
-            before.or_else(|| self.next_port()).ok_or(whole.problem(Reason::NextPort))?
-        } else {
-            self.given_port(whole, before)?
+        let before = self.config.find_header(name);
+        let first = before.map_or(index(self.config.headers.len()), |header| header.first);
+        let before = before.map(|header| header.port);
+        let port = match text.get(name.len() + 1..) {
+            None => before.or_else(|| self.next_port()).ok_or(self.word.problem(Reason::NextPort))?,
+            Some(digits) => {
+                let port = given_port(digits, before);
+                port.map_err(|reason| reason.at(self.place_of(name.len() + 1)))?
+            }
         };
+        self.word.len = index(name.len());
         if let Some(separator) = self.config.text.get_mut(self.word.end()) {
             *separator = 0;
         }
         Ok((first, port))
     }
 
-    /// The port after the name in the `whole` word.
-    fn given_port(&self, whole: Word, before: Option<u16>) -> Result<u16, Problem> {
-        let word = self.tail(whole, self.word.len + 1);
-        let port = port_number(self.config.bytes(word)).map_err(|reason| word.problem(reason))?;
-        if before.is_none_or(|before| before == port) { Ok(port) } else { Err(word.problem(Reason::PortConflict)) }
-    }
-
-    /// The word from `offset` on. Where it stands in the source is known only if it was written without quotes,
-    /// escapes and references; else it stands where the word does.
-    fn tail(&self, word: Word, offset: u32) -> Word {
-        let source = self.lexer.source.get(word.at as usize..).unwrap_or_default();
-        let as_written = source.starts_with(self.config.bytes(word));
-        Word {
-            start: word.start + offset,
-            len: word.len - offset,
-            at: word.at + if as_written { offset } else { 0 },
-            deferred: word.deferred,
-        }
+    /// Where the word's byte at `offset` stands in the source. That is known only if the word was written without quotes,
+    /// escapes and references; else it is where the word stands.
+    fn place_of(&self, offset: usize) -> usize {
+        let at = self.word.at as usize;
+        let source = self.lexer.source.get(at..).unwrap_or_default();
+        if source.starts_with(self.text()) { at + offset } else { at }
     }
 
     fn next_port(&self) -> Option<u16> {
@@ -208,11 +199,13 @@ fn bad_command_name(name: &[u8]) -> Option<Reason> {
     (name.len() > NAME).then_some(Reason::CommandNameLong)
 }
 
-fn port_number(digits: &[u8]) -> Result<u16, Reason> {
+/// The port that is given to a section which may have one from before.
+fn given_port(digits: &[u8], before: Option<u16>) -> Result<u16, Reason> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Reason::BadPort);
     }
-    number::parse(digits, 10).and_then(|port| u16::try_from(port).ok()).ok_or(Reason::PortRange)
+    let port = number::parse(digits, 10).and_then(|port| u16::try_from(port).ok()).ok_or(Reason::PortRange)?;
+    if before.is_none_or(|before| before == port) { Ok(port) } else { Err(Reason::PortConflict) }
 }
 
 /// A number of milliseconds, or anything negative.

@@ -69,7 +69,7 @@ impl Path {
     }
 
     fn descend(&mut self, name: &[u8]) -> Result<(), TooLong> {
-        if !self.bytes.is_empty() && self.bytes != b"/" {
+        if !matches!(self.bytes.last(), None | Some(b'/')) {
             self.append(b"/")?;
         }
         self.append(name)
