@@ -7,7 +7,8 @@ use crate::number;
 
 /// Reads the whole source into an empty configuration.
 pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>) -> Result<(), Problem> {
-    let mut parser = Parser { config, lexer, word: Word { start: 0, len: 0, at: 0, deferred: false } };
+    let mut parser =
+        Parser { config, lexer, word: Word { start: 0, len: 0, at: 0, deferred: false }, variables_end: 0 };
     while parser.lexer.next_line() {
         parser.line()?;
     }
@@ -19,6 +20,8 @@ struct Parser<'p, 's, 'e> {
     lexer: Lexer<'s, 'e>,
     /// The word that was read last.
     word: Word,
+    /// The number of the first word that is no variable, after a name.
+    variables_end: u32,
 }
 
 impl Parser<'_, '_, '_> {
@@ -79,8 +82,8 @@ impl Parser<'_, '_, '_> {
         let (first, port) = self.name_and_port()?;
         let name = self.next_number();
         self.keep()?;
-        let options = self.rest_of_line(true)?;
-        let header = Header { name, options, end: self.next_number(), first, port };
+        self.rest_of_line(true)?;
+        let header = Header { name, options: self.variables_end, end: self.next_number(), first, port };
         self.config.headers.push(header).map_err(|_| Reason::SectionsFull.at(open))
     }
 
@@ -133,24 +136,24 @@ impl Parser<'_, '_, '_> {
         let at = self.word.at as usize;
         let name = self.next_number();
         self.keep()?;
-        let arguments = self.rest_of_line(false)?;
+        self.rest_of_line(false)?;
         let header = index(self.config.headers.len()) - 1;
-        let entry = Entry { name, arguments, end: self.next_number(), header };
+        let entry = Entry { name, arguments: self.variables_end, end: self.next_number(), header };
         self.config.entries.push(entry).map_err(|_| Reason::CommandsFull.at(at))
     }
 
-    /// Keeps the line's words; gives the number of the first that is no variable. In a section an option is none,
+    /// Keeps the line's words and finds `variables_end`. In a section an option is none,
     /// whatever is in it.
-    fn rest_of_line(&mut self, in_section: bool) -> Result<u32, Problem> {
-        let mut variables_end = self.next_number();
+    fn rest_of_line(&mut self, in_section: bool) -> Result<(), Problem> {
+        self.variables_end = self.next_number();
         while !self.lexer.at_line_end() {
             self.read(Place::Elsewhere)?;
-            let is_next = variables_end == self.next_number();
+            let is_next = self.variables_end == self.next_number();
             let is_variable = is_next && self.is_variable(in_section)?;
             self.keep()?;
-            variables_end += u32::from(is_variable);
+            self.variables_end += u32::from(is_variable);
         }
-        Ok(variables_end)
+        Ok(())
     }
 
     /// Whether the word is `NAME=value`; a `=` or `?` at its front is a prefix.
