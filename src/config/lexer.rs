@@ -129,7 +129,11 @@ impl<'s, 'e> Lexer<'s, 'e> {
         match expansion::find(self.rest(), Some(b'\n')) {
             Found::Nothing => return self.copy(1, text),
             Found::Open => self.open_until = self.line_end(),
-            Found::Whole(reference, len) => return self.replace(reference, len, text),
+            Found::Whole(Reference { name, default }, len) => {
+                let value = self.lookup(name, default.is_some());
+                self.append(value.or(default).unwrap_or_default(), text)?;
+                self.at += len;
+            }
         }
         Ok(())
     }
@@ -175,23 +179,32 @@ impl<'s, 'e> Lexer<'s, 'e> {
         let Some(head) = expansion::head(self.rest()) else {
             return self.copy(1, text);
         };
-        if !head.has_default {
-            return self.replace(Reference { name: head.name, default: None }, head.len, text);
-        }
         let start = text.len();
-        self.copy(head.len, text)?;
-        *open = Some(Open { name: head.name, start, default: text.len() });
+        if head.has_default {
+            self.copy(head.len, text)?;
+            *open = Some(Open { name: head.name, start, default: text.len() });
+        } else {
+            let value = self.lookup(head.name, false).unwrap_or_default();
+            self.append(value, text)?;
+            self.at += head.len;
+        }
         Ok(())
     }
 
     /// At the `}` of a reference with a default: puts the variable's value, or else the default, in its place.
     fn close(&mut self, open: &Open<'_>, text: &mut Text) -> Result<(), Problem> {
-        if let Some(value) = (self.environment)(open.name) {
+        if let Some(value) = self.lookup(open.name, true) {
             text.truncate(open.start);
             self.append(value, text)?;
         } else {
-            text.copy_within(open.default.., open.start);
-            text.truncate(text.len() - (open.default - open.start));
+            let len = open.default - open.start;
+            for at in open.default..text.len() {
+                let byte = text.get(at).copied().unwrap_or_default();
+                if let Some(to) = text.get_mut(at - len) {
+                    *to = byte;
+                }
+            }
+            text.truncate(text.len() - len);
         }
         self.at += 1;
         Ok(())
@@ -214,16 +227,13 @@ impl<'s, 'e> Lexer<'s, 'e> {
         Ok(())
     }
 
-    /// Takes the value of the reference of that length here. The caller hears of one that has none.
-    #[inline(never)]
-    fn replace(&mut self, reference: Reference<'_>, len: usize, text: &mut Text) -> Result<(), Problem> {
-        let value = (self.environment)(reference.name).or(reference.default);
-        if value.is_none() {
-            (self.unset)(reference.name, self.at);
+    /// The value of the variable at the current place. The caller hears of one that is unset without a default.
+    fn lookup(&mut self, name: &[u8], has_default: bool) -> Option<&'e [u8]> {
+        let value = (self.environment)(name);
+        if value.is_none() && !has_default {
+            (self.unset)(name, self.at);
         }
-        self.append(value.unwrap_or_default(), text)?;
-        self.at += len;
-        Ok(())
+        value
     }
 
     /// Takes `len` bytes as they stand.
