@@ -3,6 +3,8 @@
 //! A name is made of ASCII letters, digits, `_ - . ( )` and space; a default ends at the first `}`. What only looks
 //! like a reference is ordinary text, so nothing here fails.
 
+use super::until;
+
 /// A reference to a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference<'v> {
@@ -65,7 +67,7 @@ impl<'v> Iterator for Pieces<'v> {
 
 /// How far a text that does not begin with a reference is none: up to the next `$` that may begin one.
 fn text_len(text: &[u8]) -> usize {
-    text.iter().skip(1).position(|byte| *byte == b'$').map_or(text.len(), |after| after + 1)
+    text.get(1..).map_or(0, |after| 1 + until(after, b'$').len())
 }
 
 /// What a text begins with.
@@ -87,9 +89,9 @@ pub(super) fn find(text: &[u8], barrier: Option<u8>) -> Found<'_> {
         return Found::Whole(Reference { name, default: None }, len);
     }
     let rest = text.get(len..).unwrap_or_default();
-    let end = rest.iter().position(|byte| *byte == b'}' || Some(*byte) == barrier).unwrap_or(rest.len());
-    match rest.split_at_checked(end) {
-        Some((default, [b'}', ..])) => Found::Whole(Reference { name, default: Some(default) }, len + end + 1),
+    let default = until(barrier.map_or(rest, |barrier| until(rest, barrier)), b'}');
+    match rest.get(default.len()) {
+        Some(b'}') => Found::Whole(Reference { name, default: Some(default) }, len + default.len() + 1),
         _ => Found::Open,
     }
 }
@@ -103,18 +105,18 @@ pub(super) struct Head<'v> {
 
 /// The head that `text` begins with.
 pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
-    let inner = text.strip_prefix(b"${")?;
-    let end = inner.iter().position(|byte| !is_name(*byte))?;
+    let [b'$', b'{', inner @ ..] = text else { return None };
+    let end = inner.iter().position(|byte| !is_name(*byte)).filter(|end| *end > 0)?;
     let (name, rest) = inner.split_at_checked(end)?;
-    let has_default = rest.starts_with(b":-");
-    if name.is_empty() || !(has_default || rest.starts_with(b"}")) {
-        return None;
+    match rest {
+        [b'}', ..] => Some(Head { name, has_default: false, len: end + 3 }),
+        [b':', b'-', ..] => Some(Head { name, has_default: true, len: end + 4 }),
+        _ => None,
     }
-    Some(Head { name, has_default, len: 2 + end + if has_default { 2 } else { 1 } })
 }
 
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-.() ".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'(' | b')' | b' ')
 }
 
 #[cfg(test)]

@@ -5,27 +5,21 @@
 //! ends one, and neither does a variable's value.
 
 use super::expansion::{self, Found, Reference};
-use super::{Problem, Reason, Text, Word, index};
+use super::{Problem, Reason, Text, Word, has, index, until};
+use crate::number;
 
-/// Where a word stands: decides what ends its unquoted text beside white space and `#`.
+/// Where a word stands: the byte that ends its unquoted text beside white space and `#`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// `=` ends it.
-    Key,
-    /// `]` ends it.
-    Section,
-    /// Nothing else.
-    Elsewhere,
+    Key = b'=' as isize,
+    Section = b']' as isize,
+    /// Nothing else: the end of the line is white space.
+    Elsewhere = b'\n' as isize,
 }
 
 impl Place {
     fn ends_at(self, byte: u8) -> bool {
-        match byte {
-            b'=' => self == Self::Key,
-            b']' => self == Self::Section,
-            b'\n' | b'#' => true,
-            _ => is_blank(byte),
-        }
+        byte == self as u8 || matches!(byte, b'\n' | b'#') || is_blank(byte)
     }
 }
 
@@ -34,6 +28,19 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
 }
 
+/// The letters of the escapes that are one byte, each with that byte.
+const ESCAPES: [(u8, u8); 9] = [
+    (b'"', b'"'),
+    (b'\\', b'\\'),
+    (b'\'', b'\''),
+    (b'b', 0x08),
+    (b't', b'\t'),
+    (b'n', b'\n'),
+    (b'f', 0x0c),
+    (b'r', b'\r'),
+    (b'0', 0),
+];
+
 /// Reads a source from its start to its end.
 pub(super) struct Lexer<'s, 'e> {
     pub(super) source: &'s [u8],
@@ -41,6 +48,8 @@ pub(super) struct Lexer<'s, 'e> {
     pub(super) at: usize,
     /// From here to there is no `}`, so no reference: a line of nothing but `${A:-` is searched once.
     open_until: usize,
+    /// A single-quoted part of the word has `${` in it.
+    deferred: bool,
     environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
     unset: &'s mut dyn FnMut(&[u8], usize),
 }
@@ -61,7 +70,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
         environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
         unset: &'s mut dyn FnMut(&[u8], usize),
     ) -> Self {
-        Self { source, at: 0, open_until: 0, environment, unset }
+        Self { source, at: 0, open_until: 0, deferred: false, environment, unset }
     }
 
     /// Goes to the next line that has something; false at the end of the source.
@@ -100,17 +109,16 @@ impl<'s, 'e> Lexer<'s, 'e> {
     /// Reads the word that begins here; an empty one where none does.
     pub(super) fn word(&mut self, place: Place, text: &mut Text) -> Result<Word, Problem> {
         let (at, start) = (self.at, text.len());
-        let mut deferred = false;
+        self.deferred = false;
         while let Some(byte) = self.peek().filter(|byte| !place.ends_at(*byte)) {
             match byte {
-                b'"' => self.double_quoted(text)?,
-                b'\'' => deferred |= self.single_quoted(text)?,
+                b'"' | b'\'' => self.quoted(byte, text)?,
                 _ => self.unquoted(text)?,
             }
         }
         let len = text.len() - start;
         text.push(0).map_err(|_| Reason::TextFull.at(at))?;
-        Ok(Word { start: index(start), len: index(len), at: index(at), deferred })
+        Ok(Word { start: index(start), len: index(len), at: index(at), deferred: self.deferred })
     }
 
     /// One byte, or one reference: that is a unit even if there is white space in it.
@@ -130,66 +138,57 @@ impl<'s, 'e> Lexer<'s, 'e> {
         Ok(())
     }
 
-    /// `'…'`: true if there is something in it that may be a reference.
-    fn single_quoted(&mut self, text: &mut Text) -> Result<bool, Problem> {
-        let (open, start) = (self.at, text.len());
-        self.at += 1;
-        loop {
-            match self.peek() {
-                None => return Err(Reason::OpenQuote.at(open)),
-                Some(b'\'') if self.closes(b'\'', text)? => break,
-                Some(b'\'') => {}
-                Some(_) => self.copy(1, text)?,
-            }
-        }
-        Ok(text.get(start..).unwrap_or_default().windows(2).any(|pair| pair == b"${"))
-    }
-
-    /// `"…"`.
-    fn double_quoted(&mut self, text: &mut Text) -> Result<(), Problem> {
-        let quote = self.at;
-        self.at += 1;
+    /// `"…"` or `'…'`. The quote that closes it, twice, is one of its text.
+    fn quoted(&mut self, quote: u8, text: &mut Text) -> Result<(), Problem> {
+        let start = self.at;
         let mut open = None;
-        loop {
-            match (self.peek(), &open) {
-                (None, _) => return Err(Reason::OpenQuote.at(quote)),
-                (Some(b'"'), _) if self.closes(b'"', text)? => return Ok(()),
-                (Some(b'"'), _) => {}
-                (Some(b'\\'), _) => self.escape(quote, text)?,
-                (Some(b'$'), None) => open = self.quoted_reference(text)?,
-                (Some(b'}'), Some(reference)) => {
-                    self.close(reference, text)?;
-                    open = None;
+        self.at += 1;
+        while let Some(byte) = self.peek() {
+            if byte == quote {
+                self.at += 1;
+                if self.peek() != Some(quote) {
+                    return Ok(());
                 }
-                _ => self.copy(1, text)?,
+                self.copy(1, text)?;
+            } else if quote == b'"' {
+                self.double_quoted(byte, &mut open, text)?;
+            } else {
+                self.deferred |= matches!(self.rest(), [b'$', b'{', ..]);
+                self.copy(1, text)?;
             }
         }
+        Err(Reason::OpenQuote.at(start))
     }
 
-    /// At a quote in its own kind of quotes: one closes them, two are one of their text.
-    fn closes(&mut self, quote: u8, text: &mut Text) -> Result<bool, Problem> {
-        self.at += 1;
-        let doubled = self.peek() == Some(quote);
-        if doubled {
-            self.copy(1, text)?;
+    /// At a byte in double quotes: an escape, the beginning or the end of a reference, or text.
+    fn double_quoted(&mut self, byte: u8, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Problem> {
+        match (byte, &open) {
+            (b'\\', _) => self.escape(text),
+            (b'$', None) => self.quoted_reference(open, text),
+            (b'}', Some(reference)) => {
+                self.close(reference, text)?;
+                *open = None;
+                Ok(())
+            }
+            _ => self.copy(1, text),
         }
-        Ok(!doubled)
     }
 
     /// At a `$` in double quotes: replaces a whole reference, begins one with a default, or takes the byte as it is.
-    fn quoted_reference(&mut self, text: &mut Text) -> Result<Option<Open<'s>>, Problem> {
+    fn quoted_reference(&mut self, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Problem> {
         let Some(head) = expansion::head(self.rest()) else {
-            return self.copy(1, text).map(|()| None);
+            return self.copy(1, text);
         };
+        let start = text.len();
         if head.has_default {
-            let start = text.len();
             self.copy(head.len, text)?;
-            return Ok(Some(Open { name: head.name, start, default: text.len() }));
+            *open = Some(Open { name: head.name, start, default: text.len() });
+        } else {
+            let value = self.lookup(head.name, false).unwrap_or_default();
+            self.append(value, text)?;
+            self.at += head.len;
         }
-        let value = self.lookup(head.name, false).unwrap_or_default();
-        self.append(value, text)?;
-        self.at += head.len;
-        Ok(None)
+        Ok(())
     }
 
     /// At the `}` of a reference with a default: puts the variable's value, or else the default, in its place.
@@ -198,30 +197,33 @@ impl<'s, 'e> Lexer<'s, 'e> {
             text.truncate(open.start);
             self.append(value, text)?;
         } else {
-            text.copy_within(open.default.., open.start);
-            text.truncate(text.len() - (open.default - open.start));
+            let len = open.default - open.start;
+            for at in open.default..text.len() {
+                let byte = text.get(at).copied().unwrap_or_default();
+                if let Some(to) = text.get_mut(at - len) {
+                    *to = byte;
+                }
+            }
+            text.truncate(text.len() - len);
         }
         self.at += 1;
         Ok(())
     }
 
-    /// At a `\` in double quotes.
-    fn escape(&mut self, quote: usize, text: &mut Text) -> Result<(), Problem> {
+    /// At a `\` in double quotes. At the end of the source it is passed over: the quotes are open then.
+    fn escape(&mut self, text: &mut Text) -> Result<(), Problem> {
         let rest = self.rest();
-        let letter = *rest.get(1).ok_or(Reason::OpenQuote.at(quote))?;
-        let byte = match letter {
-            b'"' | b'\\' | b'\'' => letter,
-            b'b' => 0x08,
-            b't' => b'\t',
-            b'n' => b'\n',
-            b'f' => 0x0c,
-            b'r' => b'\r',
-            b'0' => 0,
-            b'x' => hex(rest.get(2..4)).ok_or(Reason::BadHex.at(self.at))?,
-            _ => return Err(Reason::BadEscape.at(self.at)),
+        let Some(letter) = rest.get(1) else {
+            self.at += 1;
+            return Ok(());
+        };
+        let (byte, len) = match ESCAPES.iter().find(|(name, _)| name == letter) {
+            Some((_, byte)) => (*byte, 2),
+            None if *letter == b'x' => (hex(rest).ok_or(Reason::BadHex.at(self.at))?, 4),
+            None => return Err(Reason::BadEscape.at(self.at)),
         };
         self.append(&[byte], text)?;
-        self.at += if letter == b'x' { 4 } else { 2 };
+        self.at += len;
         Ok(())
     }
 
@@ -244,14 +246,14 @@ impl<'s, 'e> Lexer<'s, 'e> {
 
     /// Adds to the word. Every byte of a word comes this way, so none holds a NUL.
     fn append(&self, bytes: &[u8], text: &mut Text) -> Result<(), Problem> {
-        if bytes.contains(&0) {
+        if has(bytes, 0) {
             return Err(Reason::Nul.at(self.at));
         }
         text.extend_from_slice(bytes).map_err(|_| Reason::TextFull.at(self.at))
     }
 
     fn line_end(&self) -> usize {
-        self.rest().iter().position(|byte| *byte == b'\n').map_or(self.source.len(), |after| self.at + after)
+        self.at + until(self.rest(), b'\n').len()
     }
 
     fn peek(&self) -> Option<u8> {
@@ -263,12 +265,9 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 }
 
-/// The byte that two hexadecimal digits stand for.
-fn hex(digits: Option<&[u8]>) -> Option<u8> {
-    digits?.iter().try_fold(0_u8, |value, digit| {
-        let digit = char::from(*digit).to_digit(16)?;
-        Some(value << 4 | u8::try_from(digit).ok()?)
-    })
+/// The byte that the two hexadecimal digits of `\x41` stand for.
+fn hex(escape: &[u8]) -> Option<u8> {
+    u8::try_from(number::parse(escape.get(2..4)?, 16)?).ok()
 }
 
 #[cfg(test)]

@@ -139,6 +139,7 @@ impl Config {
     }
 
     /// Field by field: a new one would be built on the stack first.
+    #[inline(never)]
     fn clear(&mut self) {
         self.text.clear();
         self.words.clear();
@@ -160,7 +161,7 @@ impl Config {
 
     /// The command that a client of that name means: the last.
     pub fn command(&self, name: &[u8]) -> Option<Command<'_>> {
-        self.last(name, |_| true)
+        self.last(name, None)
     }
 
     /// All commands in the file's order, also those of the same name.
@@ -170,16 +171,27 @@ impl Config {
 
     /// The server of that name.
     pub fn server(&self, name: &[u8]) -> Option<Server<'_>> {
-        let header = self.headers.iter().find(|header| self.name_of(header) == name)?;
+        let header = self.find_header(name)?;
         Some(Server { config: self, header })
     }
 
-    fn last(&self, name: &[u8], wanted: impl Fn(&Entry) -> bool) -> Option<Command<'_>> {
-        let mut entries = self.entries.iter().rev().filter(|entry| wanted(entry));
-        let entry = entries.find(|entry| self.c_str(entry.name).to_bytes() == name)?;
+    /// The last command of that name: of that server, or of any.
+    #[inline(never)]
+    fn last(&self, name: &[u8], server: Option<Server<'_>>) -> Option<Command<'_>> {
+        let is_wanted = |entry: &&Entry| {
+            server.is_none_or(|server| server.owns(entry)) && self.c_str(entry.name).to_bytes() == name
+        };
+        let entry = self.entries.iter().rev().find(is_wanted)?;
         Some(Command { config: self, entry })
     }
 
+    /// The first section header of that name.
+    #[inline(never)]
+    fn find_header(&self, name: &[u8]) -> Option<&Header> {
+        self.headers.iter().find(|header| self.name_of(header) == name)
+    }
+
+    #[inline(never)]
     fn header(&self, entry: &Entry) -> &Header {
         const NONE: &Header = &Header { name: 0, options: 0, end: 0, first: 0, port: 0 };
         self.headers.get(entry.header as usize).unwrap_or(NONE)
@@ -214,12 +226,27 @@ fn check_bytes(source: &[u8]) -> Result<(), Problem> {
     if source.len() > capacity::FILE {
         return Err(Reason::FileLong.at(capacity::FILE));
     }
-    source.iter().position(|byte| *byte == 0).map_or(Ok(()), |at| Err(Reason::Nul.at(at)))
+    let nul = until(source, 0).len();
+    if nul < source.len() { Err(Reason::Nul.at(nul)) } else { Ok(()) }
 }
 
-/// Offsets and numbers take half the room this way. All are below the capacities, so nothing is ever cut.
+/// What comes before the first `byte`; everything if there is none.
+#[inline(never)]
+fn until(bytes: &[u8], byte: u8) -> &[u8] {
+    match bytes.iter().position(|found| *found == byte) {
+        Some(len) => &bytes[..len],
+        None => bytes,
+    }
+}
+
+fn has(bytes: &[u8], byte: u8) -> bool {
+    until(bytes, byte).len() < bytes.len()
+}
+
+/// Offsets and numbers take half the room this way.
+#[allow(clippy::cast_possible_truncation, reason = "all are below the capacities")]
 fn index(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+    number as u32
 }
 
 /// A server: all sections of one name.
@@ -252,11 +279,7 @@ impl<'c> Server<'c> {
 
     /// The options of all its headers, in order.
     pub fn options(self) -> impl Iterator<Item = OptionWord<'c>> {
-        let config = self.config;
-        let headers = config.headers.iter().filter(move |header| header.first == self.header.first);
-        headers
-            .flat_map(move |header| config.range(header.options..header.end))
-            .map(move |word| OptionWord { text: config.c_str_from(word.start as usize), at: word.at as usize })
+        Options { server: self, headers: &self.config.headers, words: &[] }
     }
 
     /// Whether it has anything to run.
@@ -266,11 +289,37 @@ impl<'c> Server<'c> {
 
     /// Its command of that name; the last, as with clients.
     pub fn command(self, name: &[u8]) -> Option<Command<'c>> {
-        self.config.last(name, |entry| self.owns(entry))
+        self.config.last(name, Some(self))
     }
 
     fn owns(self, entry: &Entry) -> bool {
         self.config.header(entry).first == self.header.first
+    }
+}
+
+/// See [`Server::options`].
+struct Options<'c> {
+    server: Server<'c>,
+    /// The headers after the one of `words`.
+    headers: &'c [Header],
+    words: &'c [Word],
+}
+
+impl<'c> Iterator for Options<'c> {
+    type Item = OptionWord<'c>;
+
+    fn next(&mut self) -> Option<OptionWord<'c>> {
+        let config = self.server.config;
+        while self.words.is_empty() {
+            let (header, rest) = self.headers.split_first()?;
+            self.headers = rest;
+            if header.first == self.server.header.first {
+                self.words = config.range(header.options..header.end);
+            }
+        }
+        let (word, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(OptionWord { text: config.c_str_from(word.start as usize), at: word.at as usize })
     }
 }
 
@@ -303,7 +352,7 @@ impl<'c> Command<'c> {
         let (config, header) = (self.config, self.config.header(self.entry));
         let shared = config.range(header.name + 1..header.options);
         let own = config.range(self.entry.name + 1..self.entry.arguments);
-        shared.iter().chain(own).map(move |word| Variable::new(config, *word))
+        Variables { config, words: shared, then: own }
     }
 
     /// The executable and its arguments. The executable is the name if the file gives none.
@@ -311,6 +360,27 @@ impl<'c> Command<'c> {
         let Entry { name, arguments, end, .. } = *self.entry;
         let words = if arguments == end { name..name + 1 } else { arguments..end };
         self.config.range(words).iter().map(move |word| self.config.c_str_from(word.start as usize))
+    }
+}
+
+/// See [`Command::environment`].
+struct Variables<'c> {
+    config: &'c Config,
+    words: &'c [Word],
+    then: &'c [Word],
+}
+
+impl<'c> Iterator for Variables<'c> {
+    type Item = Variable<'c>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Variable<'c>> {
+        if self.words.is_empty() {
+            self.words = core::mem::take(&mut self.then);
+        }
+        let (word, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(Variable::new(self.config, *word))
     }
 }
 
@@ -342,20 +412,14 @@ pub struct Variable<'c> {
 
 impl<'c> Variable<'c> {
     fn new(config: &'c Config, word: Word) -> Self {
-        let (kind, prefix) = match config.bytes(word).first() {
+        let (kind, prefix) = match config.text.get(word.start as usize) {
             Some(b'?') => (Kind::Optional, 1),
             Some(b'=') => (Kind::Fixed, 1),
             _ => (Kind::Sent, 0),
         };
         let text = config.c_str_from(word.start as usize + prefix);
         let bytes = text.to_bytes();
-        let name_end = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
-        Self {
-            kind,
-            name: bytes.get(..name_end).unwrap_or_default(),
-            value: bytes.get(name_end + 1..).unwrap_or_default(),
-            word: text,
-            deferred: word.deferred,
-        }
+        let name = until(bytes, b'=');
+        Self { kind, name, value: bytes.get(name.len() + 1..).unwrap_or_default(), word: text, deferred: word.deferred }
     }
 }

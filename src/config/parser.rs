@@ -1,12 +1,14 @@
 //! Words to settings, sections and commands. A line is one of the three, which its beginning and its place tell.
 
 use super::lexer::{Lexer, Place};
-use super::{Config, Entry, Header, Problem, Reason, Word, index};
+use super::{Config, Entry, Header, Problem, Reason, Word, has, index, until};
 use crate::limits::{FIRST_PORT, NAME, PATH};
+use crate::number;
 
 /// Reads the whole source into an empty configuration.
 pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>) -> Result<(), Problem> {
-    let mut parser = Parser { config, lexer };
+    let mut parser =
+        Parser { config, lexer, word: Word { start: 0, len: 0, at: 0, deferred: false }, variables_end: 0 };
     while parser.lexer.next_line() {
         parser.line()?;
     }
@@ -16,15 +18,14 @@ pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>) -> Result<(), Pro
 struct Parser<'p, 's, 'e> {
     config: &'p mut Config,
     lexer: Lexer<'s, 'e>,
-}
-
-/// A setting's key.
-enum Key {
-    BaseDirectory,
-    ConnectTimeout,
+    /// The word that was read last.
+    word: Word,
+    /// The number of the first word that is no variable, after a name.
+    variables_end: u32,
 }
 
 impl Parser<'_, '_, '_> {
+    #[inline(never)]
     fn line(&mut self) -> Result<(), Problem> {
         let at = self.lexer.at;
         if self.lexer.accept(b'[') {
@@ -38,112 +39,85 @@ impl Parser<'_, '_, '_> {
 
     /// `key = value`
     fn setting(&mut self) -> Result<(), Problem> {
-        let key = self.key()?;
+        self.read(Place::Key)?;
         self.lexer.skip_blank();
-        let value = self.word(Place::Elsewhere)?;
+        if !self.lexer.accept(b'=') {
+            return self.wrong(Reason::NotSetting);
+        }
+        let is_base = self.text() == b"baseDirectory";
+        if !is_base && self.text() != b"connectTimeoutMs" {
+            return self.wrong(Reason::UnknownKey);
+        }
+        self.lexer.skip_blank();
+        self.read(Place::Elsewhere)?;
         if !self.lexer.at_line_end() {
             return Err(Reason::TrailingWord.at(self.lexer.at));
         }
-        match key {
-            Key::BaseDirectory => self.base_directory(value),
-            Key::ConnectTimeout => {
-                let number = milliseconds(self.config.bytes(value));
-                self.config.timeout = Some(number.ok_or(value.problem(Reason::BadNumber))?);
-                Ok(())
-            }
-        }
+        if is_base { self.base_directory() } else { self.connect_timeout() }
     }
 
-    /// `key =`
-    fn key(&mut self) -> Result<Key, Problem> {
-        let key = self.word(Place::Key)?;
-        self.lexer.skip_blank();
-        if !self.lexer.accept(b'=') {
-            return Err(key.problem(Reason::NotSetting));
+    fn base_directory(&mut self) -> Result<(), Problem> {
+        if self.text().len() >= PATH {
+            return self.wrong(Reason::PathLong);
         }
-        match self.config.bytes(key) {
-            b"baseDirectory" => Ok(Key::BaseDirectory),
-            b"connectTimeoutMs" => Ok(Key::ConnectTimeout),
-            _ => Err(key.problem(Reason::UnknownKey)),
-        }
+        self.config.base = Some(self.next_number());
+        self.keep()
     }
 
-    fn base_directory(&mut self, value: Word) -> Result<(), Problem> {
-        if self.config.bytes(value).len() >= PATH {
-            return Err(value.problem(Reason::PathLong));
-        }
-        self.config.base = Some(self.keep(value)?);
-        Ok(())
+    fn connect_timeout(&mut self) -> Result<(), Problem> {
+        self.config.timeout = milliseconds(self.text());
+        if self.config.timeout.is_none() { self.wrong(Reason::BadNumber) } else { Ok(()) }
     }
 
     /// `name[:port] ] [environment…] [options…]`, after the `[` at `open`.
     fn section(&mut self, open: usize) -> Result<(), Problem> {
-        let name = self.section_name(open)?;
-        let (name, port) = self.split_port(name)?;
-        let first = self.first_header(self.config.bytes(name));
-        let port = self.port(name, port, first)?;
-        let name = self.keep(name)?;
-        let options = self.environment(|word| !word.starts_with(b"-"))?;
-        let end = self.remaining_words()?;
-        let first = first.map_or_else(|| index(self.config.headers.len()), |(first, _)| first);
-        let header = Header { name, options, end, first, port };
-        self.config.headers.push(header).map_err(|_| Reason::SectionsFull.at(open))
-    }
-
-    /// The one word in the brackets.
-    fn section_name(&mut self, open: usize) -> Result<Word, Problem> {
         self.lexer.skip_blank();
-        let name = self.word(Place::Section)?;
+        self.read(Place::Section)?;
         if self.lexer.at_line_end() {
             return Err(Reason::OpenSection.at(open));
         }
-        if self.lexer.accept(b']') { Ok(name) } else { Err(Reason::SectionWords.at(self.lexer.at)) }
+        if !self.lexer.accept(b']') {
+            return Err(Reason::SectionWords.at(self.lexer.at));
+        }
+        let (first, port) = self.name_and_port()?;
+        let name = self.next_number();
+        self.keep()?;
+        self.rest_of_line(true)?;
+        let header = Header { name, options: self.variables_end, end: self.next_number(), first, port };
+        self.config.headers.push(header).map_err(|_| Reason::SectionsFull.at(open))
     }
 
-    /// Cuts the word at its first `:`, where the name gets its NUL. The port is nothing if there is no `:`.
-    fn split_port(&mut self, word: Word) -> Result<(Word, Option<Word>), Problem> {
-        let colon = self.config.bytes(word).iter().position(|byte| *byte == b':');
-        if word.len == 0 || colon == Some(0) {
-            return Err(word.problem(Reason::EmptySection));
+    /// Cuts the word at its first `:`, where the name gets its NUL. Gives the first header of that name, and the port:
+    /// the one that is given, else the one that the section has already, else the next.
+    fn name_and_port(&mut self) -> Result<(u32, u16), Problem> {
+        let text = self.text();
+        let name = until(text, b':');
+        if name.is_empty() {
+            return self.wrong(Reason::EmptySection);
         }
-        let Some(colon) = colon else { return Ok((word, None)) };
-        let (name, port) = (Word { len: index(colon), ..word }, self.tail(word, index(colon) + 1));
-        if let Some(separator) = self.config.text.get_mut(name.end()) {
+        let before = self.config.find_header(name);
+        let first = before.map_or(index(self.config.headers.len()), |header| header.first);
+        let before = before.map(|header| header.port);
+        let port = match text.get(name.len() + 1..) {
+            None => before.or_else(|| self.next_port()).ok_or(self.word.problem(Reason::NextPort))?,
+            Some(digits) => {
+                let port = given_port(digits, before);
+                port.map_err(|reason| reason.at(self.place_of(name.len() + 1)))?
+            }
+        };
+        self.word.len = index(name.len());
+        if let Some(separator) = self.config.text.get_mut(self.word.end()) {
             *separator = 0;
         }
-        Ok((name, Some(port)))
+        Ok((first, port))
     }
 
-    /// The word from `offset` on. Where it stands in the source is known only if it was written without quotes,
-    /// escapes and references; else it stands where the word does.
-    fn tail(&self, word: Word, offset: u32) -> Word {
-        let source = self.lexer.source.get(word.at as usize..).unwrap_or_default();
-        let as_written = source.starts_with(self.config.bytes(word));
-        Word {
-            start: word.start + offset,
-            len: word.len - offset,
-            at: word.at + if as_written { offset } else { 0 },
-            deferred: word.deferred,
-        }
-    }
-
-    /// The first header of that name, and its port.
-    fn first_header(&self, name: &[u8]) -> Option<(u32, u16)> {
-        let mut headers = self.config.headers.iter();
-        headers.find(|header| self.config.name_of(header) == name).map(|header| (header.first, header.port))
-    }
-
-    /// The port that a section has: the one that is given, else the one it has already, else the next.
-    fn port(&self, name: Word, given: Option<Word>, first: Option<(u32, u16)>) -> Result<u16, Problem> {
-        match (given, first) {
-            (None, None) => self.next_port().ok_or(name.problem(Reason::NextPort)),
-            (None, Some((_, port))) => Ok(port),
-            (Some(word), first) => {
-                let port = port_number(self.config.bytes(word)).map_err(|reason| word.problem(reason))?;
-                let agrees = first.is_none_or(|(_, before)| before == port);
-                if agrees { Ok(port) } else { Err(word.problem(Reason::PortConflict)) }
-            }
-        }
+    /// Where the word's byte at `offset` stands in the source. That is known only if the word was written without quotes,
+    /// escapes and references; else it is where the word stands.
+    fn place_of(&self, offset: usize) -> usize {
+        let at = self.word.at as usize;
+        let source = self.lexer.source.get(at..).unwrap_or_default();
+        if source.starts_with(self.text()) { at + offset } else { at }
     }
 
     fn next_port(&self) -> Option<u16> {
@@ -155,101 +129,93 @@ impl Parser<'_, '_, '_> {
 
     /// `name [environment…] [executable [arguments…]]`
     fn command(&mut self) -> Result<(), Problem> {
-        let name = self.word(Place::Elsewhere)?;
-        if let Some(reason) = bad_command_name(self.config.bytes(name)) {
-            return Err(name.problem(reason));
+        self.read(Place::Elsewhere)?;
+        if let Some(reason) = bad_command_name(self.text()) {
+            return self.wrong(reason);
         }
-        let header = index(self.config.headers.len().saturating_sub(1));
-        let at = name.at as usize;
-        let name = self.keep(name)?;
-        let arguments = self.environment(|_| true)?;
-        let end = self.remaining_words()?;
-        let entry = Entry { name, arguments, end, header };
+        let at = self.word.at as usize;
+        let name = self.next_number();
+        self.keep()?;
+        self.rest_of_line(false)?;
+        let header = index(self.config.headers.len()) - 1;
+        let entry = Entry { name, arguments: self.variables_end, end: self.next_number(), header };
         self.config.entries.push(entry).map_err(|_| Reason::CommandsFull.at(at))
     }
 
-    /// Keeps the line's words up to the first that is no variable, and that one; gives the number of the first that is
-    /// none.
-    fn environment(&mut self, may_be: fn(&[u8]) -> bool) -> Result<u32, Problem> {
-        while let Some(word) = self.next_word()? {
-            let text = self.config.bytes(word);
-            let name_end = name_end(text).filter(|_| may_be(text));
-            if name_end == Some(1) && matches!(text.first(), Some(b'?' | b'=')) {
-                return Err(word.problem(Reason::EmptyVariable));
-            }
-            let number = self.keep(word)?;
-            if name_end.is_none() {
-                return Ok(number);
-            }
+    /// Keeps the line's words and finds `variables_end`. In a section an option is none,
+    /// whatever is in it.
+    fn rest_of_line(&mut self, in_section: bool) -> Result<(), Problem> {
+        self.variables_end = self.next_number();
+        while !self.lexer.at_line_end() {
+            self.read(Place::Elsewhere)?;
+            let is_next = self.variables_end == self.next_number();
+            let is_variable = is_next && self.is_variable(in_section)?;
+            self.keep()?;
+            self.variables_end += u32::from(is_variable);
         }
-        Ok(index(self.config.words.len()))
+        Ok(())
     }
 
-    /// Keeps the line's remaining words; gives the number of the next word.
-    fn remaining_words(&mut self) -> Result<u32, Problem> {
-        while let Some(word) = self.next_word()? {
-            self.keep(word)?;
+    /// Whether the word is `NAME=value`; a `=` or `?` at its front is a prefix.
+    fn is_variable(&self, in_section: bool) -> Result<bool, Problem> {
+        match self.text() {
+            [b'-', ..] if in_section => Ok(false),
+            [b'?' | b'=', b'=', ..] => self.wrong(Reason::EmptyVariable),
+            [_, rest @ ..] => Ok(has(rest, b'=')),
+            [] => Ok(false),
         }
-        Ok(index(self.config.words.len()))
     }
 
-    /// The next word of the line.
-    fn next_word(&mut self) -> Result<Option<Word>, Problem> {
-        if self.lexer.at_line_end() {
-            return Ok(None);
-        }
-        self.word(Place::Elsewhere).map(Some)
+    /// Reads a word.
+    fn read(&mut self, place: Place) -> Result<(), Problem> {
+        self.word = self.lexer.word(place, &mut self.config.text)?;
+        Ok(())
     }
 
-    fn word(&mut self, place: Place) -> Result<Word, Problem> {
-        self.lexer.word(place, &mut self.config.text)
+    /// Its text.
+    #[inline(never)]
+    fn text(&self) -> &[u8] {
+        self.config.bytes(self.word)
     }
 
-    /// Adds a word to the configuration's; gives its number.
-    fn keep(&mut self, word: Word) -> Result<u32, Problem> {
-        let number = index(self.config.words.len());
-        self.config.words.push(word).map_err(|_| word.problem(Reason::WordsFull))?;
-        Ok(number)
+    /// What is wrong with it.
+    fn wrong<T>(&self, reason: Reason) -> Result<T, Problem> {
+        Err(self.word.problem(reason))
     }
-}
 
-/// Where the name of a variable ends; nothing for a word that is no variable. A `=` at the front is a prefix.
-pub(super) fn name_end(word: &[u8]) -> Option<usize> {
-    word.iter().skip(1).position(|byte| *byte == b'=').map(|after| after + 1)
+    /// Adds it to the configuration's.
+    fn keep(&mut self) -> Result<(), Problem> {
+        self.config.words.push(self.word).map_err(|word| word.problem(Reason::WordsFull))
+    }
+
+    /// The number that the next word of the configuration gets.
+    fn next_number(&self) -> u32 {
+        index(self.config.words.len())
+    }
 }
 
 /// A command becomes a file in a directory, under its own name.
 fn bad_command_name(name: &[u8]) -> Option<Reason> {
-    if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
+    if name.is_empty() || name == b"." || name == b".." || has(name, b'/') {
         return Some(Reason::CommandName);
     }
     (name.len() > NAME).then_some(Reason::CommandNameLong)
 }
 
-fn port_number(digits: &[u8]) -> Result<u16, Reason> {
+/// The port that is given to a section which may have one from before.
+fn given_port(digits: &[u8], before: Option<u16>) -> Result<u16, Reason> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Reason::BadPort);
     }
-    decimal(digits).and_then(|port| u16::try_from(port).ok()).ok_or(Reason::PortRange)
+    let port = number::parse(digits, 10).and_then(|port| u16::try_from(port).ok()).ok_or(Reason::PortRange)?;
+    if before.is_none_or(|before| before == port) { Ok(port) } else { Err(Reason::PortConflict) }
 }
 
 /// A number of milliseconds, or anything negative.
 fn milliseconds(text: &[u8]) -> Option<i64> {
-    match text.strip_prefix(b"-") {
-        Some(digits) => decimal(digits).map(|number| -number),
-        None => decimal(text),
-    }
-}
-
-/// The whole text as a number.
-fn decimal(digits: &[u8]) -> Option<i64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_i64, |number, digit| {
-        let digit = char::from(*digit).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(i64::from(digit))
-    })
+    let digits = text.strip_prefix(b"-");
+    let number = i64::try_from(number::parse(digits.unwrap_or(text), 10)?).ok()?;
+    Some(if digits.is_some() { -number } else { number })
 }
 
 #[cfg(test)]

@@ -31,23 +31,31 @@ impl Path {
 
     /// Becomes `path` as seen from `base`: `path` itself where it is absolute.
     pub fn join(&mut self, base: &[u8], path: &[u8]) -> Result<(), TooLong> {
-        let base = if path.starts_with(b"/") { b"" } else { base };
         self.bytes.clear();
-        if base.starts_with(b"/") || path.starts_with(b"/") {
+        if !is_absolute(path) {
+            self.walk(base)?;
+        }
+        self.walk(path)?;
+        if self.bytes.is_empty() {
+            self.append(b".")?;
+        }
+        self.append(b"\0")
+    }
+
+    /// Goes on along `path`; from the root, where nothing else is yet, if it is absolute.
+    #[inline(never)]
+    fn walk(&mut self, path: &[u8]) -> Result<(), TooLong> {
+        if is_absolute(path) {
             self.append(b"/")?;
         }
-        let components = base.split(is_slash).chain(path.split(is_slash));
-        for component in components {
+        for component in path.split(|byte| *byte == b'/') {
             match component {
                 b"" | b"." => {}
                 b".." => self.ascend()?,
                 name => self.descend(name)?,
             }
         }
-        if self.bytes.is_empty() {
-            self.append(b".")?;
-        }
-        self.append(b"\0")
+        Ok(())
     }
 
     /// The path as bytes.
@@ -61,7 +69,7 @@ impl Path {
     }
 
     fn descend(&mut self, name: &[u8]) -> Result<(), TooLong> {
-        if !self.bytes.is_empty() && self.bytes != b"/" {
+        if !matches!(self.bytes.last(), None | Some(b'/')) {
             self.append(b"/")?;
         }
         self.append(name)
@@ -69,14 +77,13 @@ impl Path {
 
     /// Drops the last component. Above the root is the root; a relative path may lead above where it starts.
     fn ascend(&mut self) -> Result<(), TooLong> {
-        let slash = self.bytes.iter().rposition(|byte| *byte == b'/');
-        let last = self.bytes.get(slash.map_or(0, |slash| slash + 1)..).unwrap_or_default();
-        match slash {
-            _ if last == b".." => return self.descend(b".."),
-            None if last.is_empty() => return self.descend(b".."),
-            Some(0) => self.bytes.truncate(1),
-            slash => self.bytes.truncate(slash.unwrap_or(0)),
+        let start = self.bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let last = self.bytes.get(start..).unwrap_or_default();
+        if self.bytes.is_empty() || last == b".." {
+            return self.descend(b"..");
         }
+        // The slash before it goes too, unless it is the root.
+        self.bytes.truncate(if start > 1 { start - 1 } else { start });
         Ok(())
     }
 
@@ -92,12 +99,13 @@ pub fn relative<'p>(base: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
     match rest {
         b"" => Some(b"."),
         _ if base == b"/" => Some(rest),
-        _ => rest.strip_prefix(b"/"),
+        [b'/', below @ ..] => Some(below),
+        _ => None,
     }
 }
 
-fn is_slash(byte: &u8) -> bool {
-    *byte == b'/'
+fn is_absolute(path: &[u8]) -> bool {
+    path.first() == Some(&b'/')
 }
 
 #[cfg(test)]

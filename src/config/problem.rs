@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, and where.
 
 use super::capacity::{COMMANDS, FILE, SECTIONS, TEXT, WORDS};
+use super::until;
 use crate::limits::{NAME, PATH};
 
 /// The first thing that is wrong with a configuration; nothing of such a configuration is used.
@@ -65,35 +66,41 @@ pub enum Reason {
     SectionsFull,
 }
 
+/// The message of each [`Reason`], a line each, in their order: one text, so that there is no table of addresses.
+const TEXTS: &[u8] = b"\
+unknown setting
+neither a setting (key = value) nor in a section ([ name ])
+a setting has one value; quote it if it contains white space
+this quote is never closed
+unknown escape in double quotes
+\\x needs two hexadecimal digits
+NUL bytes cannot be used
+[ without ] on the same line
+a section's name is one word
+a section needs a name
+a port is a number
+a port is at most 65535
+no port after 65535; give one
+this section came before with another port
+a command's name cannot be empty, . or .. and cannot contain /
+command's name is too long
+environment variable without a name
+not a number of milliseconds
+path is too long
+configuration is too large
+too much text
+too many words
+too many commands
+too many sections";
+
 impl Reason {
     /// A message of one line, without the position and the limit.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::UnknownKey => "unknown setting",
-            Self::NotSetting => "neither a setting (key = value) nor in a section ([ name ])",
-            Self::TrailingWord => "a setting has one value; quote it if it contains white space",
-            Self::OpenQuote => "this quote is never closed",
-            Self::BadEscape => "unknown escape in double quotes",
-            Self::BadHex => "\\x needs two hexadecimal digits",
-            Self::Nul => "NUL bytes cannot be used",
-            Self::OpenSection => "[ without ] on the same line",
-            Self::SectionWords => "a section's name is one word",
-            Self::EmptySection => "a section needs a name",
-            Self::BadPort => "a port is a number",
-            Self::PortRange => "a port is at most 65535",
-            Self::NextPort => "the port after 65535 does not exist; give one",
-            Self::PortConflict => "this section came before with another port",
-            Self::CommandName => "a command's name cannot be empty, . or .. and cannot contain /",
-            Self::CommandNameLong => "command's name is too long",
-            Self::EmptyVariable => "environment variable without a name",
-            Self::BadNumber => "not a number of milliseconds",
-            Self::PathLong => "path is too long",
-            Self::FileLong => "configuration is too large",
-            Self::TextFull => "too much text in the configuration",
-            Self::WordsFull => "too many words in the configuration",
-            Self::CommandsFull => "too many commands in the configuration",
-            Self::SectionsFull => "too many sections in the configuration",
+    pub fn text(self) -> &'static [u8] {
+        let mut rest = TEXTS;
+        for _ in 0..self as u8 {
+            rest = rest.get(until(rest, b'\n').len() + 1..).unwrap_or_default();
         }
+        until(rest, b'\n')
     }
 
     /// The limit that was exceeded, where it is one: bytes, or a number of things.
@@ -118,15 +125,36 @@ impl Reason {
 
 /// Line and column of an offset, both from 1. The column counts bytes: no encoding is assumed.
 pub fn position(source: &[u8], at: usize) -> (usize, usize) {
-    let before = source.get(..at).unwrap_or(source);
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    let (mut line, mut column) = (1, 1);
+    for byte in source.iter().take(at) {
+        column += 1;
+        if *byte == b'\n' {
+            (line, column) = (line + 1, 1);
+        }
+    }
     (line, column)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_message() {
+        for (reason, text) in [
+            (Reason::UnknownKey, "unknown setting"),
+            (Reason::OpenQuote, "this quote is never closed"),
+            (Reason::BadHex, "\\x needs two hexadecimal digits"),
+            (Reason::EmptySection, "a section needs a name"),
+            (Reason::PortRange, "a port is at most 65535"),
+            (Reason::CommandNameLong, "command's name is too long"),
+            (Reason::FileLong, "configuration is too large"),
+            (Reason::SectionsFull, "too many sections"),
+        ] {
+            assert_eq!(reason.text(), text.as_bytes());
+        }
+        assert_eq!(TEXTS.split(|byte| *byte == b'\n').count(), Reason::SectionsFull as usize + 1);
+    }
 
     #[test]
     fn lines_and_columns_count_from_one() {
