@@ -353,7 +353,7 @@ mod tests {
             }
             assert!(far.allowance(Which::Error) > 0, "the other stream has a window of its own");
             assert_eq!(far.receive(&mut &header(Kind::OutputCredit, 70_000)[..]), Ok(None));
-            assert_eq!(far.allowance(Which::Output), limits::FRAME);
+            assert_eq!(far.allowance(Which::Output), 70_000);
             far.keep(&vec![0; limits::WINDOW / 2], 0).expect("room");
             assert_eq!(drain(&mut far), b"");
             far.pass(limits::WINDOW / 2).expect("room");

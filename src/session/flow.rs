@@ -214,13 +214,15 @@ mod tests {
         let mut buffer = vec![0; super::super::OUTBOX];
         let mut outbox = Queue::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Input);
-        for _ in 0..5 {
+        for _ in 0..2 * limits::WINDOW / limits::FRAME {
             assert_eq!(stream.allowance(&outbox, false), limits::FRAME);
             stream.send(&mut outbox, limits::FRAME);
             outbox.clear();
         }
+        let window = u32::try_from(limits::WINDOW).expect("small");
+        stream.credit(window);
         assert_eq!(stream.allowance(&outbox, true), 0);
-        stream.credit(u32::try_from(limits::FRAME * 2).expect("small"));
+        stream.credit(window);
         assert_eq!(stream.allowance(&outbox, true), limits::FRAME);
     }
 
