@@ -21,7 +21,13 @@ struct Resident {
 
 impl Resident {
     fn of(pid: u32) -> Result<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let text = match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
+            // The session of a call that has just returned ends a moment after it, and has no memory then.
+            Err(error) if matches!(error.raw_os_error(), Some(nix::libc::ENOENT | nix::libc::ESRCH)) => {
+                return Ok(Self::default());
+            }
+            text => text?,
+        };
         let field = |name: &str| -> Result<u64> {
             let value = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("smaps_rollup is incomplete")?;
             Ok(value.trim().trim_end_matches(" kB").parse()?)
