@@ -54,14 +54,17 @@ impl<'v> Iterator for Pieces<'v> {
     type Item = Piece<'v>;
 
     fn next(&mut self) -> Option<Piece<'v>> {
-        let (piece, len) = match find(self.rest, None) {
-            Found::Whole(reference, len) => (Some(Piece::Reference(reference)), len),
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (reference, len) = match find(self.rest, None) {
+            Found::Whole(reference, len) => (Some(reference), len),
             Found::Open => (None, self.rest.len()),
             Found::Nothing => (None, text_len(self.rest)),
         };
         let (text, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
-        piece.or((!text.is_empty()).then_some(Piece::Text(text)))
+        Some(reference.map_or(Piece::Text(text), Piece::Reference))
     }
 }
 

@@ -7,8 +7,13 @@ use crate::number;
 
 /// Reads the whole source into an empty configuration.
 pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>) -> Result<(), Problem> {
-    let mut parser =
-        Parser { config, lexer, word: Word { start: 0, len: 0, at: 0, deferred: false }, variables_end: 0 };
+    let mut parser = Parser {
+        config,
+        lexer,
+        word: Word { start: 0, len: 0, at: 0, deferred: false },
+        variables_end: 0,
+        next_port: Some(FIRST_PORT),
+    };
     while parser.lexer.next_line() {
         parser.line()?;
     }
@@ -22,6 +27,8 @@ struct Parser<'p, 's, 'e> {
     word: Word,
     /// The number of the first word that is no variable, after a name.
     variables_end: u32,
+    /// The port after the last section's.
+    next_port: Option<u16>,
 }
 
 impl Parser<'_, '_, '_> {
@@ -81,7 +88,6 @@ impl Parser<'_, '_, '_> {
         }
         let (first, port) = self.name_and_port()?;
         let name = self.next_number();
-        self.keep()?;
         self.rest_of_line(true)?;
         let header = Header { name, options: self.variables_end, end: self.next_number(), first, port };
         self.config.headers.push(header).map_err(|_| Reason::SectionsFull.at(open))
@@ -99,7 +105,7 @@ impl Parser<'_, '_, '_> {
         let first = before.map_or(index(self.config.headers.len()), |header| header.first);
         let before = before.map(|header| header.port);
         let port = match text.get(name.len() + 1..) {
-            None => before.or_else(|| self.next_port()).ok_or(self.word.problem(Reason::NextPort))?,
+            None => before.or(self.next_port).ok_or(self.word.problem(Reason::NextPort))?,
             Some(digits) => {
                 let port = given_port(digits, before);
                 port.map_err(|reason| reason.at(self.place_of(name.len() + 1)))?
@@ -109,6 +115,7 @@ impl Parser<'_, '_, '_> {
         if let Some(separator) = self.config.text.get_mut(self.word.end()) {
             *separator = 0;
         }
+        self.next_port = port.checked_add(1);
         Ok((first, port))
     }
 
@@ -120,13 +127,6 @@ impl Parser<'_, '_, '_> {
         if source.starts_with(self.text()) { at + offset } else { at }
     }
 
-    fn next_port(&self) -> Option<u16> {
-        match self.config.headers.last() {
-            None => Some(FIRST_PORT),
-            Some(previous) => previous.port.checked_add(1),
-        }
-    }
-
     /// `name [environment…] [executable [arguments…]]`
     fn command(&mut self) -> Result<(), Problem> {
         self.read(Place::Elsewhere)?;
@@ -135,16 +135,16 @@ impl Parser<'_, '_, '_> {
         }
         let at = self.word.at as usize;
         let name = self.next_number();
-        self.keep()?;
         self.rest_of_line(false)?;
         let header = index(self.config.headers.len()) - 1;
         let entry = Entry { name, arguments: self.variables_end, end: self.next_number(), header };
         self.config.entries.push(entry).map_err(|_| Reason::CommandsFull.at(at))
     }
 
-    /// Keeps the line's words and finds `variables_end`. In a section an option is none,
+    /// Keeps the name and the words after it, and finds `variables_end`. In a section an option is no variable,
     /// whatever is in it.
     fn rest_of_line(&mut self, in_section: bool) -> Result<(), Problem> {
+        self.keep()?;
         self.variables_end = self.next_number();
         while !self.lexer.at_line_end() {
             self.read(Place::Elsewhere)?;

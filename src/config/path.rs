@@ -76,6 +76,7 @@ impl Path {
     }
 
     /// Drops the last component. Above the root is the root; a relative path may lead above where it starts.
+    #[inline(never)]
     fn ascend(&mut self) -> Result<(), TooLong> {
         let start = self.bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
         let last = self.bytes.get(start..).unwrap_or_default();

@@ -69,25 +69,25 @@ pub enum Reason {
 /// The message of each [`Reason`], a line each, in their order: one text, so that there is no table of addresses.
 const TEXTS: &[u8] = b"\
 unknown setting
-neither a setting (key = value) nor in a section ([ name ])
-a setting has one value; quote it if it contains white space
+neither key = value nor below a [ section ]
+a setting has one value; quote white space in it
 this quote is never closed
-unknown escape in double quotes
+unknown escape
 \\x needs two hexadecimal digits
 NUL bytes cannot be used
-[ without ] on the same line
+[ without ] on its line
 a section's name is one word
 a section needs a name
 a port is a number
 a port is at most 65535
 no port after 65535; give one
-this section came before with another port
-a command's name cannot be empty, . or .. and cannot contain /
+this section has another port above
+a command's name cannot be empty, . or .., nor contain /
 command's name is too long
-environment variable without a name
+variable without a name
 not a number of milliseconds
 path is too long
-configuration is too large
+file is too large
 too much text
 too many words
 too many commands
@@ -148,7 +148,7 @@ mod tests {
             (Reason::EmptySection, "a section needs a name"),
             (Reason::PortRange, "a port is at most 65535"),
             (Reason::CommandNameLong, "command's name is too long"),
-            (Reason::FileLong, "configuration is too large"),
+            (Reason::FileLong, "file is too large"),
             (Reason::SectionsFull, "too many sections"),
         ] {
             assert_eq!(reason.text(), text.as_bytes());
