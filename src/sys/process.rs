@@ -281,7 +281,10 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
 fn execute(start: &mut Start<'_>) -> Refusal {
     let name = start.program.to_bytes();
     if name.contains(&b'/') {
-        return execute_path(start.program, start);
+        let errno = execute_path(start.program, start);
+        let exists = || rustix::fs::accessat(rustix::fs::CWD, start.program, Access::EXISTS, AtFlags::empty()).is_ok();
+        // What a file names can be missing, and what a path leads through be a file.
+        return Refusal { errno, exists: errno != Errno::NOTDIR && (errno != Errno::NOENT || exists()) };
     }
     let mut refusal = Refusal { errno: Errno::NOENT, exists: false };
     for directory in start.search.split(|byte| *byte == b':') {
@@ -289,9 +292,11 @@ fn execute(start: &mut Start<'_>) -> Refusal {
         let Some(path) = join(directory, name, &mut buffer) else { continue };
         // Like execvp(3): a file that may not be executed does not end the search, but is remembered.
         match execute_path(path, start) {
-            Refusal { errno: Errno::NOENT | Errno::NOTDIR, exists: false } => {}
-            denied @ Refusal { errno: Errno::ACCESS, .. } => refusal = denied,
-            other => return other,
+            Errno::NOENT | Errno::NOTDIR => {}
+            errno => refusal = Refusal { errno, exists: true },
+        }
+        if refusal.exists && refusal.errno != Errno::ACCESS {
+            break;
         }
     }
     refusal
@@ -310,18 +315,14 @@ fn join<'b>(directory: &[u8], name: &[u8], buffer: &'b mut [u8; limits::PATH]) -
 }
 
 /// Replaces this program by the file `path`; a text without `#!` is given to the shell, as execvp(3) and every shell do.
-fn execute_path(path: &CStr, start: &mut Start<'_>) -> Refusal {
-    let mut errno = execve(path, start.arguments.as_ptr(), start.environment.as_ptr());
+fn execute_path(path: &CStr, start: &mut Start<'_>) -> Errno {
+    let errno = execve(path, start.arguments.as_ptr(), start.environment.as_ptr());
     if errno == Errno::NOEXEC {
+        // Where this fails too, the first answer is the better one.
         let arguments = start.arguments.as_script(SHELL, path);
-        // Without a shell the first answer is the better one.
-        if execve(SHELL, arguments, start.environment.as_ptr()) != Errno::NOENT {
-            errno = Errno::NOEXEC;
-        }
+        execve(SHELL, arguments, start.environment.as_ptr());
     }
-    let exists =
-        errno != Errno::NOENT || rustix::fs::accessat(rustix::fs::CWD, path, Access::EXISTS, AtFlags::empty()).is_ok();
-    Refusal { errno, exists: exists && errno != Errno::NOTDIR }
+    errno
 }
 
 /// What runs a text that names no interpreter.
