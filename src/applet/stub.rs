@@ -1,7 +1,7 @@
 //! A stub: finds the command's server, sends the request, relays, and ends as the command ended.
 
 use super::configuration::{self, Loaded};
-use super::connect::connect;
+use super::connect::{connect, reset_at_end};
 use super::watch::{Ready, Watch};
 use crate::config::{self, Command, Server, path};
 use crate::diag::{Line, Show, Told};
@@ -257,6 +257,7 @@ impl Stub {
     }
 
     fn obey(&mut self, mut arrived: &[u8]) {
+        let was_unknown = self.near.peer() == Peer::Unknown;
         while self.end.is_none() {
             let done = match self.near.receive(&mut arrived) {
                 Ok(Some(event)) => self.take(event),
@@ -264,6 +265,9 @@ impl Stub {
                 Err(fault) => Err(fault),
             };
             self.insist_on(|_| done);
+        }
+        if was_unknown && self.near.peer() == Peer::Negotiated {
+            reset_at_end(&self.connection);
         }
     }
 
