@@ -350,6 +350,19 @@ fn a_server_of_0_9_is_asked_to_terminate_and_hears_of_no_other_signal() {
 }
 
 #[test]
+fn a_server_of_0_9_sees_an_end_and_no_reset_when_the_stub_is_killed() {
+    // It takes a reset for a fault of its own, and leaves the command running.
+    let pod = Pod::new("far");
+    let (mut stub, listener) = stub_and_listener(&pod, "far");
+    let mut peer = Peer::accept(&listener);
+    read_request(&mut peer);
+    peer.send(&data(5, b"ready\n"));
+    assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
+    stub.kill().expect("a kill");
+    assert!(peer.is_closed_in_order());
+}
+
+#[test]
 fn a_server_that_talks_nonsense_is_an_error_of_the_stub() {
     let nonsense: [&[u8]; 8] = [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",

@@ -50,7 +50,7 @@ fn signals_to_the_stub_reach_the_command_and_the_stub_goes_on() {
 fn a_signal_reaches_the_whole_process_group_of_the_command() {
     let pod = Pod::new("group sh group.sh");
     let child = "sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.01; done'";
-    let script = format!("{child} &\ntrap ended=1 TERM\nuntil test $ended; do wait; done\nwait\necho parent\nexit 3\n");
+    let script = format!("trap ended=1 TERM\n{child} &\nuntil test $ended; do wait; done\nwait\necho parent\nexit 3\n");
     std::fs::write(pod.work().join("group.sh"), script).expect("a script");
     let _server = pod.server();
     let mut stub = start(&pod, "group");

@@ -126,6 +126,11 @@ impl Peer {
         std::iter::from_fn(|| self.frame()).collect()
     }
 
+    /// Whether the other end closes the connection as one does that has said everything, not by a reset.
+    pub fn is_closed_in_order(&mut self) -> bool {
+        matches!(self.0.read(&mut [0]), Ok(0))
+    }
+
     /// The end of the connection, without anything before it.
     pub fn is_over(&mut self) -> bool {
         self.take(1).is_none()
