@@ -260,6 +260,7 @@ impl Listener {
                 Session::new(connection, signals, self.work, parent).run(self.limits.wait)
             }
             Ok(Some(pid)) => {
+                self.pause = None;
                 // There was room for it, or it would not have been started.
                 let _ = self.sessions.push(pid);
                 debug!(Applet, "started session {}", pid);
@@ -271,9 +272,11 @@ impl Listener {
         }
     }
 
-    /// The system is short of something: says so, and leaves it in peace for a moment.
+    /// The system is short of something: says so once, and leaves it in peace for a moment each time.
     fn run_short(&mut self, what: &str, errno: Errno) {
-        report!("cannot {}: {}; trying again", what, errno);
+        if self.pause.is_none() {
+            report!("cannot {}: {}; trying again", what, errno);
+        }
         self.pause = Some(Moment::now().after(limits::SHORTAGE_MS));
     }
 }

@@ -196,10 +196,10 @@ impl Session<'_> {
             return;
         }
         match rustix::net::recv(connection, &mut *inbox, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => self.lose(&"the stub has gone"),
-            Ok((count, _)) if self.linger_until.is_none() => self.obey(inbox.get(..count).unwrap_or_default()),
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => self.lose(&errno),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok((count @ 1.., _)) if self.linger_until.is_none() => self.obey(inbox.get(..count).unwrap_or_default()),
+            Ok((1.., _)) => {}
+            Ok((0, _)) | Err(_) => self.lose(&"the stub has gone"),
         }
     }
 
@@ -298,7 +298,7 @@ impl Session<'_> {
                 Ok(count) => self.far.sent(count),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                Err(errno) => self.lose(&errno),
+                Err(_) => self.lose(&"the stub has gone"),
             }
         }
         if let Some(connection) = self.connection.as_ref().filter(|_| self.linger_until.is_some()) {
