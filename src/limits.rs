@@ -41,10 +41,10 @@ pub const WINDOW: usize = 256 << 10;
 pub const WINDOW_CREDIT: i64 = 256 << 10;
 const _: () = assert!(WINDOW_CREDIT.unsigned_abs() == WINDOW as u64);
 
-/// Largest data frame that is sent, in bytes: a stream is cut into pieces no larger than the kernel's pipe buffer.
+/// Largest data frame that is sent, in bytes: half a window, so that one piece is on its way while the next is made.
 pub const FRAME: usize = 128 << 10;
 
-/// Bytes read from the connection at once.
+/// Bytes read from the connection at once: two data frames.
 pub const INBOX: usize = 256 << 10;
 
 /// Longest message, in bytes: a path of usual length and the reason fit; what is longer ends in an ellipsis.
