@@ -77,16 +77,22 @@ impl Show for str {
     }
 }
 
+/// What a message shows of one part, in bytes, so that a long path leaves room for the reason.
+const PART: usize = 512;
+
 /// Somebody else's bytes: control characters are written as escapes, so that a message stays one line and a terminal
 /// stays as it is.
 impl Show for [u8] {
     fn show(&self, line: &mut Line) {
-        for byte in self {
+        for byte in self.iter().take(PART) {
             match byte {
                 b'\n' => line.add(b"\\n"),
                 0..=31 | 127 => line.add(&[b'\\', b'x', hexadecimal(byte >> 4), hexadecimal(byte & 15)]),
                 _ => line.add(core::slice::from_ref(byte)),
             }
+        }
+        if self.len() > PART {
+            line.add("…".as_bytes());
         }
     }
 }
@@ -384,9 +390,16 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_ends_in_an_ellipsis_once() {
-        let line = line!("{}more", &[b'x'; MESSAGE + 1][..]);
+        let parts = [b'x'; PART];
+        let line = line!("{}{}{}more", &parts[..], &parts[..], &parts[..]);
         assert!(line.bytes().len() < MESSAGE);
         assert!(line.bytes().ends_with("x…".as_bytes()));
+    }
+
+    #[test]
+    fn a_long_part_leaves_room_for_the_others() {
+        let line = line!("{}: {}", &[b'x'; PART + 1][..], Errno::NAMETOOLONG);
+        assert!(line.bytes().ends_with("x…: File name too long".as_bytes()));
     }
 
     #[test]

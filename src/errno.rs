@@ -17,7 +17,7 @@ Resource temporarily unavailable\n\
 Cannot allocate memory\n\
 Permission denied\n\
 Bad address\n\
-Block device required\n\
+\n\
 Device or resource busy\n\
 File exists\n\
 Invalid cross-device link\n\
@@ -33,13 +33,13 @@ File too large\n\
 No space left on device\n\
 Illegal seek\n\
 Read-only file system\n\
-Too many links\n\
+\n\
 Broken pipe\n\
-Numerical argument out of domain\n\
-Numerical result out of range\n\
-Resource deadlock avoided\n\
+\n\
+\n\
+\n\
 File name too long\n\
-No locks available\n\
+\n\
 Function not implemented\n\
 Directory not empty\n\
 Too many levels of symbolic links\n\
@@ -63,8 +63,8 @@ Too many levels of symbolic links\n\
 \n\
 \n\
 \n\
-No data available\n\
-Timer expired\n\
+\n\
+\n\
 \n\
 \n\
 \n\
@@ -86,7 +86,7 @@ Value too large for defined data type\n\
 \n\
 \n\
 \n\
-Invalid or incomplete multibyte or wide character\n\
+\n\
 \n\
 \n\
 \n\

@@ -56,6 +56,9 @@ pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> R
     static SOURCE: Place<[u8; limits::CONFIG_FILE + 1]> = Place::new([0; limits::CONFIG_FILE + 1]);
     let file = given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT);
     let source = read(file, SOURCE.take()).map_err(|errno| {
+        if errno == Errno::INVAL {
+            return told!("{}: not a regular file", file);
+        }
         let hint = if errno == Errno::NOENT { "; give --config FILE or set K8PSH_CONFIG" } else { "" };
         told!("{}: {}{}", file, errno, hint)
     })?;

@@ -125,7 +125,6 @@ impl Listener {
                 process::exit(exit::FAILURE);
             }
         }
-        signal::block(Set::ALL);
         let signals = signal::descriptor(Set::ALL).unwrap_or_else(|errno| {
             self.remove_stubs();
             fail!(exit::FAILURE, "cannot wait for signals: {}", errno)
@@ -239,7 +238,6 @@ impl Listener {
         let Some(socket) = &self.socket else { return };
         match descriptor::accept(socket) {
             Ok(connection) => {
-                self.accepted += 1;
                 self.waiting = Some(connection);
                 self.start_session(signals);
             }
@@ -261,6 +259,7 @@ impl Listener {
             }
             Ok(Some(pid)) => {
                 self.pause = None;
+                self.accepted += 1;
                 // There was room for it, or it would not have been started.
                 let _ = self.sessions.push(pid);
                 debug!(Applet, "started session {}", pid);

@@ -260,6 +260,10 @@ fn server_name(options: &Options, environment: &Environment) -> heapless::Vec<u8
 
 /// Makes the stubs, and serves where there are commands.
 fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Server<'static>>) -> ! {
+    // From here on a signal waits until what is made can be removed again. A caller that ignores CHLD would leave that to
+    // this process, and the kernel would reap in its place.
+    signal::block(signal::Set::ALL);
+    signal::set_action(signal::name::CHLD, false);
     // The port first: where another server has it, its stubs stay as they are.
     let socket = server.filter(|server| server.has_commands()).map(|server| {
         listener::bind(server.port()).unwrap_or_else(|errno| {

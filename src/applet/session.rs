@@ -223,10 +223,7 @@ impl Session<'_> {
             Order::Start => self.start(),
             Order::Input(bytes) => self.input(bytes),
             Order::Signal(signal) => {
-                if let Some(command) = self.command.as_ref().filter(|_| self.end.is_none()) {
-                    debug!(Session, "{}: signal {}", self.name, signal);
-                    let _ = signal::send(-command.pid, signal);
-                }
+                self.signal(signal);
                 Ok(())
             }
             Order::Terminate => {
@@ -238,6 +235,18 @@ impl Session<'_> {
                 self.close_output(which);
                 Ok(())
             }
+        }
+    }
+
+    /// A signal for the command. Once that has ended, it is meant for who still passes on what it had written.
+    fn signal(&mut self, signal: u8) {
+        match &self.command {
+            Some(command) if self.end.is_none() => {
+                debug!(Session, "{}: signal {}", self.name, signal);
+                let _ = signal::send(-command.pid, signal);
+            }
+            _ if matches!(signal, name::HUP | name::INT | name::TERM) => self.left = [0; 2],
+            _ => {}
         }
     }
 
@@ -262,18 +271,17 @@ impl Session<'_> {
         }
     }
 
-    /// What the peer sent makes no sense. It is told where it is still waiting for an answer to its request.
+    /// What the peer sent makes no sense. It is told why, and the command ends.
     fn give_up(&mut self, fault: Fault) {
-        if !self.far.is_collecting() {
-            self.lose(&fault);
-            return;
-        }
         let reason = line!("{}", fault);
-        report!("refused a request: {}", reason);
+        report!("{}: {}", self.name, reason);
         self.request_by = None;
         match self.far.fail(exit::UNAVAILABLE, reason.bytes()) {
             Ok(()) => self.say_no_more(),
             Err(_) => self.connection = None,
+        }
+        if self.is_running() {
+            self.end_command(&reason);
         }
     }
 
@@ -418,7 +426,8 @@ impl Session<'_> {
             return;
         }
         match self.far.finish(end) {
-            Ok(()) => self.say_no_more(),
+            // However slow its reader: the stub is there, and what it has not read yet would be lost.
+            Ok(()) => self.linger_until = Some(Moment::now().after(u64::MAX)),
             Err(_) => self.connection = None,
         }
     }
@@ -528,6 +537,8 @@ impl Session<'_> {
             }
         });
         if let Err(errno) = told {
+            // What cannot be found cannot be waited for.
+            self.is_childless = signal == name::KILL;
             debug!(Session, "{}: cannot look for descendants in /proc: {}", self.name, errno);
         }
     }

@@ -69,7 +69,14 @@ fn request(
     let mut here = [0; limits::PATH];
     let here = process::working_directory(&mut here).map_err(|errno| told!("working directory: {}", errno))?;
     let base = loaded.base.as_bytes();
-    let Some(directory) = path::relative(base, here) else {
+    let mut real = [0; limits::PATH];
+    // The kernel names the working directory without links; where the base is reached through one, it has to be asked too.
+    // The stub itself can be anywhere.
+    let mut relative = path::relative(base, here);
+    if relative.is_none() && rustix::process::chdir(loaded.base.as_c_str()).is_ok() {
+        relative = process::working_directory(&mut real).ok().and_then(|base| path::relative(base, here));
+    }
+    let Some(directory) = relative else {
         return Err(told!("working directory {} is outside of baseDirectory {}", here, base));
     };
     let mut request = Writer::new(FRAMES_.take());
@@ -179,7 +186,10 @@ impl Stub {
             let mut events = PollFlags::empty();
             events.set(PollFlags::IN, self.near.has_room());
             events.set(PollFlags::OUT, !self.near.outgoing().is_empty() && !self.is_deaf);
-            watch.add(CONNECTION, self.connection.as_fd(), events);
+            // Without room for what comes not even its end is of use.
+            if !events.is_empty() {
+                watch.add(CONNECTION, self.connection.as_fd(), events);
+            }
         }
         // Nothing is read ahead of the request, and nothing that could not be sent.
         let reads = self.near.allowance() > 0 && self.end.is_none() && !self.awaits_stop;
@@ -299,6 +309,8 @@ impl Stub {
     fn pass_on(&mut self, signal: u8) {
         debug!(Applet, "signal {}", signal);
         match self.near.peer() {
+            // The command has ended, so the signal is for who still writes what it has written.
+            _ if self.end.is_some() => self.default_action(signal),
             // A server that does not read its connection any more will not read this either; it ends with the connection.
             Peer::Negotiated => {
                 if self.near.signal(signal).is_err() {
@@ -345,14 +357,20 @@ impl Stub {
         self.transmit();
         debug!(Applet, "stopped by signal {}", signal);
         signal::stop_by(signal, PASSED_ON);
-        self.awaits_stop = false;
+        let awaited = core::mem::take(&mut self.awaits_stop);
         let mut was_resumed = false;
         while let Some(arrival) = signal::next(&self.signals) {
             was_resumed |= arrival.signal == name::CONT;
             self.pass_on(arrival.signal);
         }
-        // An orphaned process group does not stop (setpgid(2)), so its command goes on too.
-        if was_resumed { Ok(()) } else { self.near.signal(name::CONT) }
+        if was_resumed {
+            return Ok(());
+        }
+        // An orphaned process group does not stop (setpgid(2)), so its command goes on too, without the terminal.
+        if awaited && self.input.take().is_some() {
+            self.near.send(0);
+        }
+        self.near.signal(name::CONT)
     }
 
     /// The command has ended, or could not be run.
@@ -378,13 +396,19 @@ impl Stub {
             }
             Ok(count) => self.near.send(count),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // A background job may not read its terminal. TTIN is blocked here, so it comes as an error (termios(4)).
+            // A background job may not read its terminal. TTIN is blocked here, so it comes as an error (termios(4)); the
+            // kernel would have sent it to the whole job, which stops or goes on as one.
             Err(Errno::IO) if input.is_in_background() => {
-                self.awaits_stop = true;
-                self.pass_on(name::TTIN);
+                // A server of protocol 1 is not asked to stop its command: only the stub stops.
+                self.awaits_stop = self.near.peer() == Peer::Negotiated;
+                let _ = signal::send(0, name::TTIN);
             }
             Err(errno) => {
-                report!("stdin: {}", errno);
+                // Nothing to read from, as nohup(1) leaves it, is no input. Any other end is not that of the data.
+                if errno != Errno::BADF {
+                    report!("stdin: {}", errno);
+                    self.has_failed = true;
+                }
                 self.near.send(0);
                 self.input = None;
             }

@@ -31,10 +31,10 @@ impl Show for Excess {
         let (what, need, limit) = match self {
             Excess::Nul => return add!(line, "a string of the request holds a NUL byte"),
             Excess::Count => return add!(line, "more than {} arguments and variables", limits::REQUEST_STRINGS),
-            Excess::String(need) => ("one argument or variable", *need, limits::REQUEST_STRING),
-            Excess::Total(need) => ("the arguments and the environment", *need, limits::REQUEST_BYTES),
+            Excess::String(need) => ("one argument or variable needs", *need, limits::REQUEST_STRING),
+            Excess::Total(need) => ("arguments and environment need", *need, limits::REQUEST_BYTES),
         };
-        add!(line, "argument list too long: {} needs {} bytes, the limit is {}", what, need, limit);
+        add!(line, "argument list too long: {} {} bytes, the limit is {}", what, need, limit);
     }
 }
 

@@ -232,6 +232,13 @@ pub fn close_inherited() {
             unsafe { rustix::io::close(fd) };
         }
     }
+    // What is opened later must not take the place of a stream that the caller has closed: every root has a directory.
+    while let Ok(descriptor) = open(c"/", OFlags::PATH, 0) {
+        if descriptor.0 > 2 {
+            break;
+        }
+        core::mem::forget(descriptor);
+    }
 }
 
 /// Standard output, for what the program itself prints.
