@@ -395,3 +395,48 @@ fn a_session_starts_in_the_listeners_state_and_not_in_that_of_another() {
     let expected = format!("0022\n{}\n", pod.work().display());
     assert_eq!(pod.shell("umask 022; exec mask").run().succeeds(), expected);
 }
+
+/// A server that is started by a shell with `preparation` behind it.
+fn started_after(pod: &Pod, preparation: &str) -> Server {
+    let mut command = pod.command("sh");
+    let script =
+        format!("{preparation}; exec \"$0\" --name box --generate-local-executables --executable-directory \"$1\"");
+    command.arg("-c").arg(script).arg(pod.path("bin/k8pshd")).arg(pod.path("stubs"));
+    pod.start(command)
+}
+
+#[test]
+fn a_server_whose_caller_ignored_the_end_of_children_takes_notice_of_its_own() {
+    let pod = Pod::new("fail sh -c 'exit 3'");
+    let mut server = started_after(&pod, "trap '' CHLD");
+    assert_eq!(pod.stub("fail").run().code(), Some(3));
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn a_server_without_standard_streams_sends_no_message_into_a_connection() {
+    for preparation in ["exec <&-", "exec <&- 2>&-", "exec >&- 2>&-", "exec <&- >&- 2>&-"] {
+        let pod = Pod::new("true");
+        let _server = started_after(&pod, preparation);
+        let mut peer = Peer::connect(pod.port());
+        peer.send(&request(".", &[], &[], "nosuch"));
+        let kinds: Vec<_> = peer.frames().into_iter().map(|frame| frame.kind).collect();
+        assert_eq!(kinds, [6, 5, 6, 8], "{preparation}");
+    }
+}
+
+#[test]
+fn a_signal_while_the_server_starts_leaves_nothing_behind() {
+    let commands: String = (0..300).map(|number| format!("command{number}\n")).collect();
+    for round in 0..10 {
+        let pod = Pod::new(&commands);
+        let mut command = pod.k8pshd();
+        command.args(["--name", "box", "--generate-local-executables", "--executable-directory"]);
+        let mut server = command.arg(pod.path("stubs")).stdin(Stdio::null()).live();
+        until_true("the first stub", || stubs(&pod) > 0);
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.end().code(), Some(0), "round {round}");
+        assert_eq!(stubs(&pod), 0, "round {round}");
+    }
+}

@@ -239,6 +239,19 @@ fn the_working_directory_is_the_same_place_below_the_servers_base() {
 }
 
 #[test]
+fn a_base_that_is_reached_through_a_link_is_the_directory_behind_it() {
+    let pod = Pod::custom(|pod| format!("baseDirectory = link\n{}\npwd", pod.section("")));
+    fs::create_dir_all(pod.path("real/below")).expect("a directory");
+    symlink("real", pod.path("link")).expect("a symlink");
+    let _server = pod.server();
+    let real = format!("{}\n", pod.path("real/below").display());
+    for place in ["link/below", "real/below"] {
+        assert_eq!(pod.stub("pwd").current_dir(pod.path(place)).run().succeeds(), real);
+    }
+    pod.stub("pwd").current_dir(pod.work()).run().fails(125, "pwd", &["baseDirectory"]);
+}
+
+#[test]
 fn a_directory_whose_name_begins_like_the_base_is_outside() {
     let pod = Pod::new("pwd");
     let _server = pod.server();

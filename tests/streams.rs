@@ -513,3 +513,32 @@ fn two_streams_of_two_stubs_do_not_mix() {
         }
     }
 }
+
+#[test]
+fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
+    let pod = Pod::new("burst sh -c 'head -c 250000 /dev/zero; head -c 125000 /dev/zero >&2; echo x >written; exit 7'");
+    let _server = pod.server();
+    let mut stub = pod.stub("burst");
+    let mut stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
+    stub.signal(Signal::SIGSTOP);
+    wait_for_file(pod.work().join("written"));
+    // The time itself is what could end it: a little more than the session waits for a stub that it has refused.
+    thread::sleep(Duration::from_millis(2500));
+    stub.signal(Signal::SIGCONT);
+    let (mut output, mut error) = (stub.stdout.take().expect("stdout"), stub.stderr.take().expect("stderr"));
+    let reader = thread::spawn(move || read_all(&mut error).len());
+    assert_eq!(read_all(&mut output).len(), 250_000);
+    assert_eq!(reader.join().expect("the reader"), 125_000);
+    assert_eq!(stub.end().code(), Some(7));
+}
+
+#[test]
+fn a_stdin_that_breaks_off_is_no_end_of_input() {
+    let pod = Pod::new("cat");
+    let _server = pod.server();
+    let directory = fs::File::open(pod.work()).expect("a directory");
+    let outcome = pod.stub("cat").stdin(directory).output().expect("the stub");
+    assert_eq!(outcome.status.code(), Some(125));
+    let error = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(error.starts_with("cat: stdin: ") && error.lines().count() == 1, "{error}");
+}
