@@ -516,11 +516,14 @@ fn two_streams_of_two_stubs_do_not_mix() {
 
 #[test]
 fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
-    let pod = Pod::new("burst sh -c 'head -c 250000 /dev/zero; head -c 125000 /dev/zero >&2; echo x >written; exit 7'");
+    let burst = "head -c 250000 /dev/zero; head -c 125000 /dev/zero >&2; echo x >written; exit 7";
+    let pod = Pod::new(&format!("burst sh -c 'echo x >started; until test -e go; do sleep 0.01; done; {burst}'"));
     let _server = pod.server();
     let mut stub = pod.stub("burst");
     let mut stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
+    wait_for_file(pod.work().join("started"));
     stub.signal(Signal::SIGSTOP);
+    fs::write(pod.work().join("go"), "").expect("a file");
     wait_for_file(pod.work().join("written"));
     // The time itself is what could end it: a little more than the session waits for a stub that it has refused.
     thread::sleep(Duration::from_millis(2500));
