@@ -2,9 +2,9 @@
 
 /// The exit code of a successful run.
 pub const SUCCESS: u8 = 0;
-/// `k8psh` as a program of its own (server, install, usage) failed.
+/// The server or an installation failed, or what was asked to be printed could not be.
 pub const FAILURE: u8 = 1;
-/// k8psh could not run the command: no server, configuration, refused, lost connection.
+/// k8psh could not run the command: usage, configuration, no server, refused, lost connection.
 pub const UNAVAILABLE: u8 = 125;
 /// The command is there but cannot be executed.
 pub const NOT_EXECUTABLE: u8 = 126;

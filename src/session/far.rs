@@ -120,11 +120,6 @@ impl<'a> Far<'a> {
         self.collector.take().map(Collector::finish)
     }
 
-    /// Whether the request is still arriving.
-    pub fn is_collecting(&self) -> bool {
-        self.collector.is_some()
-    }
-
     /// Whether a part of something has arrived.
     pub fn is_midway(&self) -> bool {
         !self.decoder.is_between_frames() || self.collector.as_ref().is_some_and(|collector| !collector.is_empty())

@@ -189,11 +189,6 @@ impl<'a> Near<'a> {
         Ok(self.outbox.push(&header(Kind::Signal, signal.into()))?)
     }
 
-    /// Whether stdin is still wanted.
-    pub fn wants_input(&self) -> bool {
-        self.input.is_open()
-    }
-
     /// How many bytes of stdin may be read now; 0: wait.
     pub fn allowance(&self) -> usize {
         self.input.allowance(&self.outbox, self.holds)

@@ -204,7 +204,7 @@ fn is_ready(fd: BorrowedFd<'_>, events: rustix::event::PollFlags) -> bool {
 
 /// The three standard streams, borrowed for good; one that the caller closed is `None`.
 pub fn standard() -> [Option<Stream>; 3] {
-    // SAFETY: nothing in this program closes descriptors 0 to 2 but through `close_standard`, whose callers drop the
+    // SAFETY: nothing in this program closes descriptors 0 to 2 but through `close`, whose callers drop the
     // stream with it; a number that is closed gives an error, never somebody else's file, since the program raises its
     // own descriptors above them.
     let fds = unsafe { [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] };

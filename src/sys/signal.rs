@@ -3,7 +3,7 @@
 use super::descriptor::{Descriptor, word};
 use super::{arch, check, number};
 use rustix::fd::AsFd;
-use rustix::io::{Errno, Result};
+use rustix::io::Result;
 
 /// The signals that this program names. The numbers are those of Linux's generic table, which every architecture that it
 /// is built for uses (`asm-generic/signal.h`; only MIPS, PA-RISC, Alpha and SPARC differ).
@@ -146,11 +146,6 @@ pub fn send(pid: i32, signal: u8) -> Result<()> {
     // SAFETY: the call takes two numbers.
     let result = unsafe { arch::syscall(number(libc::SYS_kill), [word(pid), signal.into(), 0, 0, 0, 0]) };
     check(result).map(drop)
-}
-
-/// Whether sending failed because there is nobody left to send to.
-pub fn is_gone(result: Result<()>) -> bool {
-    result == Err(Errno::SRCH)
 }
 
 /// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.
