@@ -14,7 +14,7 @@
 //! - [`applet`]: the roles, their options and poll loops. They carry out what the core decides.
 //! - [`session`]: the state machines of both ends of a session; [`config`]: bytes to a typed configuration. The core: bytes
 //!   in, actions out, without a descriptor or a system call.
-//! - [`wire`]: frames.
+//! - the frames, in [`wire`].
 //! - [`limits`], [`exit`], [`number`], [`errno`]: capacities, exit codes, digits, the kernel's reasons in words.
 //! - [`diag`]: the only writer of messages.
 //! - [`sys`]: the kernel's side, and all that is unsafe. The entry point and the memory functions of the freestanding
