@@ -3,7 +3,7 @@
 
 use crate::limits::MESSAGE;
 use crate::sys::memory::Setting;
-use crate::{exit, sys};
+use crate::{exit, number, sys};
 use rustix::io::Errno;
 
 /// A line that is being put together.
@@ -122,15 +122,13 @@ impl Show for u64 {
 }
 
 /// A number with at least so many digits.
-fn show_padded(mut value: u64, digits: usize, line: &mut Line) {
-    let mut text = [b'0'; 20];
-    let mut at = text.len();
-    while value > 0 {
-        at -= 1;
-        text[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        value /= 10;
+fn show_padded(value: u64, digits: usize, line: &mut Line) {
+    let mut room = [0; 24];
+    let text = number::digits(value, 10, &mut room);
+    for _ in text.len()..digits {
+        line.add(b"0");
     }
-    line.add(&text[at.min(text.len() - digits)..]);
+    line.add(text);
 }
 
 macro_rules! show_unsigned {

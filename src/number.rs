@@ -1,4 +1,4 @@
-//! Numbers as digits, read whole: a sign, a blank or one digit too many makes it no number.
+//! Numbers as digits, written and read whole: a sign, a blank or one digit too many makes it no number.
 
 /// The number that `digits` write in this radix, of 36 at most; `None` where it is none or does not fit.
 #[inline(never)]
@@ -12,9 +12,39 @@ pub fn parse(digits: &[u8], radix: u32) -> Option<u64> {
     })
 }
 
+/// Room for the digits of any number in radix 8 and above.
+pub type Digits = [u8; 24];
+
+/// The digits of a number in this radix, of 8 to 36, at the end of `room`; at least one.
+#[inline(never)]
+pub fn digits(mut value: u64, radix: u64, room: &mut Digits) -> &[u8] {
+    let mut at = room.len();
+    loop {
+        at -= 1;
+        let digit = (value % radix).to_le_bytes()[0];
+        room[at] = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        value /= radix;
+        if value == 0 {
+            return &room[at..];
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{digits, parse};
+
+    #[test]
+    fn a_number_is_written_as_it_is_read() {
+        for value in [0, 7, 8, 9, 10, 255, 0o777, 1 << 32, u64::MAX] {
+            for radix in [8, 10, 16, 36] {
+                let mut room = [0; 24];
+                let text = digits(value, radix.into(), &mut room);
+                assert_eq!(parse(text, radix), Some(value));
+                assert!(text == b"0" || text[0] != b'0');
+            }
+        }
+    }
 
     #[test]
     fn a_number_is_read_whole() {

@@ -4,6 +4,7 @@ use super::queue::{Full, Queue};
 use crate::add;
 use crate::diag::{Line, Show};
 use crate::limits;
+use crate::number;
 use crate::wire::{Kind, Piece, attribute, header};
 use core::ffi::CStr;
 
@@ -84,16 +85,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds an attribute with this number as its value, in digits of the radix.
-    pub fn attribute(&mut self, name: &[u8], mut value: u64, radix: u64) -> Result<(), Excess> {
-        let mut digits = [b'0'; 24];
-        let mut at = digits.len();
-        while value > 0 || at == digits.len() {
-            at -= 1;
-            let digit = u8::try_from(value % radix).unwrap_or(0);
-            digits[at] = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
-            value /= radix;
-        }
-        self.add(Kind::Variable, &[name, b"=", &digits[at..]])
+    pub fn attribute(&mut self, name: &[u8], value: u64, radix: u64) -> Result<(), Excess> {
+        self.add(Kind::Variable, &[name, b"=", number::digits(value, radix, &mut [0; 24])])
     }
 
     /// The frames.
@@ -120,7 +113,7 @@ impl Attributes {
         let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
         let (name, value) = variable.split_at(equals);
         let value = value.get(1..).unwrap_or_default();
-        let number = |radix| crate::number::parse(value, radix);
+        let number = |radix| number::parse(value, radix);
         let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
         // Compared one by one: a match on bytes would become a comparison of each.
         if name == attribute::PROTOCOL {

@@ -361,7 +361,7 @@ pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
 /// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
 /// hold any byte, so it ends at the last one of them.
 fn parent_of(processes: &Descriptor, pid: i32) -> Option<i32> {
-    let mut path = [0_u8; 24];
+    let mut path = [0_u8; 32];
     let name = stat_path(pid, &mut path)?;
     let file = descriptor::open_at(processes, name, OFlags::RDONLY, 0).ok()?;
     let mut text = [0_u8; 512];
@@ -372,16 +372,13 @@ fn parent_of(processes: &Descriptor, pid: i32) -> Option<i32> {
 }
 
 /// `PID/stat`.
-fn stat_path(pid: i32, buffer: &mut [u8; 24]) -> Option<&CStr> {
-    let mut at = 10;
-    let mut rest = pid.unsigned_abs();
-    while rest > 0 && at > 0 {
-        at -= 1;
-        buffer[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-    }
-    buffer[10..16].copy_from_slice(b"/stat\0");
-    CStr::from_bytes_until_nul(buffer.get(at..)?).ok()
+fn stat_path(pid: i32, buffer: &mut [u8; 32]) -> Option<&CStr> {
+    let mut room = [0; 24];
+    let digits = crate::number::digits(pid.unsigned_abs().into(), 10, &mut room);
+    let (name, rest) = buffer.split_at_mut_checked(digits.len())?;
+    name.copy_from_slice(digits);
+    rest.get_mut(..6)?.copy_from_slice(b"/stat\0");
+    CStr::from_bytes_until_nul(buffer).ok()
 }
 
 /// A process's number in decimal digits.
