@@ -9,7 +9,7 @@ use crate::sys::number;
 ///
 /// # Safety
 /// The arguments must be what that system call expects; pointers among them must be valid for its duration.
-pub(in crate::sys) unsafe fn syscall(number: usize, arguments: [usize; 6]) -> isize {
+pub(in crate::sys) unsafe fn syscall6(number: usize, arguments: [usize; 6]) -> isize {
     let result: isize;
     // SAFETY: the registers are those of the kernel's calling convention; the caller answers for what they hold.
     unsafe {
@@ -46,7 +46,6 @@ pub(in crate::sys) unsafe fn clone_onto(
         asm!(
             "svc 0",
             "cbnz x0, 2f",
-            "mov x29, xzr",
             "mov x0, {argument}",
             "blr {entry}",
             "brk 1",

@@ -5,13 +5,35 @@ use core::ffi::c_void;
 
 use crate::sys::number;
 
-/// Makes system call `number` and returns the kernel's raw result.
+/// Makes system call `number`, which takes three arguments at most, and returns the kernel's raw result.
 ///
 /// # Safety
 /// The arguments must be what that system call expects; pointers among them must be valid for its duration.
-pub(in crate::sys) unsafe fn syscall(number: usize, arguments: [usize; 6]) -> isize {
+pub(in crate::sys) unsafe fn syscall(number: usize, arguments: [usize; 3]) -> isize {
     let result: isize;
     // SAFETY: the registers are those of the kernel's calling convention; the caller answers for what they hold.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number => result,
+            in("rdi") arguments[0],
+            in("rsi") arguments[1],
+            in("rdx") arguments[2],
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// [`syscall`] for one that takes up to six arguments.
+///
+/// # Safety
+/// As for [`syscall`].
+pub(in crate::sys) unsafe fn syscall6(number: usize, arguments: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: as in `syscall`.
     unsafe {
         asm!(
             "syscall",
@@ -49,7 +71,6 @@ pub(in crate::sys) unsafe fn clone_onto(
             "syscall",
             "test rax, rax",
             "jnz 2f",
-            "xor ebp, ebp",
             "mov rdi, {argument}",
             "call {entry}",
             "ud2",

@@ -42,7 +42,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
     // SAFETY: the caller's promise.
-    unsafe { fill(to, byte.to_ne_bytes()[0], count) };
+    unsafe { fill(to, byte.to_le_bytes()[0], count) };
     to
 }
 
@@ -143,8 +143,33 @@ unsafe fn copy_forwards(to: *mut u8, from: *const u8, count: usize) {
     }
 }
 
+/// A word at a time where both areas allow it, since not every processor reads words at odd addresses; else by bytes.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe fn copy_forwards(to: *mut u8, from: *const u8, count: usize) {
+    const WORD: usize = size_of::<usize>();
+    let mut at = 0;
+    // SAFETY: the caller's promise, and every access ends at `count` or before. Words are accessed at multiples of their
+    // size; areas that overlap are then whole words apart.
+    unsafe {
+        if ((to as usize) ^ (from as usize)).is_multiple_of(WORD) {
+            while at < count && !(to as usize).wrapping_add(at).is_multiple_of(WORD) {
+                to.add(at).write_volatile(from.add(at).read());
+                at += 1;
+            }
+            while count - at >= WORD {
+                to.add(at).cast::<usize>().write_volatile(from.add(at).cast::<usize>().read());
+                at += WORD;
+            }
+        }
+        while at < count {
+            to.add(at).write_volatile(from.add(at).read());
+            at += 1;
+        }
+    }
+}
+
 /// Byte by byte; the compiler fills only small things at run time, statics begin as zero.
-#[cfg(target_arch = "aarch64")]
+#[cfg(not(target_arch = "x86_64"))]
 unsafe fn fill(to: *mut u8, byte: u8, count: usize) {
     let mut at = 0;
     while at < count {

@@ -2,34 +2,44 @@
 
 use k8psh::sys::program::Program;
 
-/// One entry of the dynamic section: tag and value (`Elf64_Dyn`, elf(5)).
+/// One entry of the dynamic section: tag and value (`Elf64_Dyn` and `Elf32_Dyn`, elf(5)).
 #[repr(C)]
 struct Dynamic {
     tag: usize,
     value: usize,
 }
 
-/// One relocation with addend (`Elf64_Rela`, elf(5)).
+/// One relocation (elf(5)). The 32-bit processors have `Elf32_Rel`, whose addend is what the word holds, the 64-bit ones
+/// `Elf64_Rela`.
 #[repr(C)]
 struct Relocation {
     offset: usize,
     information: usize,
+    #[cfg(target_pointer_width = "64")]
     addend: usize,
 }
 
 /// The end of the dynamic section, and its two tables of relocations with their sizes in bytes (elf(5), and the generic
-/// ABI for `DT_RELR`). The linker is asked for packed ones; an older one writes the others.
+/// ABI for `DT_RELR`). The plain table is `DT_RELA` or, where the words hold the addends, `DT_REL`; the linker is asked for
+/// packed ones, and an older one writes plain ones.
 const DT_NULL: usize = 0;
-const DT_RELA: usize = 7;
-const DT_RELASZ: usize = 8;
+const DT_PLAIN: usize = if cfg!(target_pointer_width = "64") { 7 } else { 17 };
+const DT_PLAINSZ: usize = DT_PLAIN + 1;
 const DT_RELRSZ: usize = 35;
 const DT_RELR: usize = 36;
 
 /// "Add the load address", the only kind in a static position independent file (the ABI of each processor).
-#[cfg(target_arch = "x86_64")]
-const RELATIVE: usize = 8;
-#[cfg(target_arch = "aarch64")]
-const RELATIVE: usize = 1027;
+const RELATIVE: usize = match () {
+    () if cfg!(target_arch = "aarch64") => 1027,
+    () if cfg!(target_arch = "arm") => 23,
+    () if cfg!(target_arch = "powerpc64") => 22,
+    () if cfg!(target_arch = "riscv64") => 3,
+    () if cfg!(target_arch = "s390x") => 12,
+    () => 8,
+};
+
+/// The bits of a relocation's information that are its kind (`ELF64_R_TYPE` and `ELF32_R_TYPE`).
+const KIND: usize = if cfg!(target_pointer_width = "64") { 0xffff_ffff } else { 0xff };
 
 /// Called by `_start` alone.
 ///
@@ -55,8 +65,8 @@ unsafe fn relocate(base: usize, mut dynamic: *const Dynamic) {
     unsafe {
         while (*dynamic).tag != DT_NULL {
             match (*dynamic).tag {
-                DT_RELA => plain = (*dynamic).value,
-                DT_RELASZ => plain_size = (*dynamic).value,
+                DT_PLAIN => plain = (*dynamic).value,
+                DT_PLAINSZ => plain_size = (*dynamic).value,
                 DT_RELR => packed = (*dynamic).value,
                 DT_RELRSZ => packed_size = (*dynamic).value,
                 _ => {}
@@ -68,19 +78,23 @@ unsafe fn relocate(base: usize, mut dynamic: *const Dynamic) {
     }
 }
 
-/// Applies relocations with addends.
+/// Applies plain relocations.
 ///
 /// # Safety
-/// `table` is a `DT_RELA` table of `count` entries for a file at `base`; every word that it names is in a segment that is
+/// `table` is a `DT_RELA` or `DT_REL` table of `count` entries for a file at `base`; every word that it names is in a segment that is
 /// writable, which all of them are in this file's layout.
 unsafe fn apply(base: usize, table: *const Relocation, count: usize) {
     for index in 0..count {
         // SAFETY: the caller's promise.
         unsafe {
             let relocation = table.add(index);
-            if (*relocation).information & 0xffff_ffff == RELATIVE {
+            if (*relocation).information & KIND == RELATIVE {
                 let word = base.wrapping_add((*relocation).offset) as *mut usize;
-                word.write(base.wrapping_add((*relocation).addend));
+                #[cfg(target_pointer_width = "64")]
+                let addend = (*relocation).addend;
+                #[cfg(target_pointer_width = "32")]
+                let addend = word.read();
+                word.write(base.wrapping_add(addend));
             }
         }
     }
