@@ -3,7 +3,9 @@
 
 use crate::limits::MESSAGE;
 use crate::sys::memory::Setting;
-use crate::{exit, number, sys};
+use crate::{bytes, exit, number, sys};
+use core::ffi::CStr;
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
 /// A line that is being put together.
@@ -19,7 +21,7 @@ impl Default for Line {
 
 impl Line {
     /// An empty line.
-    pub fn new() -> Line {
+    pub const fn new() -> Line {
         Line { bytes: heapless::Vec::new() }
     }
 
@@ -30,7 +32,7 @@ impl Line {
 
     /// Adds bytes as they are.
     fn add(&mut self, bytes: &[u8]) {
-        let most = MESSAGE - 4;
+        let most = MESSAGE - 5;
         // Beyond that only the ellipsis stands, and nothing follows it.
         let Some(room) = most.checked_sub(self.bytes.len()) else { return };
         // What is added was measured, so neither can fail.
@@ -41,16 +43,13 @@ impl Line {
     }
 
     /// Ends the line and writes it to `stream`. A message that nobody can read is nobody's error.
-    fn write(mut self, stream: rustix::fd::BorrowedFd<'_>) {
-        let _ = self.bytes.push(b'\n');
-        let mut rest = self.bytes.as_slice();
-        while !rest.is_empty() {
-            match rustix::io::write(stream, rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
-                Err(_) => return,
-            }
+    fn write(&mut self, stream: BorrowedFd<'_>) {
+        // A terminal on loan is raw: it begins a new line below, not at the left.
+        if sys::terminal::is_borrowed() {
+            let _ = self.bytes.push(b'\r');
         }
+        let _ = self.bytes.push(b'\n');
+        let _ = write_all(stream, &self.bytes);
     }
 }
 
@@ -62,103 +61,150 @@ pub struct Told;
 pub trait Show {
     /// Adds it to the line.
     fn show(&self, line: &mut Line);
+
+    /// It as a part of a message.
+    fn part(&self) -> Part<'_>
+    where
+        Self: Sized,
+    {
+        Part::Other(self)
+    }
 }
 
-impl<T: Show + ?Sized> Show for &T {
+/// A part of a message. The usual ones are passed by value: that takes less code than a reference to each and one to the
+/// function that shows it. One byte says which it is, for the same reason.
+#[repr(u8)]
+#[derive(Clone, Copy)]
+pub enum Part<'p> {
+    /// Words of this program's, or a line: shown as they are.
+    Words(&'p [u8]),
+    /// Somebody else's bytes.
+    Bytes(&'p [u8]),
+    /// The same as the kernel and the configuration hand them over.
+    String(&'p CStr),
+    /// A number.
+    Number(u64),
+    /// A number with at least so many digits.
+    Padded(u32, u8),
+    /// A number that may be negative.
+    Signed(i32),
+    /// A reason of the kernel's.
+    Errno(Errno),
+    /// Anything else.
+    Other(&'p dyn Show),
+}
+
+impl Show for Part<'_> {
+    fn show(&self, line: &mut Line) {
+        match *self {
+            Part::Words(words) => line.add(words),
+            Part::Bytes(bytes) => show_bytes(bytes, line),
+            Part::String(string) => show_bytes(string.to_bytes(), line),
+            Part::Number(number) => show_padded(number, 1, line),
+            Part::Padded(number, digits) => show_padded(number.into(), digits, line),
+            Part::Signed(number) => show_signed(number, line),
+            Part::Errno(errno) => show_errno(errno, line),
+            Part::Other(other) => other.show(line),
+        }
+    }
+
+    fn part(&self) -> Part<'_> {
+        *self
+    }
+}
+
+/// What is one part is shown as that.
+macro_rules! show_as_part {
+    ($($type:ty, $value:ident => $part:expr;)*) => {$(
+        impl Show for $type {
+            fn show(&self, line: &mut Line) {
+                self.part().show(line);
+            }
+
+            fn part(&self) -> Part<'_> {
+                let $value = *self;
+                $part
+            }
+        }
+    )*};
+}
+
+show_as_part! {
+    &str, words => Part::Words(words.as_bytes());
+    &[u8], bytes => Part::Bytes(bytes);
+    &CStr, string => Part::String(string);
+    u8, number => Part::Number(number.into());
+    u16, number => Part::Number(number.into());
+    u32, number => Part::Number(number.into());
+    u64, number => Part::Number(number);
+    usize, number => Part::Number(number as u64);
+    i32, number => Part::Signed(number);
+    Errno, errno => Part::Errno(errno);
+    &dyn Show, other => Part::Other(other);
+}
+
+impl<T: Show> Show for &T {
     fn show(&self, line: &mut Line) {
         (**self).show(line);
     }
-}
 
-/// Words of this program's.
-impl Show for str {
-    fn show(&self, line: &mut Line) {
-        line.add(self.as_bytes());
-    }
-}
-
-/// What a message shows of one part, in bytes, so that a long path leaves room for the reason.
-const PART: usize = 512;
-
-/// Somebody else's bytes: control characters are written as escapes, so that a message stays one line and a terminal
-/// stays as it is.
-impl Show for [u8] {
-    fn show(&self, line: &mut Line) {
-        for byte in self.iter().take(PART) {
-            match byte {
-                b'\n' => line.add(b"\\n"),
-                0..=31 | 127 => line.add(&[b'\\', b'x', hexadecimal(byte >> 4), hexadecimal(byte & 15)]),
-                _ => line.add(core::slice::from_ref(byte)),
-            }
-        }
-        if self.len() > PART {
-            line.add("…".as_bytes());
-        }
+    fn part(&self) -> Part<'_> {
+        (**self).part()
     }
 }
 
 /// A line within another, as it is.
 impl Show for Line {
     fn show(&self, line: &mut Line) {
-        line.add(&self.bytes);
+        self.part().show(line);
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Words(&self.bytes)
     }
 }
 
-impl Show for core::ffi::CStr {
-    fn show(&self, line: &mut Line) {
-        self.to_bytes().show(line);
+/// What a message shows of one part, in bytes, so that a long path leaves room for the reason.
+const PART: usize = 512;
+
+/// Shows somebody else's bytes: control characters are written as escapes, so that a message stays one line and a
+/// terminal stays as it is.
+fn show_bytes(bytes: &[u8], line: &mut Line) {
+    for byte in bytes.iter().take(PART) {
+        match byte {
+            b'\n' => line.add(b"\\n"),
+            0..=31 | 127 => line.add(&[b'\\', b'x', number::digit(byte >> 4), number::digit(byte & 15)]),
+            _ => line.add(core::slice::from_ref(byte)),
+        }
+    }
+    if bytes.len() > PART {
+        line.add("…".as_bytes());
     }
 }
 
-/// The digit for a value below 16.
-fn hexadecimal(value: u8) -> u8 {
-    if value < 10 { b'0' + value } else { b'a' + value - 10 }
-}
-
-impl Show for u64 {
-    fn show(&self, line: &mut Line) {
-        show_padded(*self, 1, line);
-    }
-}
-
-/// A number with at least so many digits.
-fn show_padded(value: u64, digits: usize, line: &mut Line) {
+/// Shows a number with at least so many digits.
+fn show_padded(value: u64, digits: u8, line: &mut Line) {
     let mut room = [0; 24];
     let text = number::digits(value, 10, &mut room);
-    for _ in text.len()..digits {
+    for _ in text.len()..digits.into() {
         line.add(b"0");
     }
     line.add(text);
 }
 
-macro_rules! show_unsigned {
-    ($($type:ty),*) => {$(
-        impl Show for $type {
-            fn show(&self, line: &mut Line) {
-                show_padded(u64::try_from(*self).unwrap_or(u64::MAX), 1, line);
-            }
-        }
-    )*};
-}
-show_unsigned!(u8, u16, u32, usize);
-
-impl Show for i32 {
-    fn show(&self, line: &mut Line) {
-        if *self < 0 {
-            line.add(b"-");
-        }
-        show_padded(self.unsigned_abs().into(), 1, line);
+fn show_signed(value: i32, line: &mut Line) {
+    if value < 0 {
+        line.add(b"-");
     }
+    show_padded(value.unsigned_abs().into(), 1, line);
 }
 
-impl Show for Errno {
-    fn show(&self, line: &mut Line) {
-        match crate::errno::text(self.raw_os_error()) {
-            Some(text) => text.show(line),
-            None => {
-                "error ".show(line);
-                self.raw_os_error().show(line);
-            }
+fn show_errno(errno: Errno, line: &mut Line) {
+    match crate::errno::text(errno.raw_os_error()) {
+        Some(text) => line.add(text),
+        None => {
+            line.add(b"error ");
+            show_signed(errno.raw_os_error(), line);
         }
     }
 }
@@ -166,7 +212,7 @@ impl Show for Errno {
 /// Puts a [`Line`] together from a text and what stands in the place of each `{}` in it.
 #[macro_export]
 macro_rules! line {
-    ($text:literal $(, $part:expr)* $(,)?) => {{
+    ($text:expr $(, $part:expr)* $(,)?) => {{
         let mut line = $crate::diag::Line::new();
         $crate::add!(&mut line, $text $(, $part)*);
         line
@@ -176,23 +222,23 @@ macro_rules! line {
 /// Adds a text and its parts to a [`Line`].
 #[macro_export]
 macro_rules! add {
-    ($line:expr, $text:literal $(, $part:expr)* $(,)?) => {
-        $crate::diag::add($line, $text, &[$(&$part as &dyn $crate::diag::Show),*])
+    ($line:expr, $text:expr $(, $part:expr)* $(,)?) => {
+        $crate::diag::add($line, $text, &[$($crate::diag::Show::part(&$part)),*])
     };
 }
 
 /// Writes one message, `NAME: ` and the text with its parts, to stderr.
 #[macro_export]
 macro_rules! report {
-    ($text:literal $(, $part:expr)* $(,)?) => {
-        $crate::diag::report($text, &[$(&$part as &dyn $crate::diag::Show),*])
+    ($text:expr $(, $part:expr)* $(,)?) => {
+        $crate::diag::report($text, &[$($crate::diag::Show::part(&$part)),*])
     };
 }
 
 /// Writes one message, and is the [`crate::diag::Told`] that says so.
 #[macro_export]
 macro_rules! told {
-    ($text:literal $(, $part:expr)* $(,)?) => {{
+    ($text:expr $(, $part:expr)* $(,)?) => {{
         $crate::report!($text $(, $part)*);
         $crate::diag::Told
     }};
@@ -201,23 +247,22 @@ macro_rules! told {
 /// Writes one message and ends the process with the code.
 #[macro_export]
 macro_rules! fail {
-    ($code:expr, $text:literal $(, $part:expr)* $(,)?) => {{
+    ($code:expr, $text:expr $(, $part:expr)* $(,)?) => {{
         $crate::report!($text $(, $part)*);
         $crate::sys::process::exit($code)
     }};
 }
 
-/// Writes a line for whoever asked for the component's with `K8PSH_DEBUG`. Costs one comparison where nobody did.
+/// Writes a line for whoever asked for the component's with `K8PSH_DEBUG`. Not for what happens with every frame: it is put
+/// together before anybody asks whether somebody did.
 #[macro_export]
 macro_rules! debug {
-    ($component:ident, $text:literal $(, $part:expr)* $(,)?) => {
-        if $crate::diag::is_wanted($crate::diag::Component::$component) {
-            $crate::diag::tell(
-                $crate::diag::Component::$component,
-                $text,
-                &[$(&$part as &dyn $crate::diag::Show),*],
-            );
-        }
+    ($component:ident, $text:expr $(, $part:expr)* $(,)?) => {
+        $crate::diag::tell(
+            $crate::diag::Component::$component,
+            $text,
+            &[$($crate::diag::Show::part(&$part)),*],
+        )
     };
 }
 
@@ -237,8 +282,9 @@ pub fn name() -> &'static [u8] {
     NAME.get()
 }
 
-/// Adds a text to a line, and each part in the place of a `{}` in it.
-pub fn add(line: &mut Line, text: &str, parts: &[&dyn Show]) {
+/// Adds a text to a line, and each part in the place of a `{}` in it. Parts beyond the last `{}` are left out, so several
+/// texts can go with the same parts.
+pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
     let mut parts = parts.iter();
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
@@ -252,78 +298,69 @@ pub fn add(line: &mut Line, text: &str, parts: &[&dyn Show]) {
 }
 
 /// Writes a message to stderr, behind this program's name.
-pub fn report(text: &str, parts: &[&dyn Show]) {
+pub fn report(text: &str, parts: &[Part<'_>]) {
     let mut line = Line::new();
     add!(&mut line, "{}: ", name());
-    write_error(line, text, parts);
+    write_error(&mut line, text, parts);
 }
 
-/// Writes a debug line to stderr, behind its time, process and component.
-pub fn tell(component: Component, text: &str, parts: &[&dyn Show]) {
+/// Writes a debug line to stderr, behind its time, process and component, where the component's were asked for.
+pub fn tell(component: Component, text: &str, parts: &[Part<'_>]) {
+    if WANTED.get() & (1 << component as u8) == 0 {
+        return;
+    }
     let mut line = Line::new();
-    show_stamp(&mut line);
-    add!(&mut line, "{}: ", component);
-    write_error(line, text, parts);
+    show_stamp(component, &mut line);
+    write_error(&mut line, text, parts);
 }
 
 /// Ends a line and writes it. Where stderr is closed there is nobody to tell.
-fn write_error(mut line: Line, text: &str, parts: &[&dyn Show]) {
-    add(&mut line, text, parts);
+fn write_error(line: &mut Line, text: &str, parts: &[Part<'_>]) {
+    add(line, text, parts);
     line.write(sys::descriptor::error());
 }
 
 /// Writes help or a version to stdout; false where it could not be written whole.
 #[must_use]
 pub fn print(text: &str) -> bool {
-    let mut rest = text.as_bytes();
+    let result = write_all(sys::descriptor::output(), text.as_bytes());
+    if let Err(errno) = result {
+        report!("stdout: {}", errno);
+    }
+    result.is_ok()
+}
+
+/// Writes all of it, by one call unless a signal or the other end cuts it short.
+fn write_all(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
+    let mut rest = bytes;
     while !rest.is_empty() {
-        match rustix::io::write(sys::descriptor::output(), rest) {
+        match sys::descriptor::write(stream, rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::INTR) => {}
-            Err(errno) => {
-                report!("stdout: {}", errno);
-                return false;
-            }
+            Err(errno) => return Err(errno),
         }
     }
-    true
+    Ok(())
 }
 
 /// The parts of the program that can be asked to tell what they do: its modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
     /// Roles, options, the poll loops.
-    Applet = 1,
+    Applet,
     /// The configuration.
-    Config = 2,
+    Config,
     /// Requests and relays.
-    Session = 4,
+    Session,
     /// Processes, signals, descriptors.
-    Sys = 8,
+    Sys,
     /// Frames.
-    Wire = 16,
+    Wire,
 }
 
-const COMPONENTS: [(Component, &str); 5] = [
-    (Component::Applet, "applet"),
-    (Component::Config, "config"),
-    (Component::Session, "session"),
-    (Component::Sys, "sys"),
-    (Component::Wire, "wire"),
-];
-
-impl Show for Component {
-    fn show(&self, line: &mut Line) {
-        for (_, name) in COMPONENTS.iter().filter(|(component, _)| component == self) {
-            name.show(line);
-        }
-    }
-}
-
-/// Whether the component's lines were asked for.
-pub fn is_wanted(component: Component) -> bool {
-    WANTED.get() & component as u8 != 0
-}
+/// Their names, a line each, in their order.
+const COMPONENTS: &[u8] = b"applet\nconfig\nsession\nsys\nwire";
+const COUNT: usize = Component::Wire as usize + 1;
 
 /// Takes the value of `K8PSH_DEBUG`: names of components with commas between them, in any case, or `all`.
 pub fn want(names: &[u8]) {
@@ -346,23 +383,24 @@ fn is_same_word(one: &[u8], other: &[u8]) -> bool {
 
 /// The bit of the component of that name; 0 for none.
 fn mask_of(name: &[u8]) -> u8 {
-    COMPONENTS.iter().find(|(_, known)| is_same_word(name, known.as_bytes())).map_or(0, |(bit, _)| *bit as u8)
+    let number = (0..COUNT).find(|number| is_same_word(name, bytes::line(COMPONENTS, *number)));
+    number.map_or(0, |number| 1 << number)
 }
 
-/// Time of day in UTC to the millisecond, and process.
-fn show_stamp(line: &mut Line) {
+/// Time of day in UTC to the millisecond, process, component.
+fn show_stamp(component: Component, line: &mut Line) {
     let (seconds, milliseconds) = sys::time::wall();
-    for (value, digits, after) in [
-        (seconds / 3600 % 24, 2, ":"),
-        (seconds / 60 % 60, 2, ":"),
-        (seconds % 60, 2, "."),
-        (milliseconds.into(), 3, " ["),
-    ] {
-        show_padded(value, digits, line);
-        after.show(line);
-    }
-    sys::process::id().show(line);
-    "] ".show(line);
+    let of_day = u32::try_from(seconds % 86400).unwrap_or(0);
+    add!(
+        line,
+        "{}:{}:{}.{} [{}] {}: ",
+        Part::Padded(of_day / 3600, 2),
+        Part::Padded(of_day / 60 % 60, 2),
+        Part::Padded(of_day % 60, 2),
+        Part::Padded(milliseconds, 3),
+        sys::process::id(),
+        Part::Words(bytes::line(COMPONENTS, component as usize)),
+    );
 }
 
 /// A bug: says where, and ends with the code for "k8psh itself failed".
@@ -407,7 +445,7 @@ mod tests {
 
     #[test]
     fn components_are_found_by_name_in_any_case() {
-        assert_eq!(mask_of(b"Wire"), Component::Wire as u8);
+        assert_eq!([mask_of(b"applet"), mask_of(b"Wire")], [1, 16]);
         assert_eq!(mask_of(b"wires"), 0);
     }
 }

@@ -1,22 +1,24 @@
 //! The kernel's reasons in words, as strerror(3) gives them; one text, so that no table of addresses has to be relocated.
 
+use crate::bytes;
+
 /// The words for errors 1 and up, a line each, in the order of `asm-generic/errno-base.h` and `asm-generic/errno.h`. Those
 /// of no call that this program makes are left empty.
-const TEXTS: &str = "\
+const TEXTS: &[u8] = b"\
 Operation not permitted\n\
 No such file or directory\n\
-No such process\n\
+\n\
 Interrupted system call\n\
 Input/output error\n\
 No such device or address\n\
 Argument list too long\n\
 Exec format error\n\
 Bad file descriptor\n\
-No child processes\n\
+\n\
 Resource temporarily unavailable\n\
 Cannot allocate memory\n\
 Permission denied\n\
-Bad address\n\
+\n\
 \n\
 Device or resource busy\n\
 File exists\n\
@@ -31,7 +33,7 @@ Inappropriate ioctl for device\n\
 Text file busy\n\
 File too large\n\
 No space left on device\n\
-Illegal seek\n\
+\n\
 Read-only file system\n\
 \n\
 Broken pipe\n\
@@ -77,7 +79,6 @@ Protocol error\n\
 \n\
 \n\
 \n\
-Value too large for defined data type\n\
 \n\
 \n\
 \n\
@@ -90,13 +91,14 @@ Value too large for defined data type\n\
 \n\
 \n\
 \n\
-Socket operation on non-socket\n\
 \n\
-Message too long\n\
-Protocol wrong type for socket\n\
-Protocol not available\n\
+\n\
+\n\
+\n\
+\n\
+\n\
 Protocol not supported\n\
-Socket type not supported\n\
+\n\
 Operation not supported\n\
 \n\
 Address family not supported by protocol\n\
@@ -108,7 +110,7 @@ Network is unreachable\n\
 Software caused connection abort\n\
 Connection reset by peer\n\
 No buffer space available\n\
-Transport endpoint is already connected\n\
+\n\
 Transport endpoint is not connected\n\
 \n\
 \n\
@@ -116,7 +118,7 @@ Connection timed out\n\
 Connection refused\n\
 Host is down\n\
 No route to host\n\
-Operation already in progress\n\
+\n\
 Operation now in progress\n\
 Stale file handle\n\
 \n\
@@ -129,7 +131,7 @@ Disk quota exceeded";
 /// What an error means; `None` for a number that has no words.
 pub fn text(number: i32) -> Option<&'static [u8]> {
     let index = usize::try_from(number).ok()?.checked_sub(1)?;
-    TEXTS.as_bytes().split(|byte| *byte == b'\n').nth(index).filter(|text| !text.is_empty())
+    Some(bytes::line(TEXTS, index)).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -56,6 +56,9 @@ pub const SESSIONS: usize = 512;
 /// Most that `--max-sessions` takes: a process each, and the kernel's default for process numbers is 32768.
 pub const MAX_SESSIONS: usize = 4096;
 
+/// Open descriptors that go along with a request: the usual soft limit of open files (`RLIMIT_NOFILE`, getrlimit(2)).
+pub const DESCRIPTORS: usize = 1024;
+
 /// Variables of one command; an ordinary environment has a tenth of them.
 pub const VARIABLES: usize = 1024;
 
@@ -80,6 +83,10 @@ pub const KILL_MS: u64 = 50;
 
 /// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
+
+/// How long frames that nobody waits for (a greeting, the end of a stream) are kept for company, in milliseconds: most
+/// commands have ended by then, and the stub is woken once.
+pub const COMPANY_MS: u64 = 2;
 
 /// How long a signal is kept for a server that has not greeted yet, in milliseconds. One of protocol 2 greets as soon as it
 /// has accepted; one of protocol 1 never does, and one whose backlog is full will not for long.

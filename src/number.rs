@@ -12,6 +12,20 @@ pub fn parse(digits: &[u8], radix: u32) -> Option<u64> {
     })
 }
 
+/// The number that decimal digits write, behind a `-` for a negative one.
+#[inline(never)]
+pub fn parse_signed(text: &[u8]) -> Option<i64> {
+    match text {
+        [b'-', digits @ ..] => 0_i64.checked_sub_unsigned(parse(digits, 10)?),
+        digits => i64::try_from(parse(digits, 10)?).ok(),
+    }
+}
+
+/// The digit for a value below 36.
+pub fn digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+}
+
 /// Room for the digits of any number in radix 8 and above.
 pub type Digits = [u8; 24];
 
@@ -21,8 +35,7 @@ pub fn digits(mut value: u64, radix: u64, room: &mut Digits) -> &[u8] {
     let mut at = room.len();
     loop {
         at -= 1;
-        let digit = (value % radix).to_le_bytes()[0];
-        room[at] = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        room[at] = digit((value % radix).to_le_bytes()[0]);
         value /= radix;
         if value == 0 {
             return &room[at..];
@@ -32,7 +45,7 @@ pub fn digits(mut value: u64, radix: u64, room: &mut Digits) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{digits, parse};
+    use super::{digits, parse, parse_signed};
 
     #[test]
     fn a_number_is_written_as_it_is_read() {
@@ -43,6 +56,25 @@ mod tests {
                 assert_eq!(parse(text, radix), Some(value));
                 assert!(text == b"0" || text[0] != b'0');
             }
+        }
+    }
+
+    #[test]
+    fn a_number_may_have_a_sign() {
+        for (text, wanted) in [
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("-1", Some(-1)),
+            ("12x", None),
+            ("-", None),
+            ("--1", None),
+            ("", None),
+            (" 1", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("-9223372036854775808", Some(i64::MIN)),
+        ] {
+            assert_eq!(parse_signed(text.as_bytes()), wanted, "{text:?}");
         }
     }
 

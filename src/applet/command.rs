@@ -1,15 +1,19 @@
 //! The command that a request asks for: where it runs, with what environment and arguments, and how it is started.
 
 use super::listener::Work;
+use super::options::choice;
+use crate::bytes::value_of;
 use crate::config::expansion::{self, Piece};
 use crate::config::{Command, Kind, Variable, path};
 use crate::diag::Line;
+use crate::session::Terminal;
 use crate::session::request::Request;
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
 use crate::sys::process::{self, Pointers, Refusal, Start, Vector};
 use crate::sys::program::Environment;
 use crate::sys::signal::Set;
+use crate::sys::terminal::{self, Modes};
 use crate::{add, debug, exit, limits};
 use core::ffi::CStr;
 use rustix::fd::AsFd;
@@ -30,17 +34,29 @@ macro_rules! unavailable {
 }
 
 /// A command that runs.
+#[derive(Default)]
 pub(super) struct Running {
-    /// Its process, and its process group.
+    /// Its process, and its process group; 0: it does not run yet.
     pub(super) pid: i32,
+    /// Its terminal, where it has one; this end of it is both [`Self::input`] and the first of [`Self::outputs`].
+    pub(super) terminal: Option<Descriptor>,
     /// This end of its stdin, non-blocking, until either side closes it.
     pub(super) input: Option<Descriptor>,
     /// This end of its stdout and stderr, until they end.
     pub(super) outputs: [Option<Descriptor>; 2],
 }
 
-/// Starts what the request asks for, or adds to `reason` why not.
-pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -> Result<Running, Refused> {
+/// Starts what the request asks for, or adds to `reason` why not. On success, `reason` has a warning if there is one.
+///
+/// `passed` are the descriptors that came along, in the order in which the request names their numbers; `None`: none could.
+#[inline(never)]
+pub(super) fn start(
+    work: &Work,
+    request: &Request<'static>,
+    passed: Option<&mut Passed>,
+    running: &mut Running,
+    reason: &mut Line,
+) -> Result<(), Refused> {
     static ARGUMENTS: Place<Pointers> = Place::new(Pointers::EMPTY);
     static VARIABLES: Place<Pointers> = Place::new(Pointers::EMPTY);
     let name = request.command();
@@ -50,49 +66,214 @@ pub(super) fn start(work: &Work, request: Request<'static>, reason: &mut Line) -
     };
     enter(work.loaded.base.as_c_str(), request.directory(), reason)?;
     let mut settled = Settled::new(&work.environment);
-    settled.settle(command, &request, reason)?;
+    settled.settle(command, request, reason)?;
+    let mut plumbing = Plumbing::new(running);
+    plumbing.make(work.tty, request, passed, reason)?;
+    if plumbing.near.terminal.is_some() && !command.environment().any(|variable| variable.name == TERM) {
+        // One more cannot be too many: that is told by what execve takes.
+        settled.set(TERM, request.variable(TERM));
+    }
     let mut variables = Vector::new(&VARIABLES);
     let mut arguments = Vector::new(&ARGUMENTS);
-    let fits = settled.entries().all(|entry| variables.push(entry))
-        && command.arguments().chain(request.arguments()).all(|argument| arguments.push(argument));
+    let mut fits = true;
+    for entry in settled.entries.iter() {
+        fits &= variables.push(entry);
+    }
+    for argument in command.arguments() {
+        fits &= arguments.push(argument);
+    }
+    for argument in request.arguments() {
+        fits &= arguments.push(argument);
+    }
     if !fits {
         return Err(unavailable!(reason, "{}", Errno::TOOBIG));
     }
     let program = command.arguments().next().unwrap_or(name);
     let search = settled.get(b"PATH").unwrap_or(DEFAULT_PATH);
-    let (streams, running) = pipes().map_err(|errno| unavailable!(reason, "cannot make pipes: {}", errno))?;
-    let [input, output, error] = &streams;
+    let attributes = request.attributes();
     let pid = process::start(&mut Start {
         program,
         search,
         arguments: &mut arguments,
         environment: &variables,
-        streams: [input.as_fd(), output.as_fd(), error.as_fd()],
-        umask: request.attributes().umask.unwrap_or(work.umask),
-        ignored: Set(request.attributes().ignored),
+        streams: plumbing.streams(),
+        others: plumbing.others,
+        terminal: plumbing.near.terminal.as_ref().filter(|_| !attributes.is_background()),
+        umask: attributes.umask.unwrap_or(work.umask),
+        ignored: Set(attributes.ignored),
         defaults: work.ignored,
     });
-    let pid = pid.map_err(|refusal| explain(refusal, program, search, reason))?;
-    debug!(Session, "started {} as process {}", program, pid);
-    Ok(Running { pid, ..running })
+    match pid {
+        Ok(pid) => plumbing.near.pid = pid,
+        Err(refusal) => {
+            *reason = Line::new();
+            return Err(explain(refusal, program, search, reason));
+        }
+    }
+    debug!(Session, "started {} as process {}", program, plumbing.near.pid);
+    Ok(())
 }
 
-/// Pipes for the three streams: the command's ends, and this session's.
-fn pipes() -> Result<([Descriptor; 3], Running), Errno> {
-    let pipe = descriptor::pipe;
-    let (input_far, input) = pipe()?;
-    let (output, output_far) = pipe()?;
-    let (error, error_far) = pipe()?;
-    // The ends of a pipe are two open files (pipe(7)): the command's end goes on blocking.
-    rustix::fs::fcntl_setfl(&input, rustix::fs::OFlags::NONBLOCK)?;
-    let running = Running { pid: 0, input: Some(input), outputs: [Some(output), Some(error)] };
-    Ok(([input_far, output_far, error_far], running))
+/// The variable that says what a terminal understands.
+const TERM: &[u8] = b"TERM";
+
+/// Whether a command gets a terminal.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Tty {
+    /// Where its stub's stdin and stdout are one.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl Tty {
+    /// The rule of this name.
+    pub(super) fn named(name: &[u8]) -> Option<Tty> {
+        choice(&["auto", "always", "never"], name).map(|place| [Tty::Auto, Tty::Always, Tty::Never][place])
+    }
+}
+
+/// Both ends of a command's streams.
+struct Plumbing<'r> {
+    /// The command's ends.
+    far: [Option<Descriptor>; 3],
+    /// How many of its streams are its terminal instead.
+    on_terminal: usize,
+    /// This session's, of a command that does not run yet.
+    near: &'r mut Running,
+    /// What else came along, with the numbers that the command is to have it by.
+    others: &'static mut Others,
+}
+
+type Others = heapless::Vec<(i32, Descriptor), { limits::DESCRIPTORS }>;
+
+impl Drop for Plumbing<'_> {
+    /// What came along is the command's alone from now on: whoever reads it is to see the end.
+    fn drop(&mut self) {
+        self.others.clear();
+    }
+}
+
+/// What keeps a descriptor from coming, or from its number: `RLIMIT_NOFILE` (getrlimit(2)).
+const LIMIT_LOW: &str = "; is the limit of open files too low?";
+
+/// Descriptors that came along with a request.
+pub(super) type Passed = heapless::Vec<Option<Descriptor>, { limits::DESCRIPTORS }>;
+
+impl<'r> Plumbing<'r> {
+    fn new(near: &'r mut Running) -> Plumbing<'r> {
+        static OTHERS: Place<Others> = Place::new(Others::new());
+        Plumbing { far: [const { None }; 3], on_terminal: 0, near, others: OTHERS.take() }
+    }
+
+    /// Makes the streams, by the rule and what the stub offers. Without a pseudo-terminal there are those that came along,
+    /// or pipes, and a `warning`.
+    #[inline(never)]
+    fn make(
+        &mut self,
+        rule: Tty,
+        request: &Request<'static>,
+        passed: Option<&mut Passed>,
+        warning: &mut Line,
+    ) -> Result<(), Refused> {
+        let is_direct = passed.is_some();
+        if let Some(passed) = passed {
+            self.adopt(request, passed, warning)?;
+        }
+        let offered = request.attributes().terminal.as_ref();
+        if rule == Tty::Always || rule == Tty::Auto && offered.is_some() {
+            match self.make_terminal(offered, is_direct) {
+                Ok(()) => return Ok(()),
+                Err(errno) => add!(warning, "cannot make a pseudo-terminal: {}; going on without", errno),
+            }
+        }
+        if is_direct {
+            return Ok(());
+        }
+        self.make_pipes().map_err(|errno| unavailable!(warning, "cannot make pipes: {}", errno))
+    }
+
+    /// Gives what came along its numbers. The kernel chose others, so all have to be out of each other's way first.
+    fn adopt(&mut self, request: &Request<'static>, passed: &mut Passed, reason: &mut Line) -> Result<(), Refused> {
+        let (mut told, mut highest) = (0, 0);
+        for number in request.descriptors() {
+            told += 1;
+            highest = highest.max(number);
+        }
+        let came = passed.len();
+        if told != came {
+            return Err(unavailable!(reason, "{} of {} descriptors arrived{}", came, told, LIMIT_LOW));
+        }
+        for (place, number) in passed.iter_mut().zip(request.descriptors()) {
+            let Some(descriptor) = place.take() else { continue };
+            if let Some(stream) = usize::try_from(number).ok().and_then(|number| self.far.get_mut(number)) {
+                *stream = Some(descriptor);
+                continue;
+            }
+            let descriptor = descriptor::above(descriptor, highest)
+                .map_err(|errno| unavailable!(reason, "descriptor {}: {}{}", number, errno, LIMIT_LOW))?;
+            // As many as came.
+            let _ = self.others.push((number, descriptor));
+        }
+        Ok(())
+    }
+
+    /// A pseudo-terminal like the one that is `offered`, for stderr too where that is on it. One that nobody looks at
+    /// leaves the streams as they are.
+    fn make_terminal(&mut self, offered: Option<&Terminal>, is_direct: bool) -> Result<(), Errno> {
+        let (near, far) = terminal::pair()?;
+        let mut modes = terminal::modes(far.as_fd())?;
+        modes.make_plain();
+        if let Some(offered) = offered {
+            modes = Modes::from_bytes(offered.modes());
+            terminal::set_size(far.as_fd(), offered.size());
+        }
+        terminal::set_modes(far.as_fd(), &modes)?;
+        terminal::lead_session(&far)?;
+        let has_error = offered.is_some_and(|offered| offered.has(Terminal::ERROR));
+        if !has_error && !is_direct {
+            self.make_pipe(2)?;
+        }
+        self.near.input = Some(descriptor::duplicate(&near)?);
+        self.on_terminal = if has_error { 3 } else { 2 };
+        self.near.outputs[0] = Some(near);
+        self.near.terminal = Some(far);
+        Ok(())
+    }
+
+    /// Pipes for the three streams.
+    fn make_pipes(&mut self) -> Result<(), Errno> {
+        let (far, near) = descriptor::pipe()?;
+        // The ends of a pipe are two open files (pipe(7)): the command's end goes on blocking.
+        rustix::fs::fcntl_setfl(&near, rustix::fs::OFlags::NONBLOCK)?;
+        self.near.terminal = None;
+        self.near.input = Some(near);
+        self.far[0] = Some(far);
+        self.make_pipe(1)?;
+        self.make_pipe(2)
+    }
+
+    /// The command's streams.
+    fn streams(&self) -> [Option<&Descriptor>; 3] {
+        let mut streams = self.far.each_ref().map(Option::as_ref);
+        streams[..self.on_terminal].fill(self.near.terminal.as_ref());
+        streams
+    }
+
+    /// A pipe for stdout or stderr.
+    fn make_pipe(&mut self, stream: usize) -> Result<(), Errno> {
+        let (near, far) = descriptor::pipe()?;
+        self.near.outputs[stream - 1] = Some(near);
+        self.far[stream] = Some(far);
+        Ok(())
+    }
 }
 
 /// Why the program could not be started.
 fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -> Refused {
     let Refusal { errno, exists } = refusal;
-    if !exists && !program.to_bytes().contains(&b'/') {
+    if !exists && !crate::bytes::has(program.to_bytes(), b'/') {
         add!(reason, "{}: not found in PATH={}", program, search);
         return Refused(exit::NOT_FOUND);
     }
@@ -109,51 +290,54 @@ fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -
 
 /// Changes to `directory` below `base`. The check comes after the change: what this process then is in is what it is,
 /// whatever links and `..` led there.
+#[inline(never)]
 fn enter(base: &CStr, directory: &CStr, reason: &mut Line) -> Result<(), Refused> {
-    let mut top = [0; limits::PATH];
-    let top = rustix::process::chdir(base).and_then(|()| process::working_directory(&mut top));
+    // Not on the stack: what is cleared there is touched as a whole.
+    static PATHS: Place<[[u8; limits::PATH]; 2]> = Place::new([[0; limits::PATH]; 2]);
+    let [top, here] = PATHS.take();
+    let top = change(base, top);
     let top = top.map_err(|errno| unavailable!(reason, "baseDirectory {}: {}", base, errno))?;
     if directory.is_empty() || directory == c"." {
         return Ok(());
     }
-    let mut here = [0; limits::PATH];
-    let here = rustix::process::chdir(directory).and_then(|()| process::working_directory(&mut here));
-    let here =
-        here.map_err(|errno| unavailable!(reason, "working directory {} below {}: {}", directory, base, errno))?;
-    if directory.to_bytes().starts_with(b"/") || path::relative(top, here).is_none() {
-        return Err(unavailable!(reason, "working directory {} is outside of baseDirectory {}", directory, base));
-    }
-    Ok(())
+    let is_absolute = directory.to_bytes().starts_with(b"/");
+    let (text, errno) = match change(directory, here) {
+        Ok(here) if !is_absolute && path::relative(top, here).is_some() => return Ok(()),
+        Ok(_) => ("working directory {} is outside of baseDirectory {}", Errno::ACCESS),
+        Err(errno) => ("working directory {} below {}: {}", errno),
+    };
+    Err(unavailable!(reason, text, directory, base, errno))
+}
+
+/// Changes to a directory; where this process then is.
+#[inline(never)]
+fn change<'b>(directory: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+    rustix::process::chdir(directory)?;
+    process::working_directory(buffer)
 }
 
 /// The environment of a command, as far as its variables are settled.
 struct Settled<'w> {
     server: &'w Environment,
-    variables: heapless::Vec<Entry, { limits::VARIABLES }>,
-    /// What is left of the room for values that are put together here.
+    /// What is set, `NAME=value`.
+    entries: &'static mut Entries,
+    /// What is left of the room for entries that are put together here.
     room: &'static mut [u8],
+    /// How much of it the one that is being put together takes.
+    length: usize,
 }
 
-/// A variable and its entry `NAME=value`; `None`: it stays unset.
-#[derive(Clone, Copy)]
-struct Entry {
-    name: &'static [u8],
-    entry: Option<&'static CStr>,
-}
-
-impl Entry {
-    fn value(&self) -> Option<&'static [u8]> {
-        self.entry?.to_bytes().get(self.name.len() + 1..)
-    }
-}
+type Entries = heapless::Vec<&'static CStr, { limits::VARIABLES }>;
 
 impl<'w> Settled<'w> {
     fn new(server: &'w Environment) -> Settled<'w> {
         static ROOM: Place<[u8; limits::EXPANSION]> = Place::new([0; limits::EXPANSION]);
-        Settled { server, variables: heapless::Vec::new(), room: ROOM.take() }
+        static ENTRIES: Place<Entries> = Place::new(Entries::new());
+        Settled { server, entries: ENTRIES.take(), room: ROOM.take(), length: 0 }
     }
 
     /// The environment that a command gets: the variables that the configuration lists for it, and no other.
+    #[inline(never)]
     fn settle(
         &mut self,
         command: Command<'static>,
@@ -161,50 +345,49 @@ impl<'w> Settled<'w> {
         reason: &mut Line,
     ) -> Result<(), Refused> {
         for variable in command.environment() {
-            let sent = if variable.kind == Kind::Fixed { None } else { request.variable(variable.name) };
-            let entry = match sent {
-                Some(entry) => Some(entry),
-                None => self.default(&variable).ok_or_else(|| {
-                    unavailable!(reason, "{}: its value needs more than {} bytes", variable.name, limits::EXPANSION)
-                })?,
-            };
-            let Some(()) = self.set(variable.name, entry) else {
+            let mut entry = if variable.kind == Kind::Fixed { None } else { request.variable(variable.name) };
+            if entry.is_none() && variable.value.is_empty() && variable.kind != Kind::Sent {
+                entry = if variable.kind == Kind::Optional { self.entry(variable.name) } else { None };
+                entry = entry.or_else(|| self.server.entry(variable.name));
+            } else if entry.is_none() {
+                entry = if variable.deferred { self.expand(&variable) } else { Some(variable.word) };
+                if entry.is_none() {
+                    let text = "{}: its value needs more than {} bytes";
+                    return Err(unavailable!(reason, text, variable.name, limits::EXPANSION));
+                }
+            }
+            if !self.set(variable.name, entry) {
                 return Err(unavailable!(reason, "more variables than {}", limits::VARIABLES));
-            };
+            }
         }
         Ok(())
     }
 
-    /// The entry of a variable that the client does not send; the outer `None`: there is no room to put it together.
-    fn default(&mut self, variable: &Variable<'static>) -> Option<Option<&'static CStr>> {
-        if variable.value.is_empty() && variable.kind != Kind::Sent {
-            let settled = (variable.kind == Kind::Optional).then(|| self.entry(variable.name)).flatten();
-            return Some(settled.or_else(|| self.server.entry(variable.name)));
-        }
-        if variable.deferred { self.expand(variable).map(Some) } else { Some(Some(variable.word)) }
-    }
-
-    /// The entry of a variable whose value has references that were kept until now.
+    /// The entry of a variable whose value has references that were kept until now; `None`: there is no room for it.
+    #[inline(never)]
     fn expand(&mut self, variable: &Variable<'static>) -> Option<&'static CStr> {
-        let room = core::mem::take(&mut self.room);
-        let mut length = 0;
-        let mut append = |bytes: &[u8]| -> Option<()> {
-            room.get_mut(length..length + bytes.len())?.copy_from_slice(bytes);
-            length += bytes.len();
-            Some(())
-        };
-        append(variable.name)?;
-        append(b"=")?;
+        self.length = 0;
+        self.append(variable.name)?;
+        self.append(b"=")?;
         for piece in expansion::pieces(variable.value) {
-            append(match piece {
+            let text = match piece {
                 Piece::Text(text) => text,
                 Piece::Reference(reference) => self.look_up(reference.name).or(reference.default).unwrap_or_default(),
-            })?;
+            };
+            self.append(text)?;
         }
-        append(b"\0")?;
-        let (entry, rest) = room.split_at_mut_checked(length)?;
+        self.append(b"\0")?;
+        let (entry, rest) = core::mem::take(&mut self.room).split_at_mut_checked(self.length)?;
         self.room = rest;
-        CStr::from_bytes_until_nul(entry).ok()
+        crate::bytes::c_str(entry)
+    }
+
+    #[inline(never)]
+    fn append(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.length + bytes.len();
+        self.room.get_mut(self.length..end)?.copy_from_slice(bytes);
+        self.length = end;
+        Some(())
     }
 
     /// What a reference means: a variable that is settled already, or one of the server's own.
@@ -212,25 +395,25 @@ impl<'w> Settled<'w> {
         self.get(name).or_else(|| self.server.get(name))
     }
 
-    /// Settles a variable, anew where it was; `None`: there are too many.
-    fn set(&mut self, name: &'static [u8], entry: Option<&'static CStr>) -> Option<()> {
-        let entry = Entry { name, entry };
-        match self.variables.iter_mut().find(|known| known.name == name) {
-            Some(known) => *known = entry,
-            None => self.variables.push(entry).ok()?,
+    /// Settles a variable, anew where it was; `None`: it is to be unset. False where there are too many.
+    #[inline(never)]
+    fn set(&mut self, name: &[u8], entry: Option<&'static CStr>) -> bool {
+        if let Some(index) = self.position(name) {
+            self.entries.remove(index);
         }
-        Some(())
+        entry.is_none_or(|entry| self.entries.push(entry).is_ok())
+    }
+
+    #[inline(never)]
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        self.entries.iter().position(|entry| value_of(entry, name).is_some())
     }
 
     fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
-        self.variables.iter().find(|known| known.name == name)?.entry
+        self.position(name).map(|index| self.entries[index])
     }
 
     fn get(&self, name: &[u8]) -> Option<&'static [u8]> {
-        self.variables.iter().find(|known| known.name == name)?.value()
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &'static CStr> + '_ {
-        self.variables.iter().filter_map(|variable| variable.entry)
+        value_of(self.entry(name)?, name)
     }
 }

@@ -7,7 +7,7 @@ use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Environment;
-use crate::{add, debug, limits, line, report, told};
+use crate::{add, debug, limits, report, told};
 use core::ffi::CStr;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -17,9 +17,11 @@ const VARIABLE: &[u8] = b"K8PSH_CONFIG";
 /// The file where nothing names one.
 const DEFAULT: &CStr = c"k8psh.conf";
 
+/// The configuration that was loaded, of which there is one.
+pub(super) type Loaded = &'static File;
+
 /// A configuration and where it came from.
-#[derive(Clone, Copy)]
-pub(super) struct Loaded {
+pub(super) struct File {
     /// What it says.
     pub(super) config: &'static Config,
     /// The directory that every container shares, absolute.
@@ -29,7 +31,7 @@ pub(super) struct Loaded {
     source: &'static [u8],
 }
 
-impl Loaded {
+impl File {
     /// A spot in the file.
     pub(super) fn spot(&self, at: usize) -> Spot {
         Spot { file: self.file, source: self.source, at }
@@ -52,35 +54,35 @@ impl Show for Spot {
 
 /// Loads the file that is given, or that the environment names, or the default one.
 pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded, Told> {
+    static LOADED: Place<Option<File>> = Place::new(None);
     static CONFIG: Place<Config> = Place::new(Config::empty());
     static SOURCE: Place<[u8; limits::CONFIG_FILE + 1]> = Place::new([0; limits::CONFIG_FILE + 1]);
     let file = given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT);
     let source = read(file, SOURCE.take()).map_err(|errno| {
-        if errno == Errno::INVAL {
-            return told!("{}: not a regular file", file);
-        }
-        let hint = if errno == Errno::NOENT { "; give --config FILE or set K8PSH_CONFIG" } else { "" };
-        told!("{}: {}{}", file, errno, hint)
+        let text = match errno {
+            Errno::INVAL => "{}: not a regular file",
+            Errno::NOENT => "{}: {}; give --config FILE or set K8PSH_CONFIG",
+            _ => "{}: {}",
+        };
+        told!(text, file, errno)
     })?;
     let config = CONFIG.take();
     let spot = |at| Spot { file, source, at };
     let mut warn = |name: &[u8], at| report!("{}warning: the variable {} is not set", spot(at), name);
     config.load(source, &|name| environment.get(name), &mut warn).map_err(|problem| {
-        let mut message = line!("{}{}", spot(problem.at), problem.reason.text());
-        if let Some(limit) = problem.reason.limit() {
-            add!(&mut message, "; the limit is {}", limit);
-        }
-        told!("{}", message)
+        let limit = problem.reason.limit();
+        let text = if limit.is_some() { "{}{}; the limit is {}" } else { "{}{}" };
+        told!(text, spot(problem.at), problem.reason.text(), limit.unwrap_or(0))
     })?;
     let base = base_directory(file, config).map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
     debug!(Config, "loaded {}, baseDirectory {}", file, base.as_c_str());
-    Ok(Loaded { config, base, file, source })
+    Ok(LOADED.take().insert(File { config, base, file, source }))
 }
 
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
 fn from_environment(environment: &Environment) -> Option<&'static CStr> {
     let entry = environment.entry(VARIABLE)?;
-    let path = CStr::from_bytes_until_nul(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?).ok()?;
+    let path = crate::bytes::c_str(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?)?;
     (!path.is_empty()).then_some(path)
 }
 
@@ -95,7 +97,7 @@ fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     }
     let mut length = 0;
     while length < buffer.len() {
-        match rustix::io::read(&file, &mut buffer[length..]) {
+        match descriptor::read(&file, &mut buffer[length..]) {
             Ok(0) => break,
             Ok(count) => length += count,
             Err(Errno::INTR) => {}

@@ -1,67 +1,127 @@
 //! The way to a server: tried again until it is up or the time is over.
 
+use super::options::choice;
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::time::Moment;
-use crate::{debug, limits};
-use core::net::{Ipv4Addr, SocketAddrV4};
-use core::time::Duration;
+use crate::sys::{local, poll, tcp};
+use crate::{debug, limits, number};
 use rustix::io::{Errno, Result};
-use rustix::net::sockopt;
 
-/// Connects to the server on this port of the Pod, for at most so many milliseconds (`None`: for ever).
-pub(super) fn connect(port: u16, timeout: Option<u64>) -> Result<Descriptor> {
-    let deadline = timeout.map(|time| Moment::now().after(time));
-    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+/// Which ways lead to a server.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// The direct one, and where it is closed the relay.
+    #[default]
+    Auto,
+    /// A socket within this kernel, by which the caller's own descriptors go along.
+    Direct,
+    /// TCP, with the streams in frames.
+    Relay,
+}
+
+impl Transport {
+    /// The transport of this name.
+    pub(super) fn named(name: &[u8]) -> Option<Transport> {
+        let place = choice(&["auto", "direct", "relay"], name)?;
+        Some([Transport::Auto, Transport::Direct, Transport::Relay][place])
+    }
+}
+
+/// A way to a server.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) port: u16,
+    pub(super) transport: Transport,
+    /// The user that a server at the other end of the direct transport has to be.
+    pub(super) user: Option<u32>,
+}
+
+/// The users of a list of numbers with commas between them; `None` for one that is none.
+pub(super) fn users(list: &[u8]) -> impl Iterator<Item = Option<u32>> {
+    list.split(|byte| *byte == b',').map(user)
+}
+
+/// The user of a number.
+#[inline(never)]
+pub(super) fn user(number: &[u8]) -> Option<u32> {
+    u32::try_from(number::parse(number, 10)?).ok()
+}
+
+/// A connection to a server.
+pub(super) struct Connection {
+    pub(super) socket: Descriptor,
+    /// Whether descriptors can go along with it.
+    pub(super) is_direct: bool,
+}
+
+/// Connects to a server, for at most so many milliseconds (`None`: for ever).
+pub(super) fn connect(way: &Way, timeout: Option<u64>) -> Result<Connection> {
+    let deadline = timeout.map(Moment::after);
     let mut pause = limits::RETRY_FIRST_MS;
     let mut is_first = true;
     loop {
-        let left = deadline.map(|deadline| deadline.left(Moment::now()));
-        let errno = match attempt(&address, left, is_first) {
-            Ok(socket) => return Ok(socket),
+        let errno = match attempt(way, deadline, is_first) {
             // Not there yet, or too busy to answer: every other error will not go away by itself.
             Err(errno @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::INPROGRESS | Errno::AGAIN | Errno::INTR)) => {
                 errno
             }
-            Err(errno) => return Err(errno),
+            result => return result,
         };
-        let left = deadline.map_or(pause, |deadline| deadline.left(Moment::now()));
+        let left = deadline.map_or(pause, Moment::left);
         if left == 0 {
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
-        debug!(Applet, "port {}: {}; trying again", port, errno);
-        sleep(pause.min(left));
+        debug!(Applet, "port {}: {}; trying again", way.port, errno);
+        poll::wait(&mut [], Some(pause.min(left)));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;
     }
 }
 
-/// One attempt. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt(address: &SocketAddrV4, left: Option<u64>, is_first: bool) -> Result<Descriptor> {
+/// One attempt: the direct transport if it answers, whatever the reason if not (nobody there, another network namespace, a
+/// security module), else the relay.
+fn attempt(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<Connection> {
+    if way.transport != Transport::Relay {
+        match attempt_direct(way) {
+            Ok(socket) => return Ok(Connection { socket, is_direct: true }),
+            Err(errno) if way.transport == Transport::Direct => return Err(errno),
+            Err(errno) => debug!(Applet, "direct transport of port {}: {}", way.port, errno),
+        }
+    }
+    let socket = attempt_relay(way.port, deadline, is_first)?;
+    Ok(Connection { socket, is_direct: false })
+}
+
+/// One attempt by the direct transport. It does not wait: a full backlog is an error.
+fn attempt_direct(way: &Way) -> Result<Descriptor> {
+    let socket = descriptor::local_socket()?;
+    local::connect(&socket, way.port)?;
+    // Anybody in the Pod can have taken the name.
+    if way.user.is_some() && local::peer_user(&socket) != way.user {
+        return Err(Errno::ACCESS);
+    }
+    Ok(socket)
+}
+
+/// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
+fn attempt_relay(port: u16, deadline: Option<Moment>, is_first: bool) -> Result<Descriptor> {
     let socket = descriptor::tcp_socket()?;
-    if let Some(left) = left {
-        // connect(2) waits no longer than a send would (socket(7), SO_SNDTIMEO).
-        let time = Duration::from_millis(left.max(1));
-        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(time))?;
+    if let Some(deadline) = deadline {
+        tcp::set_patience(&socket, deadline.left().max(1))?;
     }
     if !is_first {
         // Where nobody listens, a connection can end up at its own other end: when the kernel happens to choose the very
         // port for this one (RFC 9293, 3.5, simultaneous open). From another address it cannot.
-        let _ = rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), 0));
+        let _ = tcp::bind(&socket, [127, 0, 0, 2], 0);
     }
-    rustix::net::connect(&socket, address)?;
-    // Frames leave when they are complete (tcp(7), TCP_NODELAY).
-    sockopt::set_tcp_nodelay(&socket, true)?;
+    tcp::connect(&socket, port)?;
+    tcp::set_undelayed(&socket)?;
     Ok(socket)
-}
-
-/// Waits so many milliseconds.
-fn sleep(milliseconds: u64) {
-    super::watch::Watch::new().wait(Some(Moment::now().after(milliseconds)));
 }
 
 /// Has the connection end with a reset: the server learns at once that the stub has gone, even while it reads nothing, and
 /// no port is left waiting (TIME_WAIT), of which ten thousand calls would use up the range. Only for a server of protocol
 /// 2: one of protocol 1 takes a reset for a fault of its own and leaves the command running.
 pub(super) fn reset_at_end(socket: &Descriptor) {
-    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+    let _ = tcp::set_reset_at_end(socket);
 }

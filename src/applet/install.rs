@@ -41,8 +41,10 @@ fn is_directory(path: &CStr) -> bool {
 /// Puts the program at `target`: written beside it, then renamed, so that nobody ever sees half of it and a copy that is
 /// running there goes on.
 fn install(own: &CStr, target: &CStr) -> Result<()> {
-    let beside = beside(target)?;
-    let beside = beside.as_c_str();
+    let directory = target.to_bytes();
+    let slash = directory.iter().rposition(|byte| *byte == b'/');
+    let mut beside = Path::new();
+    let beside = temporary(slash.map_or(b".", |slash| &directory[..=slash]), &mut beside)?;
     // What an earlier attempt of a process of this number left.
     let _ = rustix::fs::unlink(beside);
     let result = link(own, beside).or_else(|_| copy(own, beside)).and_then(|()| rustix::fs::rename(beside, target));
@@ -51,15 +53,13 @@ fn install(own: &CStr, target: &CStr) -> Result<()> {
     result
 }
 
-/// A name in the target's directory that is this process's alone. It has none of the target's, which may have the full
-/// length.
-fn beside(target: &CStr) -> Result<Path> {
-    let target = target.to_bytes();
-    let directory = target.iter().rposition(|byte| *byte == b'/').map_or(&b"."[..], |slash| &target[..=slash]);
-    let name = crate::line!(".k8psh-", process::id());
-    let mut path = Path::new();
+/// `path` becomes a name in the directory that is this process's alone. It has none of the target's, which may have the
+/// full length.
+#[inline(never)]
+pub(super) fn temporary<'p>(directory: &[u8], path: &'p mut Path) -> Result<&'p CStr> {
+    let name = crate::line!(".k8psh-{}", process::id());
     path.join(directory, name.bytes()).map_err(|_| Errno::NAMETOOLONG)?;
-    Ok(path)
+    Ok(path.as_c_str())
 }
 
 /// A hard link to the program; only to one that everybody may execute, as an installed one has to be.
@@ -88,13 +88,13 @@ fn copy(source: &CStr, beside: &CStr) -> Result<()> {
 fn copy_bytes(from: &Descriptor, to: &Descriptor) -> Result<()> {
     let mut buffer = [0; limits::PATH];
     loop {
-        let count = rustix::io::read(from, &mut buffer[..])?;
+        let count = descriptor::read(from, &mut buffer)?;
         let mut rest = &buffer[..count];
         if rest.is_empty() {
             return Ok(());
         }
         while !rest.is_empty() {
-            let written = rustix::io::write(to, rest)?;
+            let written = descriptor::write(to, rest)?;
             rest = &rest[written..];
         }
     }

@@ -1,27 +1,29 @@
 //! The server's first process: accepts, starts a session for each connection, reaps, drains and cleans up. It never reads a
 //! byte that a peer sent, so no peer can harm it.
 
+use super::command::Tty;
 use super::configuration::Loaded;
+use super::connect::{Connection, Transport};
 use super::session::Session;
 use super::stubs::Stubs;
 use super::watch::Watch;
 use crate::config::Server;
 use crate::config::path::Path;
-use crate::diag::Told;
+use crate::diag::{Line, Told};
 use crate::sys::descriptor::{self, Descriptor};
+use crate::sys::local;
 use crate::sys::memory::Place;
 use crate::sys::process::{self, Children};
 use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
+use crate::sys::tcp;
 use crate::sys::time::Moment;
-use crate::{debug, exit, fail, limits, line, report, told};
+use crate::{add, debug, exit, fail, limits, report, told};
 use core::ffi::CStr;
-use core::net::{Ipv4Addr, SocketAddrV4};
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
-use rustix::net::sockopt;
 
 /// When a server ends by itself, and how many it serves at once.
 pub(super) struct Limits {
@@ -36,7 +38,6 @@ pub(super) struct Limits {
 }
 
 /// What every session of a server works from.
-#[derive(Clone, Copy)]
 pub(super) struct Work {
     /// The configuration.
     pub(super) loaded: Loaded,
@@ -48,23 +49,63 @@ pub(super) struct Work {
     pub(super) umask: u32,
     /// The signals that this server was started to ignore, which its commands are not to inherit.
     pub(super) ignored: Set,
+    /// Which commands get a terminal.
+    pub(super) tty: Tty,
+    /// The users whose stubs may come by the direct transport, with commas between them; all if there are none.
+    pub(super) users: Option<&'static CStr>,
+}
+
+/// The sockets that a server listens on, where its section does not turn the transport off.
+#[derive(Default)]
+pub(super) struct Sockets {
+    /// The relay's.
+    relay: Option<Descriptor>,
+    /// The direct transport's.
+    direct: Option<Descriptor>,
+}
+
+impl Sockets {
+    /// Listens on a port of this Pod, and by its name.
+    pub(super) fn bind(port: u16, transport: Transport) -> core::result::Result<Sockets, Told> {
+        let mut sockets = Sockets::default();
+        if transport != Transport::Direct {
+            sockets.relay = Some(bind(port).map_err(|errno| told!("port {}: {}", port, errno))?);
+        }
+        if transport != Transport::Relay {
+            match bind_direct(port) {
+                Ok(socket) => sockets.direct = Some(socket),
+                Err(errno) if transport == Transport::Direct => return Err(told!("name k8psh:{}: {}", port, errno)),
+                Err(errno) => report!("warning: name k8psh:{}: {}: going on without direct transport", port, errno),
+            }
+        }
+        Ok(sockets)
+    }
+}
+
+/// Listens for what can hand over descriptors: whatever is in this network namespace.
+fn bind_direct(port: u16) -> Result<Descriptor> {
+    let socket = descriptor::local_socket()?;
+    local::bind(&socket, port)?;
+    rustix::net::listen(&socket, limits::BACKLOG)?;
+    Ok(socket)
 }
 
 /// Listens on a port of this Pod: nothing beyond its loopback interface reaches it.
-pub(super) fn bind(port: u16) -> Result<Descriptor> {
+fn bind(port: u16) -> Result<Descriptor> {
     let socket = descriptor::tcp_socket()?;
     // A connection that is gone again before it is accepted must not hold up the server (accept(2)).
     rustix::fs::fcntl_setfl(&socket, OFlags::NONBLOCK)?;
     // A server that is started again must not wait for what is left of the last one's connections (socket(7)).
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    tcp::set_reused(&socket)?;
+    tcp::bind(&socket, [127, 0, 0, 1], port)?;
     rustix::net::listen(&socket, limits::BACKLOG)?;
     Ok(socket)
 }
 
 /// The slots of the poll loop.
 const SIGNALS: usize = 0;
-const CONNECTIONS: usize = 1;
+const RELAY: usize = 1;
+const DIRECT: usize = 2;
 
 /// What ends the server, in the order in which it becomes urgent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,31 +119,32 @@ enum Phase {
     Killing,
 }
 
-/// A server that listens.
+/// A server that listens. What is used most comes first, where short instructions reach it.
+#[repr(C)]
 pub(super) struct Listener {
-    /// The listening socket, until the server drains.
-    socket: Option<Descriptor>,
+    /// The listening sockets, until the server drains.
+    sockets: Sockets,
     limits: Limits,
-    stubs: Option<Stubs>,
-    work: Work,
     phase: Phase,
     accepted: u64,
     /// Process numbers of the sessions that run.
     sessions: &'static mut heapless::Vec<i32, { limits::MAX_SESSIONS }>,
     /// A connection for which there was no process yet.
-    waiting: Option<Descriptor>,
+    waiting: Option<Connection>,
     /// When to try again after a shortage.
     pause: Option<Moment>,
     /// Whether HUP ends it.
     hangs_up: bool,
+    work: Work,
+    stubs: Option<Stubs>,
 }
 
 impl Listener {
     /// A server that has bound its port and made its stubs.
-    pub(super) fn new(socket: Descriptor, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
+    pub(super) fn new(sockets: Sockets, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
         static SESSIONS: Place<heapless::Vec<i32, { limits::MAX_SESSIONS }>> = Place::new(heapless::Vec::new());
         Listener {
-            socket: Some(socket),
+            sockets,
             limits,
             stubs,
             work,
@@ -117,10 +159,11 @@ impl Listener {
 
     /// Serves until told to end or a limit is reached. With a PID file it goes to the background first.
     pub(super) fn run(mut self, daemon: Option<&CStr>) -> ! {
-        let mut pid_file = Path::new();
+        static PID_FILE: Place<Path> = Place::new(Path::new());
+        let pid_file = PID_FILE.take();
         if let Some(path) = daemon {
             self.hangs_up = false;
-            if become_daemon(path, &mut pid_file).is_err() {
+            if become_daemon(path, pid_file).is_err() {
                 self.remove_stubs();
                 process::exit(exit::FAILURE);
             }
@@ -146,9 +189,9 @@ impl Listener {
 
     /// The poll loop.
     fn serve(&mut self, signals: &Descriptor) {
-        let end = self.limits.milliseconds.map(|time| Moment::now().after(time));
+        let end = self.limits.milliseconds.map_or(Moment::NEVER, Moment::after);
         loop {
-            let is_over = end.is_some_and(|end| end <= Moment::now());
+            let is_over = end <= Moment::now();
             let is_full = self.limits.connections.is_some_and(|most| self.accepted >= most);
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
@@ -156,13 +199,13 @@ impl Listener {
             if self.phase > Phase::Serving && (self.sessions.is_empty() || !self.limits.wait) {
                 return;
             }
-            self.turn(signals, end.filter(|_| self.phase == Phase::Serving));
+            self.turn(signals, if self.phase == Phase::Serving { end } else { Moment::NEVER });
         }
     }
 
-    fn turn(&mut self, signals: &Descriptor, end: Option<Moment>) {
-        let is_paused = self.pause.is_some_and(|until| until > Moment::now());
-        let has_room = self.sessions.len() < self.limits.sessions && !is_paused;
+    fn turn(&mut self, signals: &Descriptor, end: Moment) {
+        let pause = self.pause.filter(|until| *until > Moment::now());
+        let has_room = self.sessions.len() < self.limits.sessions && pause.is_none();
         if has_room && self.waiting.is_some() {
             self.start_session(signals);
             return;
@@ -170,16 +213,22 @@ impl Listener {
         let mut watch = Watch::new();
         watch.add(SIGNALS, signals.as_fd(), PollFlags::IN);
         // Full: further connections wait in the backlog.
-        if let Some(socket) = self.socket.as_ref().filter(|_| has_room) {
-            watch.add(CONNECTIONS, socket.as_fd(), PollFlags::IN);
+        let (relay, direct) = (&self.sockets.relay, &self.sockets.direct);
+        if let Some(socket) = relay.as_ref().filter(|_| has_room) {
+            watch.add(RELAY, socket.as_fd(), PollFlags::IN);
         }
-        let deadline = [end, self.pause.filter(|_| is_paused)].into_iter().flatten().min();
-        let ready = watch.wait(deadline);
+        if let Some(socket) = direct.as_ref().filter(|_| has_room) {
+            watch.add(DIRECT, socket.as_fd(), PollFlags::IN);
+        }
+        let ready = watch.wait(Some(pause.map_or(end, |until| until.min(end))));
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals(signals);
         }
-        if self.phase == Phase::Serving && !ready.of(CONNECTIONS).is_empty() {
-            self.accept(signals);
+        // One connection each turn: the next one may have to wait for room.
+        if self.phase == Phase::Serving && !ready.of(DIRECT).is_empty() {
+            self.accept(true, signals);
+        } else if self.phase == Phase::Serving && !ready.of(RELAY).is_empty() {
+            self.accept(false, signals);
         }
     }
 
@@ -198,10 +247,16 @@ impl Listener {
     fn reap(&mut self) {
         loop {
             match process::reap() {
-                Children::Ended(child) => self.sessions.retain(|pid| *pid != child.pid),
+                Children::Ended(child) => self.forget(child.pid),
                 Children::Stopped(..) => {}
                 Children::Running | Children::None => return,
             }
+        }
+    }
+
+    fn forget(&mut self, child: i32) {
+        if let Some(index) = self.sessions.iter().position(|pid| *pid == child) {
+            self.sessions.swap_remove(index);
         }
     }
 
@@ -229,16 +284,16 @@ impl Listener {
     /// Takes no further connections: who connects now is refused at once and can look elsewhere.
     fn drain(&mut self) {
         self.phase = Phase::Draining;
-        self.socket = None;
+        self.sockets = Sockets::default();
         self.waiting = None;
-        debug!(Applet, "draining, {} sessions run", self.sessions.len());
     }
 
-    fn accept(&mut self, signals: &Descriptor) {
-        let Some(socket) = &self.socket else { return };
+    fn accept(&mut self, is_direct: bool, signals: &Descriptor) {
+        let socket = if is_direct { &self.sockets.direct } else { &self.sockets.relay };
+        let Some(socket) = socket else { return };
         match descriptor::accept(socket) {
-            Ok(connection) => {
-                self.waiting = Some(connection);
+            Ok(socket) => {
+                self.waiting = Some(Connection { socket, is_direct });
                 self.start_session(signals);
             }
             // The connection went again, or was taken already.
@@ -253,16 +308,15 @@ impl Listener {
         let parent = process::id();
         match process::fork() {
             Ok(None) => {
-                self.socket = None;
+                self.sockets = Sockets::default();
                 // Without waiting for them, sessions outlive the server.
-                Session::new(connection, signals, self.work, parent).run(self.limits.wait)
+                Session::new(connection, signals, &self.work, parent).run(self.limits.wait)
             }
             Ok(Some(pid)) => {
                 self.pause = None;
                 self.accepted += 1;
                 // There was room for it, or it would not have been started.
                 let _ = self.sessions.push(pid);
-                debug!(Applet, "started session {}", pid);
             }
             Err(errno) => {
                 self.waiting = Some(connection);
@@ -276,7 +330,7 @@ impl Listener {
         if self.pause.is_none() {
             report!("cannot {}: {}; trying again", what, errno);
         }
-        self.pause = Some(Moment::now().after(limits::SHORTAGE_MS));
+        self.pause = Some(Moment::after(limits::SHORTAGE_MS));
     }
 }
 
@@ -296,8 +350,9 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
         told!("cannot go to the background: {}", errno)
     })?;
     if let Some(pid) = pid {
-        let text = line!("{}\n", pid);
-        match rustix::io::write(&file, text.bytes()) {
+        let mut text = Line::new();
+        add!(&mut text, "{}\n", pid);
+        match descriptor::write(&file, text.bytes()) {
             Ok(_) => process::exit(exit::SUCCESS),
             Err(errno) => {
                 let _ = signal::send(pid, name::TERM);
@@ -308,18 +363,17 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     }
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir(c"/");
-    let _ = leave_streams(null.ok());
+    let _ = leave_streams(null.ok().as_ref());
     Ok(())
 }
 
 /// Gives up the caller's streams, so that a caller that reads them to their end is not kept waiting. An empty root has no
 /// null device; then stdin is a pipe that has ended, and the others one that nobody reads.
-fn leave_streams(null: Option<Descriptor>) -> Result<()> {
-    let (ended, unread) = match null {
-        Some(null) => (descriptor::open(c"/dev/null", OFlags::RDWR, 0)?, null),
-        None => (descriptor::pipe()?.0, descriptor::pipe()?.1),
-    };
-    rustix::stdio::dup2_stdin(ended)?;
-    rustix::stdio::dup2_stdout(&unread)?;
-    rustix::stdio::dup2_stderr(unread)
+fn leave_streams(null: Option<&Descriptor>) -> Result<()> {
+    let (ended, unread) = (descriptor::pipe()?.0, descriptor::pipe()?.1);
+    for (number, other) in [(0, &ended), (1, &unread), (2, &unread)] {
+        // It fails where the number is that of the null device itself.
+        let _ = descriptor::place(null.or(Some(other)), number);
+    }
+    Ok(())
 }

@@ -1,38 +1,27 @@
-//! Options as words: `-x`, `--long`, `-x VALUE`, `--long VALUE`, `--long=VALUE`. Knows no option's meaning.
+//! Options as words: `-x`, `--long`, `-x VALUE`, `--long VALUE`, `--long=VALUE`. Which there are is read from the usage text
+//! that `--help` prints, so the two cannot differ. Knows no option's meaning.
 
 use crate::add;
+use crate::bytes::until;
 use crate::diag::{Line, Show};
+use crate::sys::program::Strings;
 use core::ffi::CStr;
 
-/// An option that a program knows.
-pub(super) struct Spec<T: 'static> {
-    /// Its letter.
-    pub(super) letter: u8,
-    /// Its long name, without the hyphens.
-    pub(super) name: &'static str,
-    /// Whether a value belongs to it.
-    pub(super) takes_value: bool,
-    /// What it is.
-    pub(super) id: T,
-}
-
-impl<T> Spec<T> {
-    /// An option without a value.
-    pub(super) const fn flag(letter: u8, name: &'static str, id: T) -> Spec<T> {
-        Spec { letter, name, takes_value: false, id }
-    }
-
-    /// An option with a value.
-    pub(super) const fn value(letter: u8, name: &'static str, id: T) -> Spec<T> {
-        Spec { letter, name, takes_value: true, id }
-    }
+/// An option that a program knows: a line `  -x, --long VALUE  …` or `      --long VALUE  …` of its usage text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spec {
+    /// Which of the options it is, from 0.
+    pub(super) number: usize,
+    /// Its long name, hyphens included.
+    pub(super) name: &'static [u8],
+    takes_value: bool,
 }
 
 /// A word, or an option and its value, among the words that a program was given.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Word<T> {
+pub(super) enum Word {
     /// An option, and its value where it takes one (empty where not).
-    Given(T, &'static CStr),
+    Given(Spec, &'static CStr),
     /// A word that is no option.
     Plain(&'static CStr),
 }
@@ -41,13 +30,13 @@ pub(super) enum Word<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Misuse {
     /// There is none of this name.
-    Unknown(&'static CStr),
+    Unknown(&'static [u8]),
     /// A word that is no option, where only options may stand.
-    Unexpected(&'static CStr),
+    Unexpected(&'static [u8]),
     /// It is the last word and takes a value.
-    NoValue(&'static str),
+    NoValue(&'static [u8]),
     /// It takes none but was given one.
-    NeedlessValue(&'static str),
+    NeedlessValue(&'static [u8]),
 }
 
 impl Misuse {
@@ -59,97 +48,127 @@ impl Misuse {
 
 impl Show for Misuse {
     fn show(&self, line: &mut Line) {
-        match self {
-            Misuse::Unknown(word) => add!(line, "unknown option {}", word),
-            Misuse::Unexpected(word) => add!(line, "unexpected argument {}", word),
-            Misuse::NoValue(name) => add!(line, "--{} needs a value", name),
-            Misuse::NeedlessValue(name) => add!(line, "--{} takes no value", name),
-        }
+        let (text, word) = match self {
+            Misuse::Unknown(word) => ("unknown option {}", word),
+            Misuse::Unexpected(word) => ("unexpected argument {}", word),
+            Misuse::NoValue(name) => ("{} needs a value", name),
+            Misuse::NeedlessValue(name) => ("{} takes no value", name),
+        };
+        add!(line, text, word);
     }
 }
 
-/// The next of `words` by this table.
-pub(super) fn next<T: Copy>(
-    table: &'static [Spec<T>],
+/// The option of this name, hyphens included, among those that a usage text lists.
+#[inline(never)]
+pub(super) fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
+    let mut number = 0;
+    for line in usage.as_bytes().split(|byte| *byte == b'\n') {
+        let (Some(letter), Some(long @ [b'-', b'-', ..])) = (line.get(2..4), line.get(6..)) else { continue };
+        let long = until(long, b' ');
+        if name == long || name == letter {
+            let takes_value = matches!(line.get(6 + long.len()..), Some([b' ', b'!'..=b'~', ..]));
+            return Some(Spec { number, name: long, takes_value });
+        }
+        number += 1;
+    }
+    None
+}
+
+/// Whether one of the words is the option of that number, whatever stands before it.
+#[inline(never)]
+pub(super) fn is_among(mut words: Strings, usage: &'static str, number: usize) -> bool {
+    words.any(|word| find(usage, word.to_bytes()).is_some_and(|spec| spec.number == number))
+}
+
+/// The next of `words` by this usage text.
+pub(super) fn next(
+    usage: &'static str,
     words: &mut dyn Iterator<Item = &'static CStr>,
-) -> Option<Result<Word<T>, Misuse>> {
+) -> Option<Result<Word, Misuse>> {
     let word = words.next()?;
     let text = word.to_bytes();
-    if !text.starts_with(b"-") || text == b"-" {
-        return Some(Ok(Word::Plain(word)));
-    }
-    let equals = text.iter().position(|byte| *byte == b'=').filter(|_| text.starts_with(b"--"));
-    let name = text.get(..equals.unwrap_or(text.len())).unwrap_or_default();
-    let Some(spec) = find(table, name) else { return Some(Err(Misuse::Unknown(word))) };
-    let attached = equals.and_then(|at| CStr::from_bytes_until_nul(word.to_bytes_with_nul().get(at + 1..)?).ok());
+    let name = match text {
+        [b'-', b'-', ..] => until(text, b'='),
+        [b'-', _, ..] => text,
+        _ => return Some(Ok(Word::Plain(word))),
+    };
+    let Some(spec) = find(usage, name) else { return Some(Err(Misuse::Unknown(text))) };
+    let attached = word.to_bytes_with_nul().get(name.len() + 1..).and_then(crate::bytes::c_str);
     let value = match (spec.takes_value, attached) {
         (false, None) => Ok(c""),
         (false, Some(_)) => Err(Misuse::NeedlessValue(spec.name)),
         (true, Some(value)) => Ok(value),
         (true, None) => words.next().ok_or(Misuse::NoValue(spec.name)),
     };
-    Some(value.map(|value| Word::Given(spec.id, value)))
+    Some(value.map(|value| Word::Given(spec, value)))
 }
 
-/// The option of this name, hyphens included.
-fn find<T>(table: &'static [Spec<T>], name: &[u8]) -> Option<&'static Spec<T>> {
-    table.iter().find(|spec| match name {
-        [b'-', b'-', long @ ..] => long == spec.name.as_bytes(),
-        [b'-', letter] => *letter == spec.letter && spec.letter != 0,
-        _ => false,
-    })
-}
-
-/// A whole decimal number; `None` for anything else, and for one that does not fit.
-pub(super) fn number(text: &CStr) -> Option<i64> {
-    let text = text.to_bytes();
-    match text.strip_prefix(b"-") {
-        Some(digits) => 0_i64.checked_sub_unsigned(crate::number::parse(digits, 10)?),
-        None => i64::try_from(crate::number::parse(text, 10)?).ok(),
-    }
+/// The place of a word among those that a value can be.
+pub(super) fn choice(words: &[&str], value: &[u8]) -> Option<usize> {
+    words.iter().position(|word| word.as_bytes() == value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    static TABLE: [Spec<u8>; 2] = [Spec::flag(b'f', "flag", 1), Spec::value(b'v', "value", 2)];
+    const USAGE: &str = "\
+Usage: program [options]
 
-    fn all(words: &[&'static CStr]) -> Vec<Result<Word<u8>, Misuse>> {
+Options:
+  -f, --flag          a flag;
+                      -1: no flag
+  -v, --value NUMBER  a value
+      --long
+      --longer one|two  a choice
+--last
+";
+
+    fn all(words: &[&'static CStr]) -> Vec<Result<(usize, &'static CStr), Misuse>> {
         let mut words = words.iter().copied();
-        core::iter::from_fn(|| next(&TABLE, &mut words)).collect()
+        let number = |word| match word {
+            Word::Given(spec, value) => (spec.number, value),
+            Word::Plain(word) => (usize::MAX, word),
+        };
+        core::iter::from_fn(|| Some(next(USAGE, &mut words)?.map(number))).collect()
     }
 
     #[test]
     fn options_are_known_by_letter_and_by_name() {
-        use Word::{Given, Plain};
+        const PLAIN: usize = usize::MAX;
         for (words, wanted) in [
-            (&[c"-f", c"--flag"][..], vec![Ok(Given(1, c"")), Ok(Given(1, c""))]),
+            (&[c"-f", c"--flag"][..], vec![Ok((0, c"")), Ok((0, c""))]),
             (
                 &[c"-v", c"-f", c"--value", c"", c"--value=a=b", c"--value="],
-                vec![Ok(Given(2, c"-f")), Ok(Given(2, c"")), Ok(Given(2, c"a=b")), Ok(Given(2, c""))],
+                vec![Ok((1, c"-f")), Ok((1, c"")), Ok((1, c"a=b")), Ok((1, c""))],
             ),
-            (&[c"-", c"x", c""], vec![Ok(Plain(c"-")), Ok(Plain(c"x")), Ok(Plain(c""))]),
-            (
-                &[c"--flags", c"-fv", c"--", c"-f=1"],
-                vec![
-                    Err(Misuse::Unknown(c"--flags")),
-                    Err(Misuse::Unknown(c"-fv")),
-                    Err(Misuse::Unknown(c"--")),
-                    Err(Misuse::Unknown(c"-f=1")),
-                ],
-            ),
-            (&[c"--flag=x", c"-v"], vec![Err(Misuse::NeedlessValue("flag")), Err(Misuse::NoValue("value"))]),
+            (&[c"--long", c"--longer", c"x"], vec![Ok((2, c"")), Ok((3, c"x"))]),
+            (&[c"-", c"x", c""], vec![Ok((PLAIN, c"-")), Ok((PLAIN, c"x")), Ok((PLAIN, c""))]),
+            (&[c"--flag=x", c"-v"], vec![Err(Misuse::NeedlessValue(b"--flag")), Err(Misuse::NoValue(b"--value"))]),
         ] {
             assert_eq!(all(words), wanted);
         }
     }
 
     #[test]
-    fn a_number_is_checked_whole() {
-        for (text, wanted) in [(c"0", Some(0)), (c"-1", Some(-1)), (c"12x", None), (c"", None), (c" 1", None)] {
-            assert_eq!(number(text), wanted);
+    fn nothing_else_in_the_usage_is_an_option() {
+        for word in [
+            c"--flags",
+            c"--flag ",
+            c"--flag          a flag;",
+            c"--lon",
+            c"--last",
+            c"--",
+            c"--=",
+            c"-fv",
+            c"-f=1",
+            c"-1",
+            c"-1:",
+            c"-f,",
+            c"- ",
+            c"-\n",
+        ] {
+            assert_eq!(all(&[word]), [Err(Misuse::Unknown(word.to_bytes()))]);
         }
-        assert_eq!([number(c"9223372036854775808"), number(c"9223372036854775807")], [None, Some(i64::MAX)]);
     }
 }

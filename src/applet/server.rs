@@ -1,17 +1,21 @@
 //! `k8pshd`: reads its options and the configuration, makes the stubs, and serves.
 
+use super::command::Tty;
 use super::configuration::{self, Loaded};
-use super::listener::{self, Listener};
-use super::options::{Misuse, Spec, Word, next, number};
+use super::connect::{Transport, users};
+use super::listener::{self, Listener, Sockets};
+use super::options::{Misuse, Spec, Word, is_among, next};
 use super::print;
 use super::stubs::{Stubs, Wish};
 use crate::config::Server;
 use crate::diag::{Line, Show, Told};
+use crate::number::{parse, parse_signed};
 use crate::sys::descriptor;
+use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
-use crate::{diag, exit, fail, limits, report, told};
+use crate::{diag, exit, limits, report, told};
 use core::cell::Cell;
 use core::ffi::CStr;
 
@@ -19,98 +23,75 @@ use core::ffi::CStr;
 const USAGE: &str = "\
 Usage: k8pshd [options]
 
-Runs the commands that the configuration lists for this server whenever a stub
-asks for one, and makes the stubs of all other servers' commands. Without
-commands of its own it makes the stubs, leaves them there and exits.
+Runs the commands of its section for their stubs, and makes the stubs of all
+other sections. Without commands of its own it leaves them there and exits.
 
-Options, also in the header of the server's section; the command line wins:
-  -b, --background    become a daemon once the port is bound and the stubs exist
-  -d, --disable-client-executables
-                      make no stubs, and remove those that are there
-  -e, --executable-directory DIR
-                      where stubs are made; default: the working directory
-  -i, --ignore-invalid-arguments
-                      warn of an unknown option instead of failing
-  -k, --keep-client-executables
-                      leave the stubs behind on exit
-  -l, --generate-local-executables
-                      make stubs for this server's own commands too
-  -m, --max-connections N
-                      exit after N connections; -1: no limit (default)
-      --max-sessions N
-                      run at most N commands at once, further ones wait;
-                      default 512
-  -o, --overwrite-client-executables
-                      replace an existing file of a stub's name
-  -p, --pidfile FILE  where a daemon writes its process number; it must not
-                      exist; default /run/k8pshd.pid
-  -t, --timeout MS    exit after so many milliseconds; -1: never (default)
-  -w, --no-wait       on exit, do not wait for running commands
+Options, also in the section's header; the command line wins:
+      --allow-uid UID,...  the users whose stubs may come by direct transport
+  -b, --background  become a daemon once the port is bound and the stubs exist
+  -d, --disable-client-executables  make no stubs, remove those that are there
+  -e, --executable-directory DIR  where stubs are made, instead of here
+  -i, --ignore-invalid-arguments  only warn of an unknown option
+  -k, --keep-client-executables  leave the stubs on exit
+  -l, --generate-local-executables  make stubs for this server's commands too
+  -m, --max-connections N  exit after N connections; -1: no limit (default)
+      --max-sessions N  run at most N commands at once; default: 512
+  -o, --overwrite-client-executables  replace an existing file of a stub's name
+  -p, --pidfile FILE  a daemon's, a new file; default: /run/k8pshd.pid
+      --server-uid UID  the user whose direct transport stubs trust
+  -t, --timeout MS  exit after so many milliseconds; -1: never (default)
+      --transport HOW  stubs hand over their descriptors (direct), copy their
+      streams over TCP (relay), or either (auto, the default)
+      --tty WHEN  give commands a terminal: auto (where stubs have one), always
+      or never
+  -w, --no-wait  on exit, do not wait for running commands
 
 Options of the command line alone:
-  -c, --config FILE   the configuration file; default: $K8PSH_CONFIG, else
-                      k8psh.conf in the working directory
-  -h, --help          print this and exit
-  -n, --name NAME     which section is this server's; default: $K8PSH_NAME, else
-                      the host name
-  -s, --server        no effect
-  -v, --version       print the version and exit
+  -c, --config FILE  the configuration file; default: $K8PSH_CONFIG, else
+      k8psh.conf in the working directory
+  -h, --help  print this
+  -n, --name NAME  which section is this server's; default: $K8PSH_NAME, else
+      the host name
+  -s, --server  no effect
+  -v, --version  print the version
 
-INT, TERM and HUP end the server when the running commands have ended; a second
-one ends them. A daemon takes no notice of HUP.
+INT, TERM and, but for a daemon, HUP end it when the running commands have
+ended; a second one ends them.
 ";
 
-/// The options. The ones with a value come first: their numbers are the places of their values.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Id {
-    Config,
-    Directory,
-    MaxConnections,
-    MaxSessions,
-    Name,
-    PidFile,
-    Timeout,
-    Background,
-    Disable,
-    Help,
-    IgnoreInvalid,
-    Keep,
-    Local,
-    NoWait,
-    Overwrite,
-    Server,
-    Version,
+/// The options, numbered as [`USAGE`] lists them.
+mod option {
+    pub(super) const ALLOW_UID: usize = 0;
+    pub(super) const BACKGROUND: usize = 1;
+    pub(super) const DISABLE: usize = 2;
+    pub(super) const DIRECTORY: usize = 3;
+    pub(super) const IGNORE_INVALID: usize = 4;
+    pub(super) const KEEP: usize = 5;
+    pub(super) const LOCAL: usize = 6;
+    pub(super) const MAX_CONNECTIONS: usize = 7;
+    pub(super) const MAX_SESSIONS: usize = 8;
+    pub(super) const OVERWRITE: usize = 9;
+    pub(super) const PID_FILE: usize = 10;
+    pub(super) const SERVER_UID: usize = 11;
+    pub(super) const TIMEOUT: usize = 12;
+    pub(super) const TRANSPORT: usize = 13;
+    pub(super) const TTY: usize = 14;
+    pub(super) const NO_WAIT: usize = 15;
+    pub(super) const CONFIG: usize = 16;
+    pub(super) const HELP: usize = 17;
+    pub(super) const NAME: usize = 18;
+    pub(super) const VERSION: usize = 20;
+    pub(super) const COUNT: usize = 21;
 }
 
-/// How many of them have a value.
-const VALUES: usize = Id::Timeout as usize + 1;
+/// The value of each option that is given, empty for one that takes none.
+type Values = [Option<&'static CStr>; option::COUNT];
 
-static OPTIONS: [Spec<Id>; 17] = [
-    Spec::flag(b'b', "background", Id::Background),
-    Spec::value(b'c', "config", Id::Config),
-    Spec::flag(b'd', "disable-client-executables", Id::Disable),
-    Spec::value(b'e', "executable-directory", Id::Directory),
-    Spec::flag(b'h', "help", Id::Help),
-    Spec::flag(b'i', "ignore-invalid-arguments", Id::IgnoreInvalid),
-    Spec::flag(b'k', "keep-client-executables", Id::Keep),
-    Spec::flag(b'l', "generate-local-executables", Id::Local),
-    Spec::value(b'm', "max-connections", Id::MaxConnections),
-    Spec::value(0, "max-sessions", Id::MaxSessions),
-    Spec::value(b'n', "name", Id::Name),
-    Spec::flag(b'o', "overwrite-client-executables", Id::Overwrite),
-    Spec::value(b'p', "pidfile", Id::PidFile),
-    Spec::flag(b's', "server", Id::Server),
-    Spec::value(b't', "timeout", Id::Timeout),
-    Spec::flag(b'v', "version", Id::Version),
-    Spec::flag(b'w', "no-wait", Id::NoWait),
-];
-
-/// What the options say.
-#[derive(Clone, Copy, Default)]
+/// What the options say. The command line wins.
 struct Options {
-    /// The options without a value that are given, each the bit of its number.
-    flags: u32,
-    values: [Option<&'static CStr>; VALUES],
+    command_line: Values,
+    /// Those of the section's header.
+    section: Values,
 }
 
 /// Where a list of options stands: what is allowed there differs, and so does how to find a mistake.
@@ -118,6 +99,12 @@ enum Source {
     CommandLine,
     /// A section's header, and where in the file the last word stands.
     Section(Loaded, Cell<usize>),
+}
+
+impl Source {
+    fn is_section(&self) -> bool {
+        matches!(self, Source::Section(..))
+    }
 }
 
 impl Show for Source {
@@ -131,86 +118,76 @@ impl Show for Source {
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(diag::SERVER);
-    let mut options = Options::default();
-    if { arguments }.any(|word| word == c"-i" || word == c"--ignore-invalid-arguments") {
-        options.set(Id::IgnoreInvalid, c"");
+    static OPTIONS: Place<Options> =
+        Place::new(Options { command_line: [None; option::COUNT], section: [None; option::COUNT] });
+    let options = OPTIONS.take();
+    if is_among(arguments, USAGE, option::IGNORE_INVALID) {
+        options.command_line[option::IGNORE_INVALID] = Some(c"");
     }
     let mut words = arguments;
     let told = options.take(&Source::CommandLine, &mut words);
-    let loaded = told.and_then(|()| configuration::load(options.value(Id::Config), &program.environment));
+    let loaded = told.and_then(|()| configuration::load(options.value(option::CONFIG), &program.environment));
     let Ok(loaded) = loaded else { exit(exit::FAILURE) };
     // Only now: the configuration may have been given as one of them.
     descriptor::close_inherited();
-    let name = server_name(&options, &program.environment);
-    let server = loaded.config.server(&name);
-    let below = server.map_or(Ok(Options::default()), |server| section_options(server, loaded, &options));
-    let Ok(below) = below else { exit(exit::FAILURE) };
-    serve(program, &options.over(&below), loaded, server)
-}
-
-/// The options of a section's header.
-fn section_options(server: Server<'static>, loaded: Loaded, given: &Options) -> Result<Options, Told> {
-    let mut options = Options { flags: given.flags & bit(Id::IgnoreInvalid), ..Options::default() };
-    let source = Source::Section(loaded, Cell::new(0));
-    let Source::Section(_, at) = &source else { return Ok(options) };
-    let mut words = server.options().map(|word| {
-        at.set(word.at);
-        word.text
-    });
-    options.take(&source, &mut words)?;
-    Ok(options)
-}
-
-/// The bit of an option without a value.
-fn bit(id: Id) -> u32 {
-    1 << id as u32
+    let server = find_server(options, &program.environment, loaded);
+    let told = server.map_or(Ok(()), |server| options.take_section(server, loaded));
+    if told.is_err() {
+        exit(exit::FAILURE);
+    }
+    serve(program, options, loaded, server)
 }
 
 impl Options {
-    /// These options, and where they say nothing, those.
-    fn over(mut self, below: &Options) -> Options {
-        self.flags |= below.flags;
-        for (value, other) in self.values.iter_mut().zip(below.values) {
-            *value = value.or(other);
-        }
-        self
-    }
-
-    /// Whether an option without a value is given.
-    fn has(&self, id: Id) -> bool {
-        self.flags & bit(id) != 0
+    /// Whether an option is given.
+    fn has(&self, option: usize) -> bool {
+        self.value(option).is_some()
     }
 
     /// The value of an option.
-    fn value(&self, id: Id) -> Option<&'static CStr> {
-        self.values.get(id as usize).copied().flatten()
+    #[inline(never)]
+    fn value(&self, option: usize) -> Option<&'static CStr> {
+        let value = |values: &Values| values.get(option).copied().flatten();
+        value(&self.command_line).or_else(|| value(&self.section))
+    }
+
+    /// The value of an option, without its NUL.
+    fn bytes(&self, option: usize) -> Option<&'static [u8]> {
+        self.value(option).map(CStr::to_bytes)
     }
 
     /// The number that is an option's value; nothing for a negative one, by which no limit is meant.
-    fn number(&self, id: Id) -> Option<u64> {
-        u64::try_from(number(self.value(id)?)?).ok()
+    fn number(&self, option: usize) -> Option<u64> {
+        u64::try_from(parse_signed(self.value(option)?.to_bytes())?).ok()
     }
 
-    fn set(&mut self, id: Id, value: &'static CStr) {
-        match self.values.get_mut(id as usize) {
-            Some(place) => *place = Some(value),
-            None => self.flags |= bit(id),
-        }
+    /// Takes the options of a section's header.
+    fn take_section(&mut self, server: Server<'static>, loaded: Loaded) -> Result<(), Told> {
+        let source = Source::Section(loaded, Cell::new(0));
+        let Source::Section(_, at) = &source else { return Ok(()) };
+        let mut words = server.options().map(|word| {
+            at.set(word.at);
+            word.text
+        });
+        self.take(&source, &mut words)
     }
 
     /// Takes a list of options.
     fn take(&mut self, source: &Source, words: &mut dyn Iterator<Item = &'static CStr>) -> Result<(), Told> {
-        while let Some(word) = next(&OPTIONS, words) {
+        while let Some(word) = next(USAGE, words) {
             let problem = match word {
-                Ok(Word::Given(id, value)) => {
-                    check(source, id, value)?;
-                    self.set(id, value);
+                Ok(Word::Given(option, value)) => {
+                    check(source, option, value)?;
+                    let values = if source.is_section() { &mut self.section } else { &mut self.command_line };
+                    if let Some(place) = values.get_mut(option.number) {
+                        *place = Some(value);
+                    }
                     continue;
                 }
-                Ok(Word::Plain(word)) => Misuse::Unexpected(word),
+                Ok(Word::Plain(word)) => Misuse::Unexpected(word.to_bytes()),
                 Err(misuse) => misuse,
             };
-            if !self.has(Id::IgnoreInvalid) || !problem.can_be_ignored() {
+            if !self.has(option::IGNORE_INVALID) || !problem.can_be_ignored() {
                 return Err(told!("{}{}; see k8pshd --help", source, problem));
             }
             report!("{}warning: {}: ignored", source, problem);
@@ -220,42 +197,41 @@ impl Options {
 }
 
 /// Whether an option may stand there with this value. Those that ask for a text get it.
-fn check(source: &Source, id: Id, value: &CStr) -> Result<(), Told> {
-    let is_section = matches!(source, Source::Section(..));
-    match id {
-        Id::Config | Id::Help | Id::Name | Id::Version if is_section => {
-            Err(told!("{}--{} belongs on the command line", source, name_of(id)))
+fn check(source: &Source, given: Spec, value: &CStr) -> Result<(), Told> {
+    let problem = match given.number {
+        option::CONFIG | option::HELP | option::NAME | option::VERSION if source.is_section() => {
+            "{}{} belongs on the command line"
         }
-        Id::Help => print(USAGE),
-        Id::Version => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
-        Id::MaxConnections | Id::Timeout if number(value).is_none() => {
-            Err(told!("{}--{}: {} is not a number", source, name_of(id), value))
+        option::HELP => print(USAGE),
+        option::VERSION => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
+        option::MAX_CONNECTIONS | option::TIMEOUT if parse_signed(value.to_bytes()).is_none() => {
+            "{}{}: {} is not a number"
         }
-        Id::MaxSessions if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
-            Err(told!("{}--{}: {} is not a number from 1 to {}", source, name_of(id), value, limits::MAX_SESSIONS))
+        option::MAX_SESSIONS if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
+            "{}{}: {} is not a number from 1 to {}"
         }
-        _ => Ok(()),
-    }
+        option::TTY if Tty::named(value.to_bytes()).is_none() => "{}{}: {} is none of auto, always, never",
+        option::TRANSPORT if Transport::named(value.to_bytes()).is_none() => "{}{}: {} is none of auto, direct, relay",
+        option::ALLOW_UID | option::SERVER_UID if !users(value.to_bytes()).all(|user| user.is_some()) => {
+            "{}{}: {} is no user's number"
+        }
+        _ => return Ok(()),
+    };
+    Err(told!(problem, source, given.name, value, limits::MAX_SESSIONS))
 }
 
 /// A number of sessions.
 fn sessions(text: &CStr) -> Option<usize> {
-    usize::try_from(number(text)?).ok()
+    usize::try_from(parse(text.to_bytes(), 10)?).ok()
 }
 
-/// The long name of an option.
-fn name_of(id: Id) -> &'static str {
-    OPTIONS.iter().find(|spec| spec.id == id).map_or("", |spec| spec.name)
-}
-
-/// The name of this server: given, from the environment, or the host's.
-fn server_name(options: &Options, environment: &Environment) -> heapless::Vec<u8, 256> {
+/// This server in the configuration, by its name: given, from the environment, or the host's.
+fn find_server(options: &Options, environment: &Environment, loaded: Loaded) -> Option<Server<'static>> {
     let host = rustix::system::uname();
     let from_environment = || environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
     let name =
-        options.value(Id::Name).map(CStr::to_bytes).or_else(from_environment).unwrap_or(host.nodename().to_bytes());
-    // A longer one is no section's: their words are file names' length at most.
-    heapless::Vec::from_slice(name).unwrap_or_default()
+        options.value(option::NAME).map(CStr::to_bytes).or_else(from_environment).unwrap_or(host.nodename().to_bytes());
+    loaded.config.server(name)
 }
 
 /// Makes the stubs, and serves where there are commands.
@@ -266,26 +242,27 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     signal::set_action(signal::name::CHLD, false);
     // The port first: where another server has it, its stubs stay as they are.
     let socket = server.filter(|server| server.has_commands()).map(|server| {
-        listener::bind(server.port()).unwrap_or_else(|errno| {
-            fail!(exit::FAILURE, "port {} of server {}: {}", server.port(), server.name(), errno)
-        })
+        let transport = options.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default();
+        Sockets::bind(server.port(), transport).unwrap_or_else(|Told| exit(exit::FAILURE))
     });
     let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };
     let (Some(server), Some(socket)) = (server, socket) else { exit(exit::SUCCESS) };
     let limits = listener::Limits {
-        connections: options.number(Id::MaxConnections),
-        sessions: options.value(Id::MaxSessions).and_then(sessions).unwrap_or(limits::SESSIONS),
-        milliseconds: options.number(Id::Timeout),
-        wait: !options.has(Id::NoWait),
+        connections: options.number(option::MAX_CONNECTIONS),
+        sessions: options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS),
+        milliseconds: options.number(option::TIMEOUT),
+        wait: !options.has(option::NO_WAIT),
     };
-    let stubs = stubs.filter(|_| !options.has(Id::Keep));
-    let daemon = options.has(Id::Background).then(|| options.value(Id::PidFile).unwrap_or(c"/run/k8pshd.pid"));
+    let stubs = stubs.filter(|_| !options.has(option::KEEP));
+    let daemon = options.has(option::BACKGROUND).then(|| options.value(option::PID_FILE).unwrap_or(c"/run/k8pshd.pid"));
     let work = listener::Work {
         loaded,
         server,
         environment: program.environment,
         umask: process::umask(),
         ignored: signal::ignored(),
+        users: options.value(option::ALLOW_UID),
+        tty: options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default(),
     };
     Listener::new(socket, limits, stubs, work).run(daemon)
 }
@@ -298,13 +275,48 @@ fn stubs(
     server: Option<Server<'static>>,
 ) -> Result<Option<Stubs>, Told> {
     let wish = Wish {
-        directory: options.value(Id::Directory).unwrap_or(c"."),
-        overwrite: options.has(Id::Overwrite),
-        local: options.has(Id::Local),
+        directory: options.value(option::DIRECTORY).unwrap_or(c"."),
+        overwrite: options.has(option::OVERWRITE),
+        local: options.has(option::LOCAL),
         server,
     };
-    if options.has(Id::Disable) {
+    if options.has(option::DISABLE) {
         return Stubs::remove_all(&wish, loaded, program).map(|()| None);
     }
     Stubs::make(&wish, loaded, program).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{USAGE, option};
+    use crate::applet::options::find;
+
+    #[test]
+    fn the_numbers_are_those_of_the_usage() {
+        for (number, name) in [
+            (option::ALLOW_UID, "--allow-uid"),
+            (option::BACKGROUND, "-b"),
+            (option::DISABLE, "-d"),
+            (option::DIRECTORY, "-e"),
+            (option::IGNORE_INVALID, "-i"),
+            (option::KEEP, "-k"),
+            (option::LOCAL, "-l"),
+            (option::MAX_CONNECTIONS, "-m"),
+            (option::MAX_SESSIONS, "--max-sessions"),
+            (option::OVERWRITE, "-o"),
+            (option::PID_FILE, "-p"),
+            (option::SERVER_UID, "--server-uid"),
+            (option::TIMEOUT, "-t"),
+            (option::TRANSPORT, "--transport"),
+            (option::TTY, "--tty"),
+            (option::NO_WAIT, "-w"),
+            (option::CONFIG, "-c"),
+            (option::HELP, "-h"),
+            (option::NAME, "-n"),
+            (option::VERSION, "-v"),
+            (option::COUNT - 1, "-v"),
+        ] {
+            assert_eq!(find(USAGE, name.as_bytes()).map(|found| found.number), Some(number), "{name}");
+        }
+    }
 }

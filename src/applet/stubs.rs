@@ -1,13 +1,14 @@
 //! Stubs: the symbolic links by whose names clients call commands. What is not a stub is never touched, unless asked for.
 
 use super::configuration::Loaded;
+use super::install;
 use crate::config::{Command, Server, path::Path};
 use crate::diag::Told;
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Program;
-use crate::{debug, limits, line, report, told};
+use crate::{debug, limits, report, told};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, OFlags, Stat};
 use rustix::io::Errno;
@@ -75,9 +76,7 @@ impl Stubs {
     /// Puts a stub in the place of a file, so that there is one or the other at every moment.
     fn replace(&self, name: &CStr) -> Result<(), Errno> {
         let mut beside = Path::new();
-        let unique = line!(".k8psh-{}", process::id());
-        beside.join(b"", unique.bytes()).map_err(|_| Errno::NAMETOOLONG)?;
-        let beside = beside.as_c_str();
+        let beside = install::temporary(b"", &mut beside)?;
         rustix::fs::symlinkat(self.target.as_c_str(), &self.directory, beside)?;
         let result = rustix::fs::renameat(&self.directory, beside, &self.directory, name);
         if result.is_err() {
@@ -122,7 +121,6 @@ impl Stubs {
         if !self.is_stub(name) {
             return;
         }
-        debug!(Applet, "removing stub {}", name);
         match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => report!("cannot remove stub {}: {}", name, errno),

@@ -5,7 +5,8 @@
 //! ends one, and neither does a variable's value.
 
 use super::expansion::{self, Found, Reference};
-use super::{Problem, Reason, Text, Word, has, index, until};
+use super::{Problem, Reason, Text, Word, index};
+use crate::bytes::{has, until};
 use crate::number;
 
 /// Where a word stands: the byte that ends its unquoted text beside white space and `#`.
@@ -298,8 +299,7 @@ mod tests {
                 found += core::str::from_utf8(&text[word.start as usize..word.end()]).expect("ASCII");
                 found += "|";
                 assert_eq!(text.get(word.end()), Some(&0));
-                lexer.at +=
-                    usize::from(place != Place::Elsewhere && lexer.peek().is_some_and(|byte| b"=]".contains(&byte)));
+                lexer.at += usize::from(place != Place::Elsewhere && matches!(lexer.peek(), Some(b'=' | b']')));
             } else if lexer.accept(b'\n') {
                 found += "\n";
             } else {

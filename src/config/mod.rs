@@ -29,6 +29,7 @@ use heapless::Vec;
 
 pub use problem::{Problem, Reason, position};
 
+use crate::bytes::until;
 use crate::limits::CONNECT_MS;
 
 /// How much a configuration holds. Little in tests: they reach every limit, and a configuration fits on a stack.
@@ -213,7 +214,7 @@ impl Config {
 
     /// The text from an offset to the next NUL.
     fn c_str_from(&self, start: usize) -> &CStr {
-        CStr::from_bytes_until_nul(self.text.get(start..).unwrap_or_default()).unwrap_or_default()
+        crate::bytes::c_str(self.text.get(start..).unwrap_or_default()).unwrap_or_default()
     }
 
     fn bytes(&self, word: Word) -> &[u8] {
@@ -228,19 +229,6 @@ fn check_bytes(source: &[u8]) -> Result<(), Problem> {
     }
     let nul = until(source, 0).len();
     if nul < source.len() { Err(Reason::Nul.at(nul)) } else { Ok(()) }
-}
-
-/// What comes before the first `byte`; everything if there is none.
-#[inline(never)]
-fn until(bytes: &[u8], byte: u8) -> &[u8] {
-    match bytes.iter().position(|found| *found == byte) {
-        Some(len) => &bytes[..len],
-        None => bytes,
-    }
-}
-
-fn has(bytes: &[u8], byte: u8) -> bool {
-    until(bytes, byte).len() < bytes.len()
 }
 
 /// Offsets and numbers take half the room this way.
@@ -280,6 +268,21 @@ impl<'c> Server<'c> {
     /// The options of all its headers, in order.
     pub fn options(self) -> impl Iterator<Item = OptionWord<'c>> {
         Options { server: self, headers: &self.config.headers, words: &[] }
+    }
+
+    /// The value of an option, the last where it comes more than once: for those who care about one alone.
+    pub fn option(self, name: &[u8]) -> Option<&'c CStr> {
+        let (mut value, mut follows) = (None, false);
+        for OptionWord { text, .. } in self.options() {
+            let rest = text.to_bytes_with_nul().strip_prefix(name);
+            match rest {
+                _ if follows => value = Some(text),
+                Some([b'=', rest @ ..]) => value = crate::bytes::c_str(rest),
+                _ => {}
+            }
+            follows = !follows && rest == Some(b"\0");
+        }
+        value
     }
 
     /// Whether it has anything to run.

@@ -1,7 +1,8 @@
 //! Words to settings, sections and commands. A line is one of the three, which its beginning and its place tell.
 
 use super::lexer::{Lexer, Place};
-use super::{Config, Entry, Header, Problem, Reason, Word, has, index, until};
+use super::{Config, Entry, Header, Problem, Reason, Word, index};
+use crate::bytes::{has, until};
 use crate::limits::{FIRST_PORT, NAME, PATH};
 use crate::number;
 
@@ -72,7 +73,7 @@ impl Parser<'_, '_, '_> {
     }
 
     fn connect_timeout(&mut self) -> Result<(), Problem> {
-        self.config.timeout = milliseconds(self.text());
+        self.config.timeout = number::parse_signed(self.text());
         if self.config.timeout.is_none() { self.wrong(Reason::BadNumber) } else { Ok(()) }
     }
 
@@ -209,13 +210,6 @@ fn given_port(digits: &[u8], before: Option<u16>) -> Result<u16, Reason> {
     }
     let port = number::parse(digits, 10).and_then(|port| u16::try_from(port).ok()).ok_or(Reason::PortRange)?;
     if before.is_none_or(|before| before == port) { Ok(port) } else { Err(Reason::PortConflict) }
-}
-
-/// A number of milliseconds, or anything negative.
-fn milliseconds(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-");
-    let number = i64::try_from(number::parse(digits.unwrap_or(text), 10)?).ok()?;
-    Some(if digits.is_some() { -number } else { number })
 }
 
 #[cfg(test)]

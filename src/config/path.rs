@@ -65,7 +65,7 @@ impl Path {
 
     /// The path as a system call takes it.
     pub fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+        crate::bytes::c_str(&self.bytes).unwrap_or_default()
     }
 
     fn descend(&mut self, name: &[u8]) -> Result<(), TooLong> {

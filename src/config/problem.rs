@@ -1,7 +1,7 @@
 //! What can be wrong with a configuration, and where.
 
 use super::capacity::{COMMANDS, FILE, SECTIONS, TEXT, WORDS};
-use super::until;
+use crate::bytes;
 use crate::limits::{NAME, PATH};
 
 /// The first thing that is wrong with a configuration; nothing of such a configuration is used.
@@ -96,11 +96,7 @@ too many sections";
 impl Reason {
     /// A message of one line, without the position and the limit.
     pub fn text(self) -> &'static [u8] {
-        let mut rest = TEXTS;
-        for _ in 0..self as u8 {
-            rest = rest.get(until(rest, b'\n').len() + 1..).unwrap_or_default();
-        }
-        until(rest, b'\n')
+        bytes::line(TEXTS, self as usize)
     }
 
     /// The limit that was exceeded, where it is one: bytes, or a number of things.

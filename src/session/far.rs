@@ -3,7 +3,7 @@
 use super::flow::{Incoming, Outgoing, Which};
 use super::queue::Queue;
 use super::request::{Collector, Request};
-use super::{BACKLOG, Fault, OUTBOX, request};
+use super::{BACKLOG, Fault, MODES, OUTBOX, request};
 use crate::exit::End;
 use crate::wire::{self, Decoder, Kind, Piece, header};
 
@@ -20,6 +20,12 @@ pub enum Order<'i> {
     Terminate,
     /// Nobody reads this stream any more.
     HangUp(Which),
+    /// The stub's terminal has this size now.
+    Resize(u64),
+    /// Whether the stub is in its terminal's foreground.
+    Foreground(bool),
+    /// The stub's terminal has other modes now: [`Far::terminal_modes`].
+    Modes,
 }
 
 /// The buffers of one session. All zero at first.
@@ -34,16 +40,27 @@ impl Buffers {
     pub const EMPTY: Buffers = Buffers { request: [0; request::COLLECTED], outbox: [0; OUTBOX], input: [0; BACKLOG] };
 }
 
-/// The server's end of one session.
+/// The server's end of one session. What is used most comes first, where short instructions reach it.
+#[repr(C)]
 pub struct Far<'a> {
-    decoder: Decoder,
-    /// Collects the request; gone once it is complete.
-    collector: Option<Collector<'a>>,
     /// Whether the client speaks protocol 2.
     negotiated: bool,
     outbox: Queue<'a>,
+    /// Bytes in the outbox of frames that nobody waits for.
+    quiet: usize,
     input: Incoming<'a>,
     outputs: [Outgoing; 2],
+    /// The size in pixels of the stub's terminal, which comes ahead of its rows and columns.
+    pixels: u32,
+    /// The modes of the stub's terminal as far as they have arrived.
+    modes: heapless::Vec<u8, MODES>,
+    /// What a terminal takes for the end of input.
+    end_mark: Option<u8>,
+    /// Whether something was lost for want of room.
+    overrun: bool,
+    decoder: Decoder,
+    /// Collects the request; gone once it is complete.
+    collector: Option<Collector<'a>>,
 }
 
 impl<'a> Far<'a> {
@@ -54,8 +71,13 @@ impl<'a> Far<'a> {
             collector: Some(Collector::new(&mut buffers.request)),
             negotiated: false,
             outbox: Queue::new(&mut buffers.outbox),
+            quiet: 0,
             input: Incoming::new(&mut buffers.input),
-            outputs: Which::BOTH.map(|which| Outgoing::new(which.kind())),
+            outputs: [Outgoing::new(Kind::Output), Outgoing::new(Kind::Error)],
+            pixels: 0,
+            modes: heapless::Vec::new(),
+            end_mark: None,
+            overrun: false,
         }
     }
 
@@ -78,22 +100,18 @@ impl<'a> Far<'a> {
         let Some(collector) = &mut self.collector else { return Ok(None) };
         let complete = collector.take(piece).map_err(Fault::Excess)?;
         if !self.negotiated && collector.attributes().protocol >= wire::PROTOCOL {
-            self.negotiate()?;
+            // Before anything else.
+            self.negotiated = true;
+            self.push_quietly(Kind::Hello, wire::PROTOCOL);
         }
         Ok(complete.then_some(Order::Start))
-    }
-
-    /// The client speaks protocol 2: say so before anything else.
-    fn negotiate(&mut self) -> Result<(), Fault> {
-        self.negotiated = true;
-        Ok(self.outbox.push(&header(Kind::Hello, wire::PROTOCOL))?)
     }
 
     /// A piece of what comes after the request.
     fn order<'i>(&mut self, piece: &Piece<'i>) -> Result<Option<Order<'i>>, Fault> {
         let order = match piece.kind {
             Kind::Input if piece.number == 0 => {
-                self.input.end();
+                self.end_input();
                 None
             }
             Kind::Input => Some(Order::Input(piece.bytes)),
@@ -105,14 +123,93 @@ impl<'a> Far<'a> {
             Kind::HangUp => {
                 Which::BOTH.into_iter().find(|which| which.kind().number() == piece.number).map(Order::HangUp)
             }
+            Kind::Pixels => {
+                self.pixels = piece.number;
+                None
+            }
+            Kind::Size => Some(Order::Resize(u64::from(self.pixels) << 32 | u64::from(piece.number))),
+            Kind::Foreground => Some(Order::Foreground(piece.number != 0)),
+            Kind::Modes => self.modes(piece),
             kind => return Err(Fault::Unexpected(kind)),
         };
         Ok(order)
     }
 
+    /// A part of the modes.
+    fn modes<'i>(&mut self, piece: &Piece<'i>) -> Option<Order<'i>> {
+        if piece.first {
+            self.modes.clear();
+        }
+        let _ = self.modes.extend_from_slice(piece.bytes);
+        piece.last.then_some(Order::Modes)
+    }
+
+    /// The modes that the stub's terminal has; `None` for what is too short for modes.
+    pub fn terminal_modes(&self) -> Option<&[u8; MODES]> {
+        self.modes.first_chunk()
+    }
+
+    /// stdin has ended. A terminal is told by a character of its own, and once more where the last line was not complete
+    /// (termios(3), VEOF).
+    fn end_input(&mut self) {
+        if let Some(mark) = self.end_mark {
+            self.overrun |= self.input.arrive(&[mark; 2], 0).is_err();
+        }
+        self.input.end();
+    }
+
     fn credit<'i>(&mut self, which: Which, bytes: u32) -> Option<Order<'i>> {
         self.stream(which).credit(bytes);
         None
+    }
+
+    /// The command runs, with a terminal (whose character for the end of input is `end_mark`) or with pipes. A stub that
+    /// `offered` its own waits to hear of it.
+    pub fn started(&mut self, end_mark: Option<u8>, offered: bool) {
+        self.end_mark = end_mark;
+        match end_mark {
+            _ if !self.negotiated || !offered => {}
+            Some(_) => self.push(Kind::Terminal, 1),
+            None => self.push_quietly(Kind::Terminal, 0),
+        }
+    }
+
+    /// Sends a frame.
+    #[inline(never)]
+    fn push(&mut self, kind: Kind, number: u32) {
+        self.overrun |= self.outbox.push(&header(kind, number)).is_err();
+    }
+
+    /// Whether something was lost since this was asked last, because the stub does not read what it asked for, or sends more
+    /// than it may.
+    pub fn take_overrun(&mut self) -> bool {
+        core::mem::take(&mut self.overrun)
+    }
+
+    /// Sends a frame that nobody waits for.
+    fn push_quietly(&mut self, kind: Kind, number: u32) {
+        self.quiet += wire::HEADER;
+        self.push(kind, number);
+    }
+
+    /// Whether nobody waits for anything of what is to be sent, so that it may wait for company.
+    pub fn is_quiet(&self) -> bool {
+        self.outbox.waiting().len() == self.quiet
+    }
+
+    /// Why something is not as the stub wished it, if there is anything to say. Said before anything else of the command.
+    pub fn warn(&mut self, reason: &[u8]) {
+        if self.negotiated && !reason.is_empty() {
+            self.explain(Kind::Failure, &[reason]);
+        }
+    }
+
+    fn explain(&mut self, kind: Kind, parts: &[&[u8]]) {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        self.push(kind, u32::try_from(length).unwrap_or(u32::MAX));
+        for part in parts {
+            self.overrun |= self.outbox.push(part).is_err();
+        }
     }
 
     /// The request, once [`Order::Start`] has said that it is complete. Comes once.
@@ -136,28 +233,29 @@ impl<'a> Far<'a> {
     }
 
     /// The first `written` of these bytes of stdin were written at once; the rest waits.
-    pub fn keep(&mut self, bytes: &[u8], written: usize) -> Result<(), Fault> {
-        self.input.arrive(bytes, written)?;
-        self.give_credit()
+    pub fn keep(&mut self, bytes: &[u8], written: usize) {
+        self.overrun |= self.input.arrive(bytes, written).is_err();
+        self.give_credit();
     }
 
     /// The first `count` waiting bytes of stdin were written.
-    pub fn pass(&mut self, count: usize) -> Result<(), Fault> {
+    pub fn pass(&mut self, count: usize) {
         self.input.pass(count);
-        self.give_credit()
+        self.give_credit();
     }
 
     /// The command has closed its stdin.
-    pub fn close_input(&mut self) -> Result<(), Fault> {
+    pub fn close_input(&mut self) {
         self.input.close();
-        self.outbox.push(&header(Kind::Input, 0))?;
-        self.give_credit()
+        self.push(Kind::Input, 0);
+        self.give_credit();
     }
 
     /// The stub has gone: what the command still writes while it ends is dropped, so that it is not ended by that instead.
     pub fn forget_peer(&mut self) {
         self.negotiated = false;
         self.outbox.clear();
+        self.quiet = 0;
     }
 
     /// The command has ended: what still comes for its stdin is dropped.
@@ -165,8 +263,10 @@ impl<'a> Far<'a> {
         self.input.close();
     }
 
-    fn give_credit(&mut self) -> Result<(), Fault> {
-        if self.negotiated { self.input.give_credit(Kind::InputCredit, &mut self.outbox) } else { Ok(()) }
+    fn give_credit(&mut self) {
+        if self.negotiated {
+            self.overrun |= self.input.give_credit(Kind::InputCredit, &mut self.outbox).is_err();
+        }
     }
 
     fn stream(&mut self, which: Which) -> &mut Outgoing {
@@ -189,6 +289,9 @@ impl<'a> Far<'a> {
 
     /// So many bytes were read there; none: the stream has ended.
     pub fn send(&mut self, which: Which, count: usize) {
+        if count == 0 {
+            self.quiet += wire::HEADER;
+        }
         self.outputs[which as usize].send(&mut self.outbox, count);
     }
 
@@ -198,40 +301,36 @@ impl<'a> Far<'a> {
     }
 
     /// The command was stopped by this signal. One of protocol 1 has no word for it.
-    pub fn stopped(&mut self, signal: u8) -> Result<(), Fault> {
-        if self.negotiated { Ok(self.outbox.push(&header(Kind::Stopped, signal.into()))?) } else { Ok(()) }
+    pub fn stopped(&mut self, signal: u8) {
+        if self.negotiated {
+            self.push(Kind::Stopped, signal.into());
+        }
     }
 
     /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none
     /// for a death by signal, so that the connection closes without one.
-    pub fn finish(&mut self, end: End) -> Result<(), Fault> {
+    pub fn finish(&mut self, end: End) {
         for which in Which::BOTH {
             if self.stream(which).is_open() {
                 self.send(which, 0);
             }
         }
-        let last = match end {
-            End::Code(code) => header(Kind::Exit, code.into()),
-            End::Signal(signal) if self.negotiated => header(Kind::Signaled, signal.into()),
-            End::Signal(_) => return Ok(()),
-        };
-        Ok(self.outbox.push(&last)?)
+        match end {
+            End::Code(code) => self.push(Kind::Exit, code.into()),
+            End::Signal(signal) if self.negotiated => self.push(Kind::Signaled, signal.into()),
+            End::Signal(_) => {}
+        }
     }
 
     /// The command could not be run, because of `reason`. A client of protocol 1 finds the line on its stderr.
-    pub fn fail(&mut self, code: u8, reason: &[u8]) -> Result<(), Fault> {
+    pub fn fail(&mut self, code: u8, reason: &[u8]) {
         self.collector = None;
-        let (kind, before, after): (Kind, &[&[u8]], &[u8]) = if self.negotiated {
-            (Kind::Failure, &[], b"")
+        if self.negotiated {
+            self.explain(Kind::Failure, &[reason]);
         } else {
-            (Kind::Error, &[crate::diag::SERVER, b": "], b"\n")
-        };
-        let length = before.iter().map(|part| part.len()).sum::<usize>() + reason.len() + after.len();
-        self.outbox.push(&header(kind, u32::try_from(length).unwrap_or(u32::MAX)))?;
-        for part in before.iter().copied().chain([reason, after]) {
-            self.outbox.push(part)?;
+            self.explain(Kind::Error, &[crate::diag::SERVER, b": ", reason, b"\n"]);
         }
-        self.finish(End::Code(code))
+        self.finish(End::Code(code));
     }
 
     /// What is to be sent.
@@ -242,6 +341,7 @@ impl<'a> Far<'a> {
     /// The first `count` bytes of that were sent.
     pub fn sent(&mut self, count: usize) {
         self.outbox.consume(count);
+        self.quiet = 0;
     }
 }
 
@@ -282,17 +382,17 @@ mod tests {
             assert_eq!(drain(&mut far), b"");
             far.space(Which::Output, 2).copy_from_slice(b"hi");
             far.send(Which::Output, 2);
-            far.finish(End::Code(7)).expect("room");
+            far.finish(End::Code(7));
             assert_eq!(drain(&mut far), b"\x05\x02\0\0\0hi\x05\0\0\0\0\x06\0\0\0\0\x08\x07\0\0\0");
         });
         with(|mut far| {
             start(&mut far, false);
-            far.finish(End::Signal(9)).expect("room");
+            far.finish(End::Signal(9));
             assert_eq!(drain(&mut far), b"\x05\0\0\0\0\x06\0\0\0\0");
         });
         with(|mut far| {
             start(&mut far, false);
-            far.fail(127, b"no").expect("room");
+            far.fail(127, b"no");
             assert_eq!(drain(&mut far), b"\x06\x0b\0\0\0k8pshd: no\n\x05\0\0\0\0\x06\0\0\0\0\x08\x7f\0\0\0");
             assert_eq!(far.receive(&mut &header(Kind::Signal, 2)[..]), Err(Fault::Unexpected(Kind::Signal)));
         });
@@ -302,12 +402,12 @@ mod tests {
     fn a_client_of_protocol_2_is_greeted_before_anything_else() {
         with(|mut far| {
             start(&mut far, true);
-            far.finish(End::Signal(11)).expect("room");
+            far.finish(End::Signal(11));
             assert_eq!(drain(&mut far), b"\x10\x02\0\0\0\x05\0\0\0\0\x06\0\0\0\0\x12\x0b\0\0\0");
         });
         with(|mut far| {
             assert_eq!(far.receive(&mut &frame(Kind::Variable, b"K8PSH_PROTOCOL=2")[..]), Ok(None));
-            far.fail(126, b"why").expect("room");
+            far.fail(126, b"why");
             assert!(drain(&mut far).starts_with(b"\x10\x02\0\0\0\x11\x03\0\0\0why"));
         });
     }
@@ -349,9 +449,9 @@ mod tests {
             assert!(far.allowance(Which::Error) > 0, "the other stream has a window of its own");
             assert_eq!(far.receive(&mut &header(Kind::OutputCredit, 70_000)[..]), Ok(None));
             assert_eq!(far.allowance(Which::Output), 70_000);
-            far.keep(&vec![0; limits::WINDOW / 2], 0).expect("room");
+            far.keep(&vec![0; limits::WINDOW / 2], 0);
             assert_eq!(drain(&mut far), b"");
-            far.pass(limits::WINDOW / 2).expect("room");
+            far.pass(limits::WINDOW / 2);
             assert_eq!(drain(&mut far), header(Kind::InputCredit, 128 << 10));
         });
     }
@@ -370,8 +470,8 @@ mod tests {
                 far.decoder = Decoder::new();
                 while let Ok(Some(order)) = far.receive(&mut arrived) {
                     if let Order::Input(bytes) = order {
-                        far.keep(bytes, random.usize(..=bytes.len())).expect("room");
-                        far.pass(far.input().waiting().len()).expect("room");
+                        far.keep(bytes, random.usize(..=bytes.len()));
+                        far.pass(far.input().waiting().len());
                     }
                 }
                 drain(&mut far);

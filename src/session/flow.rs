@@ -127,6 +127,7 @@ impl<'a> Incoming<'a> {
     }
 
     /// Whether all of it has arrived and was passed on.
+    #[inline(never)]
     pub fn is_done(&self) -> bool {
         !self.open || (self.ended && self.backlog.is_empty())
     }

@@ -13,10 +13,12 @@ mod flow;
 pub mod near;
 mod queue;
 pub mod request;
+mod terminal;
 
 use crate::add;
 pub use flow::{Incoming, Which};
 pub use queue::Queue;
+pub use terminal::{MODES, Terminal};
 
 use crate::diag::{Line, Show};
 use crate::limits;

@@ -2,7 +2,7 @@
 
 use super::flow::{Incoming, Outgoing, Which};
 use super::queue::Queue;
-use super::{BACKLOG, Fault, OUTBOX};
+use super::{BACKLOG, Fault, MODES, OUTBOX};
 use crate::exit::End;
 use crate::wire::{self, Decoder, Kind, Piece, header};
 
@@ -19,6 +19,8 @@ pub enum Event<'i> {
     Ended(End),
     /// The command was stopped by this signal.
     Stopped(u8),
+    /// Whether the command has a terminal.
+    Terminal(bool),
 }
 
 /// What is known of the server.
@@ -55,6 +57,8 @@ pub struct Near<'a> {
     /// Whether stdin's window holds: until it is known that the server gives no credit.
     holds: bool,
     outputs: [Incoming<'a>; 2],
+    /// Whether something was lost for want of room.
+    overrun: bool,
 }
 
 impl<'a> Near<'a> {
@@ -68,6 +72,7 @@ impl<'a> Near<'a> {
             input: Outgoing::new(Kind::Input),
             holds: true,
             outputs: [Incoming::new(&mut buffers.output), Incoming::new(&mut buffers.error)],
+            overrun: false,
         }
     }
 
@@ -97,8 +102,12 @@ impl<'a> Near<'a> {
             Kind::Exit => Some(Event::Ended(End::Code(piece.number.to_le_bytes()[0]))),
             Kind::Hello if negotiated && piece.number == wire::PROTOCOL => None,
             Kind::Failure if negotiated => Some(Event::Failure(piece.bytes)),
-            Kind::Signaled if negotiated => Some(Event::Ended(End::Signal(signal_of(piece)?))),
-            Kind::Stopped if negotiated => Some(Event::Stopped(signal_of(piece)?)),
+            Kind::Signaled | Kind::Stopped if negotiated => {
+                let Ok(signal @ 1..=64) = u8::try_from(piece.number) else { return Err(Fault::Unexpected(piece.kind)) };
+                let ended = piece.kind == Kind::Signaled;
+                Some(if ended { Event::Ended(End::Signal(signal)) } else { Event::Stopped(signal) })
+            }
+            Kind::Terminal if negotiated => Some(Event::Terminal(piece.number != 0)),
             Kind::InputCredit if negotiated => {
                 self.input.credit(piece.number);
                 None
@@ -119,7 +128,7 @@ impl<'a> Near<'a> {
         if self.holds {
             for which in Which::BOTH {
                 if !self.stream(which).is_open() {
-                    self.hang_up(which)?;
+                    self.hang_up(which);
                 }
             }
         }
@@ -154,39 +163,66 @@ impl<'a> Near<'a> {
     }
 
     /// The first `written` of these bytes of a stream were written at once; the rest waits.
-    pub fn keep(&mut self, which: Which, bytes: &[u8], written: usize) -> Result<(), Fault> {
-        self.stream_mut(which).arrive(bytes, written)?;
-        self.give_credit(which)
+    pub fn keep(&mut self, which: Which, bytes: &[u8], written: usize) {
+        self.overrun |= self.stream_mut(which).arrive(bytes, written).is_err();
+        self.give_credit(which);
     }
 
     /// The first `count` waiting bytes of a stream were written.
-    pub fn pass(&mut self, which: Which, count: usize) -> Result<(), Fault> {
+    pub fn pass(&mut self, which: Which, count: usize) {
         self.stream_mut(which).pass(count);
-        self.give_credit(which)
+        self.give_credit(which);
     }
 
     /// Nobody reads this stream of the stub's any more: the command is to notice at its next write. A server that has not
     /// greeted yet is told when it does; one of protocol 1 cannot be told.
-    pub fn hang_up(&mut self, which: Which) -> Result<(), Fault> {
+    pub fn hang_up(&mut self, which: Which) {
         self.stream_mut(which).close();
-        if self.peer != Peer::Negotiated {
-            return Ok(());
+        if self.peer == Peer::Negotiated {
+            self.tell(Kind::HangUp, which.kind().number());
+            self.give_credit(which);
         }
-        self.outbox.push(&header(Kind::HangUp, which.kind().number()))?;
-        self.give_credit(which)
     }
 
-    fn give_credit(&mut self, which: Which) -> Result<(), Fault> {
-        if self.peer != Peer::Negotiated {
-            return Ok(());
+    fn give_credit(&mut self, which: Which) {
+        if self.peer == Peer::Negotiated {
+            let kind = if which == Which::Output { Kind::OutputCredit } else { Kind::ErrorCredit };
+            self.overrun |= self.outputs[which as usize].give_credit(kind, &mut self.outbox).is_err();
         }
-        let kind = if which == Which::Output { Kind::OutputCredit } else { Kind::ErrorCredit };
-        self.outputs[which as usize].give_credit(kind, &mut self.outbox)
     }
 
     /// Passes a signal on; only to a server of protocol 2.
-    pub fn signal(&mut self, signal: u8) -> Result<(), Fault> {
-        Ok(self.outbox.push(&header(Kind::Signal, signal.into()))?)
+    pub fn signal(&mut self, signal: u8) {
+        self.tell(Kind::Signal, signal.into());
+    }
+
+    /// The stub's terminal has this size, rows in the lowest 16 bits; only to a server of protocol 2.
+    #[allow(clippy::cast_possible_truncation, reason = "a half is meant")]
+    pub fn resize(&mut self, size: u64) {
+        self.tell(Kind::Pixels, (size >> 32) as u32);
+        self.tell(Kind::Size, size as u32);
+    }
+
+    /// The stub's terminal has these modes; only to a server of protocol 2.
+    pub fn modes(&mut self, modes: &[u8; MODES]) {
+        self.tell(Kind::Modes, u32::try_from(MODES).unwrap_or(u32::MAX));
+        self.overrun |= self.outbox.push(modes).is_err();
+    }
+
+    /// Whether the stub is in its terminal's foreground; only to a server of protocol 2.
+    pub fn foreground(&mut self, is_in_foreground: bool) {
+        self.tell(Kind::Foreground, is_in_foreground.into());
+    }
+
+    #[inline(never)]
+    fn tell(&mut self, kind: Kind, number: u32) {
+        self.overrun |= self.outbox.push(&header(kind, number)).is_err();
+    }
+
+    /// Whether something was lost since this was asked last, because the server does not read what it asked for, or sends
+    /// more than it may.
+    pub fn take_overrun(&mut self) -> bool {
+        core::mem::take(&mut self.overrun)
     }
 
     /// How many bytes of stdin may be read now; 0: wait.
@@ -214,6 +250,11 @@ impl<'a> Near<'a> {
         self.input.send(&mut self.outbox, count);
     }
 
+    /// Nothing of what was sent has arrived: the request begins anew.
+    pub fn rewind(&mut self) {
+        self.request.rewind();
+    }
+
     /// What is to be sent.
     pub fn outgoing(&self) -> &[u8] {
         if self.request.is_empty() { self.outbox.waiting() } else { self.request.waiting() }
@@ -227,11 +268,6 @@ impl<'a> Near<'a> {
             self.request.consume(count);
         }
     }
-}
-
-/// The signal that a frame names.
-fn signal_of(piece: &Piece<'_>) -> Result<u8, Fault> {
-    u8::try_from(piece.number).ok().filter(|n| (1..=64).contains(n)).ok_or(Fault::Unexpected(piece.kind))
 }
 
 #[cfg(test)]
@@ -291,11 +327,22 @@ mod tests {
             let mut arrived = &b"\x06\x02\0\0\0hi\x06\0\0\0\0"[..];
             let event = near.receive(&mut arrived);
             assert_eq!(event, Ok(Some(Event::Output(Which::Error, b"hi"))));
-            near.keep(Which::Error, b"hi", 1).expect("room");
+            near.keep(Which::Error, b"hi", 1);
             assert_eq!(near.receive(&mut arrived), Ok(None));
             assert!(!near.stream(Which::Error).is_done());
-            near.pass(Which::Error, 1).expect("room");
+            near.pass(Which::Error, 1);
             assert!(near.stream(Which::Error).is_done());
+            assert!(!near.take_overrun());
+        });
+    }
+
+    #[test]
+    fn what_the_server_does_not_read_is_noted_once() {
+        with(|mut near| {
+            while !near.take_overrun() {
+                near.signal(1);
+            }
+            assert!(!near.take_overrun());
         });
     }
 

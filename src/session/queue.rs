@@ -4,7 +4,8 @@
 /// A queue in a borrowed buffer.
 pub struct Queue<'a> {
     bytes: &'a mut [u8],
-    /// What waits is `bytes[head..tail]`; both are 0 when nothing does, so that a light flow stays in the first pages.
+    /// What waits is `bytes[head..tail]`. Where nothing does, what is added begins at 0, so that a light flow stays in the
+    /// first pages.
     head: usize,
     tail: usize,
 }
@@ -36,10 +37,12 @@ impl<'a> Queue<'a> {
 
     /// Takes away the first `count` bytes.
     pub fn consume(&mut self, count: usize) {
-        self.head = self.head.saturating_add(count).min(self.tail);
-        if self.is_empty() {
-            self.clear();
-        }
+        self.head = (self.head + count).min(self.tail);
+    }
+
+    /// Brings back what was taken away, as long as nothing was added since.
+    pub fn rewind(&mut self) {
+        self.head = 0;
     }
 
     /// Takes everything away.
@@ -59,6 +62,9 @@ impl<'a> Queue<'a> {
         if count > self.room() {
             return None;
         }
+        if self.is_empty() {
+            self.clear();
+        }
         if count > self.bytes.len() - self.tail {
             self.bytes.copy_within(self.head..self.tail, 0);
             (self.head, self.tail) = (0, self.tail - self.head);
@@ -68,7 +74,7 @@ impl<'a> Queue<'a> {
 
     /// Adds the first `count` bytes of the free space.
     pub fn commit(&mut self, count: usize) {
-        self.tail = self.tail.saturating_add(count).min(self.bytes.len());
+        self.tail = (self.tail + count).min(self.bytes.len());
     }
 }
 

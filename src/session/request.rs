@@ -1,7 +1,9 @@
 //! A request: what to run, where and with what. Written by the client, collected by the server.
 
+use super::Terminal;
 use super::queue::{Full, Queue};
 use crate::add;
+use crate::bytes::value_of;
 use crate::diag::{Line, Show};
 use crate::limits;
 use crate::number;
@@ -84,11 +86,6 @@ impl<'a> Writer<'a> {
         parts.iter().try_for_each(|part| self.frames.push(part)).map_err(full)
     }
 
-    /// Adds an attribute with this number as its value, in digits of the radix.
-    pub fn attribute(&mut self, name: &[u8], value: u64, radix: u64) -> Result<(), Excess> {
-        self.add(Kind::Variable, &[name, b"=", number::digits(value, radix, &mut [0; 24])])
-    }
-
     /// The frames.
     pub fn finish(self) -> Queue<'a> {
         self.frames
@@ -96,7 +93,7 @@ impl<'a> Writer<'a> {
 }
 
 /// What the client says of itself in [`attribute`]s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Attributes {
     /// Its protocol; 0 for one that does not say: protocol 1.
     pub protocol: u32,
@@ -104,11 +101,19 @@ pub struct Attributes {
     pub umask: Option<u32>,
     /// The signals that it ignores, signal n as bit n - 1.
     pub ignored: u64,
+    /// Its terminal, where it has one.
+    pub terminal: Option<Terminal>,
 }
 
 impl Attributes {
+    /// Whether it has a terminal, in whose background it is.
+    pub fn is_background(&self) -> bool {
+        self.terminal.as_ref().is_some_and(|terminal| !terminal.has(Terminal::FOREGROUND))
+    }
+
     /// Takes `variable` where it is an attribute; false where it is a variable like any other. A value that is no number
     /// counts as not said.
+    #[inline(never)]
     fn take(&mut self, variable: &[u8]) -> bool {
         let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
         let (name, value) = variable.split_at(equals);
@@ -122,6 +127,8 @@ impl Attributes {
             self.umask = small(8).map(|mask| mask & 0o777);
         } else if name == attribute::IGNORED {
             self.ignored = number(16).unwrap_or(0);
+        } else if name == attribute::TERMINAL {
+            self.terminal = Terminal::decode(value);
         } else {
             return false;
         }
@@ -153,7 +160,7 @@ impl<'a> Collector<'a> {
             self.append(&[piece.kind as u8])?;
             self.text = self.used;
         }
-        if piece.bytes.contains(&0) {
+        if crate::bytes::has(piece.bytes, 0) {
             return Err(Excess::Nul);
         }
         self.append(piece.bytes)?;
@@ -186,28 +193,28 @@ impl<'a> Collector<'a> {
     }
 
     /// What the client has said of itself so far.
-    pub fn attributes(&self) -> Attributes {
-        self.attributes
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// The request.
     pub fn finish(self) -> Request<'a> {
         let bytes: &'a [u8] = self.bytes;
-        Request { strings: Strings(bytes.get(..self.used).unwrap_or_default()), attributes: self.attributes }
+        Request { strings: bytes.get(..self.used).unwrap_or_default(), attributes: self.attributes }
     }
 }
 
 /// A request as it was received.
-#[derive(Clone, Copy)]
 pub struct Request<'a> {
-    strings: Strings<'a>,
+    /// One behind the other: the byte of its kind, its text, a NUL.
+    strings: &'a [u8],
     attributes: Attributes,
 }
 
 impl<'a> Request<'a> {
     /// What the client said of itself.
-    pub fn attributes(&self) -> Attributes {
-        self.attributes
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// The command's name.
@@ -227,27 +234,41 @@ impl<'a> Request<'a> {
 
     /// The last entry, `NAME=value`, of the variable `name` that the client sent.
     pub fn variable(&self, name: &[u8]) -> Option<&'a CStr> {
-        let is_named = |entry: &&CStr| entry.to_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="));
-        self.of(Kind::Variable).filter(is_named).last()
+        self.of(Kind::Variable).filter(|entry| value_of(entry, name).is_some()).last()
     }
 
-    fn of(&self, kind: Kind) -> impl Iterator<Item = &'a CStr> + use<'a> {
-        self.strings.filter_map(move |(byte, text)| (byte == kind as u8).then_some(text))
+    /// The numbers of the descriptors that go along, in their order.
+    pub fn descriptors(&self) -> impl Iterator<Item = i32> + use<'a> {
+        self.of(Kind::Variable).filter_map(|entry| {
+            let number = number::parse(value_of(entry, attribute::DESCRIPTOR)?, 10)?;
+            i32::try_from(number).ok()
+        })
+    }
+
+    fn of(&self, kind: Kind) -> Strings<'a> {
+        Strings { kind, rest: self.strings }
     }
 }
 
-/// The strings of a request: byte of the kind, text.
-#[derive(Clone, Copy)]
-struct Strings<'a>(&'a [u8]);
+/// The strings of one kind.
+struct Strings<'a> {
+    kind: Kind,
+    rest: &'a [u8],
+}
 
 impl<'a> Iterator for Strings<'a> {
-    type Item = (u8, &'a CStr);
+    type Item = &'a CStr;
 
-    fn next(&mut self) -> Option<(u8, &'a CStr)> {
-        let (kind, rest) = self.0.split_first()?;
-        let text = CStr::from_bytes_until_nul(rest).ok()?;
-        self.0 = rest.get(text.count_bytes() + 1..)?;
-        Some((*kind, text))
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a CStr> {
+        loop {
+            let (kind, rest) = self.rest.split_first()?;
+            let text = crate::bytes::c_str(rest)?;
+            self.rest = rest.get(text.count_bytes() + 1..)?;
+            if *kind == self.kind as u8 {
+                return Some(text);
+            }
+        }
     }
 }
 
@@ -299,8 +320,8 @@ mod tests {
         ]);
         for size in 1..=frames.len() {
             let seen = collect(&frames, size, |request| {
-                let attributes = Attributes { protocol: 2, umask: Some(0o27), ignored: 0x8001 };
-                assert_eq!(request.attributes(), attributes);
+                let attributes = Attributes { protocol: 2, umask: Some(0o27), ignored: 0x8001, terminal: None };
+                assert_eq!(request.attributes(), &attributes);
                 assert_eq!((request.command(), request.directory()), (c"gcc", c"src/\xff"));
                 assert_eq!(request.arguments().collect::<Vec<_>>(), [c"-c", c"", c"a=b"]);
                 assert_eq!(request.variable(b"LANG"), Some(c"LANG=de"));

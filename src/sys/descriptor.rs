@@ -1,20 +1,24 @@
 //! Descriptors: those that this program opens, and those that it shares with others.
 //!
 //! Opening goes by raw calls: rustix's owned descriptor asserts that its number is not -1, and the formatting that comes
-//! along with that assertion is 3 KB of a file that has to fit into 64. All else goes through rustix.
+//! along with that assertion is 3 KB of a file that has to fit into 64. So does what moves bytes, which is one function here
+//! and two for each call there. All else goes through rustix.
 //!
 //! A stub's standard streams are open files of its caller's, and so are its flags: switching one to non-blocking would
 //! switch it for everybody. Here one call at a time is made not to block instead, in the way that its kind allows.
 
-use super::{arch, check, number};
+use super::{arch, check, number, poll, terminal};
 use core::ffi::CStr;
+use core::num::NonZero;
+use rustix::event::PollFlags;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{FileType, OFlags};
-use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags, Result};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::io::{Errno, Result};
 
 /// A descriptor that belongs to its holder and is closed with it, and on exec.
-pub struct Descriptor(i32);
+///
+/// Kept as the complement of its number, which is never 0, so that one that may be missing takes no more room.
+pub struct Descriptor(NonZero<i32>);
 
 impl Descriptor {
     /// The descriptor that a system call has just returned.
@@ -23,7 +27,24 @@ impl Descriptor {
     /// Nobody else owns it.
     #[inline(never)]
     pub(super) unsafe fn new(result: isize) -> Result<Descriptor> {
-        check(result).map(|number| Descriptor(i32::try_from(number).unwrap_or(i32::MAX)))
+        check(result).map(Descriptor::of)
+    }
+
+    /// The owner of this number.
+    pub(super) fn of(number: i32) -> Descriptor {
+        Descriptor(NonZero::new(!number).unwrap_or(NonZero::<i32>::MIN))
+    }
+
+    /// Its number, which stays open for good.
+    pub fn leave_open(self) -> i32 {
+        let number = self.number();
+        core::mem::forget(self);
+        number
+    }
+
+    /// Its number.
+    fn number(&self) -> i32 {
+        !self.0.get()
     }
 }
 
@@ -31,14 +52,19 @@ impl Drop for Descriptor {
     #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: it is this value's own, and nothing uses it afterwards.
-        unsafe { rustix::io::close(self.0) }
+        unsafe { rustix::io::close(self.number()) }
     }
 }
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it stays open as long as this value, which the borrow cannot outlive.
-        unsafe { BorrowedFd::borrow_raw(self.0) }
+        let number = self.number();
+        // SAFETY: the kernel gives no negative numbers, and `of` is given the kernel's alone. It stays open as long as this
+        // value, which the borrow cannot outlive.
+        unsafe {
+            core::hint::assert_unchecked(number >= 0);
+            BorrowedFd::borrow_raw(number)
+        }
     }
 }
 
@@ -55,12 +81,14 @@ pub fn open(path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
 /// Opens a path as seen from a directory (openat(2)).
 #[inline(never)]
 pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
-    let flags = (flags | OFlags::CLOEXEC).bits() as usize;
+    // Without it a 32-bit program cannot open what is larger than 2 GiB (open(2)); the others need not ask.
+    let large = if cfg!(target_pointer_width = "32") { OFlags::LARGEFILE } else { OFlags::empty() };
+    let flags = (flags | large | OFlags::CLOEXEC).bits() as usize;
     let directory = word(directory.as_fd().as_raw_fd());
     // SAFETY: the path ends with a NUL; the new descriptor is nobody else's.
     unsafe {
         let call = number(libc::SYS_openat);
-        Descriptor::new(arch::syscall(call, [directory, path.as_ptr() as usize, flags, mode as usize, 0, 0]))
+        Descriptor::new(arch::syscall6(call, [directory, path.as_ptr() as usize, flags, mode as usize, 0, 0]))
     }
 }
 
@@ -70,21 +98,40 @@ pub fn pipe() -> Result<(Descriptor, Descriptor)> {
     // SAFETY: the kernel writes two numbers of descriptors that are nobody else's.
     let result = unsafe {
         let call = number(libc::SYS_pipe2);
-        arch::syscall(call, [(&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, 0, 0, 0])
+        arch::syscall(call, [(&raw mut ends) as usize, word(libc::O_CLOEXEC), 0])
     };
-    check(result).map(|_| (Descriptor(ends[0]), Descriptor(ends[1])))
+    check(result).map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
 }
 
-/// A TCP socket for IPv4 (socket(2)), above the three streams, one of which this program may have been started without.
-/// A socket in its place would be taken for it.
+/// A TCP socket for IPv4.
 pub fn tcp_socket() -> Result<Descriptor> {
+    socket(libc::AF_INET, libc::SOCK_STREAM)
+}
+
+/// A socket within this kernel (unix(7)), non-blocking.
+pub fn local_socket() -> Result<Descriptor> {
+    socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK)
+}
+
+/// A stream socket (socket(2)), above the three streams, one of which this program may have been started without. A socket
+/// in its place would be taken for it.
+fn socket(family: i32, kind: i32) -> Result<Descriptor> {
     // SAFETY: the call takes numbers; the new descriptor is nobody else's.
     let socket = unsafe {
-        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
-        let call = number(libc::SYS_socket);
-        Descriptor::new(arch::syscall(call, [word(libc::AF_INET), word(kind), word(libc::IPPROTO_TCP), 0, 0, 0]))
+        let kind = word(kind | libc::SOCK_CLOEXEC);
+        Descriptor::new(arch::syscall(number(libc::SYS_socket), [word(family), kind, 0]))
     };
     above_streams(socket?)
+}
+
+/// Makes a call that takes a socket and an address: bind(2), connect(2).
+///
+/// # Safety
+/// `length` bytes can be read at `address`.
+#[inline(never)]
+pub(super) unsafe fn name(call: libc::c_long, socket: &Descriptor, address: *const u8, length: usize) -> Result<()> {
+    // SAFETY: the caller's promise.
+    check(unsafe { arch::syscall(number(call), [word(socket.number()), address as usize, length]) }).map(drop)
 }
 
 /// The next connection of a listening socket (accept(2)).
@@ -92,21 +139,98 @@ pub fn accept(socket: &Descriptor) -> Result<Descriptor> {
     // SAFETY: without room for an address none is written; the new descriptor is nobody else's.
     unsafe {
         let call = number(libc::SYS_accept4);
-        Descriptor::new(arch::syscall(call, [word(socket.0), 0, 0, word(libc::SOCK_CLOEXEC), 0, 0]))
+        Descriptor::new(arch::syscall6(call, [word(socket.number()), 0, 0, word(libc::SOCK_CLOEXEC), 0, 0]))
     }
 }
 
 /// The same file by a descriptor above the three streams.
 #[inline(never)]
 pub fn above_streams(descriptor: Descriptor) -> Result<Descriptor> {
-    if descriptor.0 > 2 {
-        return Ok(descriptor);
-    }
+    above(descriptor, 2)
+}
+
+/// The same open file by a descriptor above this number.
+pub fn above(descriptor: Descriptor, number: i32) -> Result<Descriptor> {
+    if descriptor.number() > number { Ok(descriptor) } else { duplicate_above(&descriptor, number) }
+}
+
+/// Another descriptor of the same open file, above the three streams.
+pub fn duplicate(descriptor: &Descriptor) -> Result<Descriptor> {
+    duplicate_above(descriptor, 2)
+}
+
+/// Another descriptor of the same open file, above this number (fcntl(2), `F_DUPFD_CLOEXEC`).
+fn duplicate_above(descriptor: &Descriptor, most: i32) -> Result<Descriptor> {
     // SAFETY: the call takes numbers; the new descriptor is nobody else's.
     unsafe {
         let call = number(libc::SYS_fcntl);
-        Descriptor::new(arch::syscall(call, [word(descriptor.0), word(libc::F_DUPFD_CLOEXEC), 3, 0, 0, 0]))
+        let least = word(most) + 1;
+        Descriptor::new(arch::syscall(call, [word(descriptor.number()), word(libc::F_DUPFD_CLOEXEC), least]))
     }
+}
+
+/// Makes `number` the same open file, for a program that is executed next, or closes it (dup3(2)). Nobody may use the
+/// number for anything else.
+pub fn place(descriptor: Option<&Descriptor>, number: i32) -> Result<()> {
+    // SAFETY: the call takes numbers; that nobody uses this one is the caller's promise.
+    unsafe {
+        let Some(descriptor) = descriptor else {
+            // It may be closed already.
+            arch::syscall(super::number(libc::SYS_close), [word(number), 0, 0]);
+            return Ok(());
+        };
+        let call = super::number(libc::SYS_dup3);
+        check(arch::syscall(call, [word(descriptor.number()), word(number), 0])).map(drop)
+    }
+}
+
+/// Reads bytes (read(2)).
+pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the kernel writes into the buffer.
+    unsafe { transfer(libc::SYS_read, fd.as_fd(), buffer.as_mut_ptr(), buffer.len(), 0) }
+}
+
+/// Writes bytes (write(2)).
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: the kernel reads the bytes.
+    unsafe { transfer(libc::SYS_write, fd.as_fd(), bytes.as_ptr(), bytes.len(), 0) }
+}
+
+/// Reads what has come to a socket (recv(2)), without blocking.
+pub fn receive(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: as in `read`; no address is asked for.
+    unsafe { transfer(libc::SYS_recvfrom, fd.as_fd(), buffer.as_mut_ptr(), buffer.len(), libc::MSG_DONTWAIT) }
+}
+
+/// Writes to a socket (send(2)), without blocking.
+pub fn send(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: as in `write`; no address is given.
+    unsafe { transfer(libc::SYS_sendto, fd.as_fd(), bytes.as_ptr(), bytes.len(), flags) }
+}
+
+/// Makes a call that reads or writes bytes. Flags and the lack of an address are for those on sockets alone: the others
+/// do not look at them.
+///
+/// # Safety
+/// `count` bytes can be read or written there, as the call does.
+#[inline(never)]
+unsafe fn transfer(
+    call: libc::c_long,
+    fd: BorrowedFd<'_>,
+    bytes: *const u8,
+    count: usize,
+    flags: i32,
+) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let result =
+        unsafe { arch::syscall6(number(call), [word(fd.as_raw_fd()), bytes as usize, count, word(flags), 0, 0]) };
+    check(result).map(length)
+}
+
+/// A length that the kernel has returned.
+pub(super) fn length(result: i32) -> usize {
+    result.unsigned_abs() as usize
 }
 
 /// How a descriptor is kept from blocking.
@@ -116,8 +240,10 @@ enum Kind {
     File,
     /// A pipe: `RWF_NOWAIT`, known to pipes since Linux 6.4.
     Pipe,
-    /// A pipe of an older kernel, a terminal: a small piece after poll(2) has said that there is room.
+    /// A pipe of an older kernel, a device: a small piece after poll(2) has said that there is room.
     Careful,
+    /// A terminal, opened anew without blocking: it is one file for all who have it open, but the flags are those of each.
+    Own,
     /// A socket: `MSG_DONTWAIT`.
     Socket,
 }
@@ -135,6 +261,9 @@ impl Stream {
     /// The stream at `fd`; `None` where it is closed.
     pub fn new(fd: BorrowedFd<'static>) -> Option<Stream> {
         let status = rustix::fs::fstat(fd).ok()?;
+        if let Some(own) = reopen_terminal(fd) {
+            return Some(Stream { fd: own, kind: Kind::Own });
+        }
         let kind = match FileType::from_raw_mode(status.st_mode) {
             FileType::Fifo => Kind::Pipe,
             FileType::Socket => Kind::Socket,
@@ -146,43 +275,47 @@ impl Stream {
 
     /// Reads what is there; `Errno::AGAIN` where nothing is. 0 is the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        match self.kind {
-            Kind::Socket => rustix::net::recv(self.fd, buffer, RecvFlags::DONTWAIT).map(|(length, _)| length),
-            Kind::Pipe => {
-                let result =
-                    rustix::io::preadv2(self.fd, &mut [IoSliceMut::new(buffer)], CURRENT, ReadWriteFlags::NOWAIT);
-                if self.lacks_nowait(result) { self.read(buffer) } else { result }
-            }
-            Kind::File | Kind::Careful => rustix::io::read(self.fd, buffer),
+        // SAFETY: the kernel writes into the buffer.
+        if let Some(result) = unsafe { self.try_at_once(libc::SYS_preadv2, buffer.as_mut_ptr(), buffer.len()) } {
+            return result;
         }
+        if self.kind == Kind::Socket { receive(self.fd, buffer) } else { read(self.fd, buffer) }
     }
 
     /// Writes what there is room for; `Errno::AGAIN` where there is none.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        // SAFETY: the kernel reads the bytes.
+        if let Some(result) = unsafe { self.try_at_once(libc::SYS_pwritev2, bytes.as_ptr(), bytes.len()) } {
+            return result;
+        }
         match self.kind {
-            Kind::File => rustix::io::write(self.fd, bytes),
-            Kind::Socket => rustix::net::send(self.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
-            Kind::Pipe => {
-                let result = rustix::io::pwritev2(self.fd, &[IoSlice::new(bytes)], CURRENT, ReadWriteFlags::NOWAIT);
-                if self.lacks_nowait(result) { self.write(bytes) } else { result }
+            Kind::Socket => send(self.fd, bytes),
+            Kind::Careful if !poll::is_ready(self.fd, PollFlags::OUT) => Err(Errno::AGAIN),
+            Kind::Careful => write(self.fd, bytes.get(..CAREFUL).unwrap_or(bytes)),
+            _ => write(self.fd, bytes),
+        }
+    }
+
+    /// Makes the call of a pipe, preadv2(2) or pwritev2(2). `None` where the stream is none, or the kernel does not know
+    /// `RWF_NOWAIT` for it: then it is handled with care from now on.
+    ///
+    /// # Safety
+    /// As for [`transfer`].
+    unsafe fn try_at_once(&mut self, call: libc::c_long, bytes: *const u8, count: usize) -> Option<Result<usize>> {
+        if self.kind != Kind::Pipe {
+            return None;
+        }
+        let vector = [bytes as usize, count];
+        let arguments =
+            [word(self.fd.as_raw_fd()), (&raw const vector) as usize, 1, CURRENT, 0, word(libc::RWF_NOWAIT)];
+        // SAFETY: the vector names one area, for which the caller answers.
+        match check(unsafe { arch::syscall6(number(call), arguments) }) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                self.kind = Kind::Careful;
+                None
             }
-            Kind::Careful if !is_ready(self.fd, rustix::event::PollFlags::OUT) => Err(Errno::AGAIN),
-            Kind::Careful => rustix::io::write(self.fd, bytes.get(..CAREFUL).unwrap_or(bytes)),
+            result => Some(result.map(length)),
         }
-    }
-
-    /// Whether it is this process's controlling terminal, with another process group in the foreground.
-    pub fn is_in_background(&self) -> bool {
-        rustix::termios::tcgetpgrp(self.fd).is_ok_and(|group| group != rustix::process::getpgrp())
-    }
-
-    /// Whether the kernel does not know `RWF_NOWAIT` here; the stream is then handled with care from now on.
-    fn lacks_nowait(&mut self, result: Result<usize>) -> bool {
-        let lacks = matches!(result, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL));
-        if lacks {
-            self.kind = Kind::Careful;
-        }
-        lacks
     }
 }
 
@@ -192,23 +325,40 @@ impl AsFd for Stream {
     }
 }
 
-/// The offset by which preadv2(2) means the file's own position.
-const CURRENT: u64 = u64::MAX;
-
-/// Whether poll(2) finds one of `events` at once.
-fn is_ready(fd: BorrowedFd<'_>, events: rustix::event::PollFlags) -> bool {
-    let mut set = [rustix::event::PollFd::from_borrowed_fd(fd, events)];
-    let none = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    rustix::event::poll(&mut set, Some(&none)).is_ok() && !set[0].revents().is_empty()
+/// The terminal at `fd` by another descriptor that does not block; `None` where it is none, or cannot be opened again
+/// because it is another user's or there is no /proc.
+fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
+    if !terminal::is_one(fd) {
+        return None;
+    }
+    let path = [c"/proc/self/fd/0", c"/proc/self/fd/1", c"/proc/self/fd/2"];
+    let path = path.get(usize::try_from(fd.as_raw_fd()).ok()?)?;
+    let own = above_streams(open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0).ok()?).ok()?;
+    // SAFETY: it is never closed.
+    Some(unsafe { BorrowedFd::borrow_raw(own.leave_open()) })
 }
+
+/// The offset by which preadv2(2) means the file's own position.
+const CURRENT: usize = usize::MAX;
 
 /// The three standard streams, borrowed for good; one that the caller closed is `None`.
 pub fn standard() -> [Option<Stream>; 3] {
+    let [input, output, error] = standard_fds();
+    [Stream::new(input), Stream::new(output), Stream::new(error)]
+}
+
+/// Their descriptors; a call on one that the caller closed is an error.
+pub fn standard_fds() -> [BorrowedFd<'static>; 3] {
     // SAFETY: nothing in this program closes descriptors 0 to 2 but through `close`, whose callers drop the
     // stream with it; a number that is closed gives an error, never somebody else's file, since the program raises its
     // own descriptors above them.
-    let fds = unsafe { [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] };
-    fds.map(Stream::new)
+    unsafe { [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] }
+}
+
+/// Whether two descriptors are of one device, as two of a terminal are.
+pub fn is_same_device(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let device = |fd| rustix::fs::fstat(fd).map_or(0, |status| status.st_rdev);
+    device(one) == device(other)
 }
 
 /// Closes a standard stream, so that who is at its other end notices.
@@ -223,7 +373,7 @@ pub fn close_inherited() {
     // SAFETY: called before the program opens descriptors that it keeps, so no owner of any of them exists.
     let result = unsafe {
         let call = super::number(libc::SYS_close_range);
-        super::check(super::arch::syscall(call, [3, u32::MAX as usize, 0, 0, 0, 0]))
+        super::check(super::arch::syscall(call, [3, u32::MAX as usize, 0]))
     };
     // Kernels before 5.9 do not have the call; the usual limit of open files bounds what there can be.
     if result.is_err() {
@@ -234,10 +384,25 @@ pub fn close_inherited() {
     }
     // What is opened later must not take the place of a stream that the caller has closed: every root has a directory.
     while let Ok(descriptor) = open(c"/", OFlags::PATH, 0) {
-        if descriptor.0 > 2 {
+        if descriptor.number() > 2 {
             break;
         }
-        core::mem::forget(descriptor);
+        descriptor.leave_open();
+    }
+}
+
+/// Whether a descriptor of this number is open.
+pub fn is_open(number: i32) -> bool {
+    // SAFETY: nothing is done with it but asking for its flags.
+    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
+}
+
+/// Closes descriptors that went to another process, from number `least` on, so that who is at their other ends notices when
+/// it closes them. Not stderr, where this process may still have something to say.
+pub fn close_passed(numbers: &[i32], least: i32) {
+    for number in numbers.iter().filter(|number| **number >= least && **number != 2) {
+        // SAFETY: they are the caller's of this program, which uses them no more.
+        unsafe { rustix::io::close(*number) }
     }
 }
 

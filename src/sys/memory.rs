@@ -1,6 +1,8 @@
 //! Statics that are written to. The program has no allocator: its buffers are statics that one owner takes for good.
 
+use crate::bytes;
 use core::cell::UnsafeCell;
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// A static value that is handed out once, for the rest of the process's life.
@@ -31,8 +33,16 @@ impl<T> Place<T> {
 }
 
 /// Notes that something was taken.
+#[inline(never)]
 fn take_once(taken: &AtomicBool) {
     assert!(!taken.swap(true, Ordering::Relaxed), "a place is taken once");
+}
+
+/// The string up to the first NUL; `None` where there is none. For strings of usual length: core's own search is made for
+/// long ones, and larger.
+pub fn c_str(bytes: &[u8]) -> Option<&CStr> {
+    // SAFETY: there is a NUL among the bytes, which live as long as the string.
+    bytes::has(bytes, 0).then(|| unsafe { CStr::from_ptr(bytes.as_ptr().cast()) })
 }
 
 /// A static value that is set while the program starts and read afterwards.

@@ -5,10 +5,14 @@
 
 mod arch;
 pub mod descriptor;
+pub mod local;
 pub mod memory;
+pub mod poll;
 pub mod process;
 pub mod program;
 pub mod signal;
+pub mod tcp;
+pub mod terminal;
 pub mod time;
 
 use rustix::io::Errno;
@@ -20,9 +24,12 @@ const fn number(call: libc::c_long) -> usize {
 }
 
 /// The kernel returns -4095 to -1 for an error (`include/linux/err.h`), and anything else as the result.
-fn check(result: isize) -> Result<usize, Errno> {
+///
+/// Descriptors, process numbers and lengths, which is what the calls here return, are no wider than 32 bits.
+#[allow(clippy::cast_possible_truncation, reason = "see above")]
+fn check(result: isize) -> Result<i32, Errno> {
     match result {
-        -4095..=-1 => Err(Errno::from_raw_os_error(i32::try_from(-result).unwrap_or(libc::EINVAL))),
-        value => Ok(value.cast_unsigned()),
+        -4095..=-1 => Err(Errno::from_raw_os_error(-result as i32)),
+        value => Ok(value as i32),
     }
 }

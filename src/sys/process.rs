@@ -1,24 +1,28 @@
 //! Processes: fork, start a program, reap, find what is left of a tree.
 
-use super::descriptor::{self, Descriptor};
-use super::memory::Place;
+use super::descriptor::{self, Descriptor, length, word};
+use super::memory::{Place, c_str};
 use super::signal::{self, Set};
-use super::{arch, check, number};
+use super::{arch, check, number, terminal};
 use core::ffi::{CStr, c_char, c_void};
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir};
 use rustix::io::{Errno, Result};
-use rustix::process::{WaitOptions, WaitStatus};
 
+use crate::bytes::{has, until};
 use crate::exit::End;
 use crate::limits;
+use crate::number::{Digits, digits};
 
 /// Ends this process (`exit_group`, exit(2)).
+///
+/// A terminal on loan goes back first.
 pub fn exit(code: u8) -> ! {
+    terminal::give_back();
     loop {
         // SAFETY: the call takes a number and does not return.
         unsafe {
-            arch::syscall(number(libc::SYS_exit_group), [code.into(), 0, 0, 0, 0, 0]);
+            arch::syscall(number(libc::SYS_exit_group), [code.into(), 0, 0]);
         }
     }
 }
@@ -31,21 +35,21 @@ pub fn id() -> i32 {
 /// Makes a copy of this process (fork(2)): `None` in the child, its number in the parent.
 pub fn fork() -> Result<Option<i32>> {
     // SAFETY: without CLONE_VM the child has memory of its own, the stack included, so both may return from here.
-    let result =
-        unsafe { arch::syscall(number(libc::SYS_clone), [libc::SIGCHLD.unsigned_abs() as usize, 0, 0, 0, 0, 0]) };
+    let result = unsafe {
+        let arguments = arch::clone_arguments(libc::SIGCHLD.unsigned_abs() as usize, 0);
+        arch::syscall6(number(libc::SYS_clone), arguments)
+    };
     let pid = check(result)?;
-    Ok((pid != 0).then_some(i32::try_from(pid).unwrap_or(i32::MAX)))
+    Ok((pid != 0).then_some(pid))
 }
 
 /// The working directory, into `buffer` (getcwd(2)), without its NUL.
 pub fn working_directory(buffer: &mut [u8]) -> Result<&[u8]> {
     // SAFETY: the kernel writes at most the length that it is told.
-    let result =
-        unsafe { arch::syscall(number(libc::SYS_getcwd), [buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0, 0]) };
-    let length = check(result)?.saturating_sub(1);
-    let path = buffer.get(..length).ok_or(Errno::RANGE)?;
+    let result = unsafe { arch::syscall(number(libc::SYS_getcwd), [buffer.as_mut_ptr() as usize, buffer.len(), 0]) };
+    let path = buffer.get(..length(check(result)?) - 1).unwrap_or_default();
     // A directory outside this process's root is written without a leading slash (getcwd(3), "(unreachable)").
-    if path.starts_with(b"/") { Ok(path) } else { Err(Errno::NOENT) }
+    if path.first() == Some(&b'/') { Ok(path) } else { Err(Errno::NOENT) }
 }
 
 /// A child that changed: what a reaper learns.
@@ -72,31 +76,23 @@ pub enum Children {
 
 /// Takes the next child that has ended or stopped (waitpid(2)), adopted ones included.
 pub fn reap() -> Children {
-    loop {
-        let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
-            Ok(Some((pid, status))) => (pid.as_raw_nonzero().get(), status),
-            Ok(None) => return Children::Running,
-            Err(Errno::INTR) => continue,
-            Err(_) => return Children::None,
-        };
-        if let Some(end) = end_of(status) {
-            return Children::Ended(Reaped { pid, end });
-        }
-        if let Some(signal) = status.stopping_signal() {
-            return Children::Stopped(pid, signal.to_le_bytes()[0]);
-        }
+    let mut status = 0_i32;
+    let place = (&raw mut status) as usize;
+    let flags = word(libc::WNOHANG | libc::WUNTRACED);
+    // SAFETY: the kernel writes a number. It is not interrupted, since it does not wait.
+    let pid = match check(unsafe { arch::syscall6(number(libc::SYS_wait4), [word(-1), place, flags, 0, 0, 0]) }) {
+        Ok(0) => return Children::Running,
+        Ok(pid) => pid,
+        Err(_) => return Children::None,
+    };
+    // Seven bits for the signal that ended it and one for a core dump, then eight for a code or the signal that stopped it
+    // (`include/linux/wait.h`, waitpid(2)).
+    let [low, high, ..] = status.to_le_bytes();
+    match low & 0x7f {
+        0 => Children::Ended(Reaped { pid, end: End::Code(high) }),
+        0x7f => Children::Stopped(pid, high),
+        signal => Children::Ended(Reaped { pid, end: End::Signal(signal) }),
     }
-}
-
-/// How a wait status says that a process ended; `None` where it has not.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "both numbers are 7 or 8 bits of the status"
-)]
-fn end_of(status: WaitStatus) -> Option<End> {
-    let code = status.exit_status().map(|code| End::Code(code as u8));
-    code.or_else(|| status.terminating_signal().map(|signal| End::Signal(signal as u8)))
 }
 
 /// Makes this process the one that its orphaned descendants fall to (`PR_SET_CHILD_SUBREAPER`, prctl(2)), so that they
@@ -181,8 +177,12 @@ pub struct Start<'s> {
     pub arguments: &'s mut Vector,
     /// Its environment.
     pub environment: &'s Vector,
-    /// Its standard input, output and error.
-    pub streams: [BorrowedFd<'s>; 3],
+    /// Its standard input, output and error; `None`: closed.
+    pub streams: [Option<&'s Descriptor>; 3],
+    /// What else it has open: descriptors, all above every number here, and the numbers that it knows them by.
+    pub others: &'s [(i32, Descriptor)],
+    /// The terminal whose foreground it is to be.
+    pub terminal: Option<&'s Descriptor>,
     /// Its file mode creation mask.
     pub umask: u32,
     /// The signals that it ignores.
@@ -223,35 +223,48 @@ static STACK: Place<Stack> = Place::new(Stack([0; CHILD_STACK]));
 /// It reports a failure through a pipe that a successful execve closes, which holds on kernels and emulators that
 /// turn such a clone into a plain fork, too.
 pub fn start(request: &mut Start<'_>) -> core::result::Result<i32, Refusal> {
-    let early = |errno| Refusal { errno, exists: true };
-    let (answer, report) = descriptor::pipe().map_err(early)?;
-    let mut child = Child { start: request, report, parent: id() };
+    let mut said = [0; SAID];
+    let (errno, exists) = match start_child(request, &mut said) {
+        Ok(pid) if said == [0; SAID] => return Ok(pid),
+        Ok(_) => (Errno::from_raw_os_error(u16::from_le_bytes([said[0], said[1]]).into()), said[2] != 0),
+        Err(errno) => (errno, true),
+    };
+    Err(Refusal { errno, exists })
+}
+
+/// What a child says that could not execute: two bytes of the errno, and whether the file is there.
+const SAID: usize = 3;
+
+/// Starts the child and hears what it says.
+fn start_child(start: &mut Start<'_>, said: &mut [u8; SAID]) -> Result<i32> {
+    let (answer, report) = descriptor::pipe()?;
+    let mut highest = 2;
+    for (number, _) in start.others {
+        highest = highest.max(*number);
+    }
+    let report = descriptor::above(report, highest)?;
+    let mut child = Child { start, report, parent: id() };
     let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD).unsigned_abs() as usize;
     let top = (&raw mut STACK.take().0).cast::<u8>().wrapping_add(CHILD_STACK);
     // SAFETY: the stack is this child's alone and large enough for `run_child`; `child` outlives the shared memory since
     // this process stands still until the child has executed or exited.
     let result = unsafe { arch::clone_onto(flags, top.cast(), run_child, (&raw mut child).cast()) };
     drop(child);
-    let pid = i32::try_from(check(result).map_err(early)?).unwrap_or(i32::MAX);
-    let mut words = [0_u8; 5];
-    match rustix::io::read(&answer, &mut words[..]) {
-        Ok(5) => {
-            let errno = i32::from_le_bytes([words[0], words[1], words[2], words[3]]);
-            Err(Refusal { errno: Errno::from_raw_os_error(errno), exists: words[4] != 0 })
-        }
-        _ => Ok(pid),
-    }
+    let pid = check(result)?;
+    let _ = descriptor::read(&answer, said);
+    Ok(pid)
 }
 
 /// The child's half of [`start`].
 extern "C" fn run_child(argument: *mut c_void) -> ! {
     // SAFETY: `start` passes its `Child` and stands still meanwhile, or has a copy of it where the memory was not shared.
     let child = unsafe { &mut *argument.cast::<Child<'_, '_>>() };
-    let refusal = prepare_child(child).map_or_else(|errno| Refusal { errno, exists: true }, |()| execute(child.start));
-    let mut words = [0_u8; 5];
-    words[..4].copy_from_slice(&refusal.errno.raw_os_error().to_le_bytes());
-    words[4] = refusal.exists.into();
-    let _ = rustix::io::write(&child.report, &words);
+    let refusal = match prepare_child(child) {
+        Ok(()) => execute(child.start),
+        Err(errno) => Refusal { errno, exists: true },
+    };
+    let [low, high, ..] = refusal.errno.raw_os_error().to_le_bytes();
+    let _ = descriptor::write(&child.report, &[low, high, refusal.exists.into()]);
     exit(crate::exit::NOT_EXECUTABLE)
 }
 
@@ -262,10 +275,17 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
     if !follow_parent(child.parent, rustix::process::Signal::KILL) {
         exit(crate::exit::UNAVAILABLE);
     }
-    let [input, output, error] = child.start.streams;
-    rustix::stdio::dup2_stdin(input)?;
-    rustix::stdio::dup2_stdout(output)?;
-    rustix::stdio::dup2_stderr(error)?;
+    if let Some(terminal) = child.start.terminal {
+        // Signals are blocked still: for a background process this call ends in TTOU otherwise (tcsetpgrp(3)). The parent
+        // stands still until execve, so nothing typed can stop the child before that.
+        terminal::set_foreground(terminal.as_fd(), id())?;
+    }
+    for (stream, number) in child.start.streams.into_iter().zip(0..) {
+        descriptor::place(stream, number)?;
+    }
+    for (number, other) in child.start.others {
+        descriptor::place(Some(other), *number)?;
+    }
     rustix::process::umask(Mode::from_raw_mode(child.start.umask));
     for signal in child.start.defaults.iter() {
         signal::set_action(signal, false);
@@ -280,14 +300,17 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
 /// Replaces this program by the one that was asked for; returns only why it could not.
 fn execute(start: &mut Start<'_>) -> Refusal {
     let name = start.program.to_bytes();
-    if name.contains(&b'/') {
+    if has(name, b'/') {
         let errno = execute_path(start.program, start);
         let exists = || rustix::fs::accessat(rustix::fs::CWD, start.program, Access::EXISTS, AtFlags::empty()).is_ok();
         // What a file names can be missing, and what a path leads through be a file.
         return Refusal { errno, exists: errno != Errno::NOTDIR && (errno != Errno::NOENT || exists()) };
     }
     let mut refusal = Refusal { errno: Errno::NOENT, exists: false };
-    for directory in start.search.split(|byte| *byte == b':') {
+    let mut search = Some(start.search);
+    while let Some(directories) = search {
+        let directory = until(directories, b':');
+        search = directories.get(directory.len() + 1..);
         let mut buffer = [0; limits::PATH];
         let Some(path) = join(directory, name, &mut buffer) else { continue };
         // Like execvp(3): a file that may not be executed does not end the search, but is remembered.
@@ -305,13 +328,14 @@ fn execute(start: &mut Start<'_>) -> Refusal {
 /// `directory/name`, or `./name` for an empty directory; `None` where it is too long for a path.
 fn join<'b>(directory: &[u8], name: &[u8], buffer: &'b mut [u8; limits::PATH]) -> Option<&'b CStr> {
     let directory = if directory.is_empty() { b"." } else { directory };
-    let length = directory.len() + 1 + name.len();
-    let path = buffer.get_mut(..=length)?;
-    path[..directory.len()].copy_from_slice(directory);
-    path[directory.len()] = b'/';
-    path[directory.len() + 1..length].copy_from_slice(name);
-    path[length] = 0;
-    CStr::from_bytes_until_nul(path).ok()
+    // What is behind the last byte is NUL.
+    let room = buffer.split_last_mut()?.1;
+    let (start, rest) = room.split_at_mut_checked(directory.len())?;
+    let (slash, rest) = rest.split_first_mut()?;
+    start.copy_from_slice(directory);
+    *slash = b'/';
+    rest.get_mut(..name.len())?.copy_from_slice(name);
+    c_str(buffer)
 }
 
 /// Replaces this program by the file `path`; a text without `#!` is given to the shell, as execvp(3) and every shell do.
@@ -333,26 +357,39 @@ fn execve(path: &CStr, arguments: *const *const c_char, environment: *const *con
     // SAFETY: both lists are a `Vector`'s: pointers to strings that live for good, or a path on the caller's stack, and
     // a null pointer at the end.
     let result = unsafe {
-        arch::syscall(
-            number(libc::SYS_execve),
-            [path.as_ptr() as usize, arguments as usize, environment as usize, 0, 0, 0],
-        )
+        arch::syscall(number(libc::SYS_execve), [path.as_ptr() as usize, arguments as usize, environment as usize])
     };
     check(result).err().unwrap_or(Errno::NOEXEC)
 }
 
 /// Calls `each` with every child of this process, adopted ones included, that /proc shows (proc(5)).
 pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let processes = descriptor::open(c"/proc", flags, 0)?;
-    let mut buffer = [core::mem::MaybeUninit::uninit(); 4096];
-    let mut entries = RawDir::new(&processes, &mut buffer);
     let me = id();
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let Some(pid) = decimal(entry.file_name().to_bytes()) else { continue };
-        if parent_of(&processes, pid) == Some(me) {
+    numbers(c"/proc", &mut |processes, pid| {
+        if parent_of(processes, pid) == Some(me) {
             each(pid);
+        }
+    })
+}
+
+/// Calls `each` with every descriptor that this process has open (proc(5)).
+pub fn open_descriptors(mut each: impl FnMut(i32)) -> Result<()> {
+    numbers(c"/proc/self/fd", &mut |directory, number| {
+        if number != directory.as_fd().as_raw_fd() {
+            each(number);
+        }
+    })
+}
+
+/// Calls `each` with the directory and every number that is a name in it.
+fn numbers(directory: &CStr, each: &mut dyn FnMut(&Descriptor, i32)) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let directory = descriptor::open(directory, flags, 0)?;
+    let mut buffer = [core::mem::MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(&directory, &mut buffer);
+    while let Some(entry) = entries.next() {
+        if let Some(number) = decimal(entry?.file_name().to_bytes()) {
+            each(&directory, number);
         }
     }
     Ok(())
@@ -361,24 +398,20 @@ pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
 /// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
 /// hold any byte, so it ends at the last one of them.
 fn parent_of(processes: &Descriptor, pid: i32) -> Option<i32> {
-    let mut path = [0_u8; 32];
-    let name = stat_path(pid, &mut path)?;
-    let file = descriptor::open_at(processes, name, OFlags::RDONLY, 0).ok()?;
+    // The digits stand at the end of their room.
+    let mut path = *b"                        /stat\0";
+    let room: &mut Digits = path.first_chunk_mut()?;
+    let start = room.len() - digits(pid.unsigned_abs().into(), 10, room).len();
+    let file = descriptor::open_at(processes, c_str(path.get(start..)?)?, OFlags::RDONLY, 0).ok()?;
     let mut text = [0_u8; 512];
-    let length = rustix::io::read(file, &mut text[..]).ok()?;
+    let length = descriptor::read(&file, &mut text).ok()?;
     let text = text.get(..length)?;
-    let close = text.iter().rposition(|byte| *byte == b')')?;
-    decimal(text.get(close + 1..)?.split(|byte| *byte == b' ').nth(2)?)
-}
-
-/// `PID/stat`.
-fn stat_path(pid: i32, buffer: &mut [u8; 32]) -> Option<&CStr> {
-    let mut room = [0; 24];
-    let digits = crate::number::digits(pid.unsigned_abs().into(), 10, &mut room);
-    let (name, rest) = buffer.split_at_mut_checked(digits.len())?;
-    name.copy_from_slice(digits);
-    rest.get_mut(..6)?.copy_from_slice(b"/stat\0");
-    CStr::from_bytes_until_nul(buffer).ok()
+    let mut rest = text;
+    while has(rest, b')') {
+        rest = &rest[until(rest, b')').len() + 1..];
+    }
+    // A blank, the state in one letter, a blank.
+    decimal(until(rest.get(3..)?, b' '))
 }
 
 /// A process's number in decimal digits.

@@ -1,6 +1,7 @@
 //! What the kernel hands to a new program on its stack: arguments, environment, and the path it was started by
 //! (System V ABI, "Process Initialization"; `fs/binfmt_elf.c`).
 
+use crate::bytes::value_of;
 use core::ffi::{CStr, c_char};
 
 /// A list of strings that ends with a null pointer, as argv and envp are.
@@ -33,18 +34,13 @@ pub struct Environment(Strings);
 impl Environment {
     /// The whole `NAME=value` entry of a variable.
     pub fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
-        self.0.into_iter().find(|entry| value_of(entry.to_bytes(), name).is_some())
+        self.0.into_iter().find(|entry| value_of(entry, name).is_some())
     }
 
     /// The value of a variable.
     pub fn get(&self, name: &[u8]) -> Option<&'static [u8]> {
-        self.0.into_iter().find_map(|entry| value_of(entry.to_bytes(), name))
+        self.0.into_iter().find_map(|entry| value_of(entry, name))
     }
-}
-
-/// What follows `name=` in an entry for that name.
-fn value_of<'e>(entry: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
-    entry.strip_prefix(name)?.strip_prefix(b"=")
 }
 
 /// How this program was started.

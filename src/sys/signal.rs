@@ -11,6 +11,7 @@ pub mod name {
     #![allow(missing_docs, reason = "signal(7) documents them")]
     pub const HUP: u8 = 1;
     pub const INT: u8 = 2;
+    pub const QUIT: u8 = 3;
     pub const KILL: u8 = 9;
     pub const PIPE: u8 = 13;
     pub const TERM: u8 = 15;
@@ -24,7 +25,8 @@ pub mod name {
     pub const WINCH: u8 = 28;
 }
 
-/// Signals 1 to 64, signal n as bit n - 1: the kernel's own layout of a signal set on every 64-bit architecture.
+/// Signals 1 to 64, signal n as bit n - 1: the kernel's own layout of a signal set on every 64-bit architecture, and on the
+/// 32-bit ones that are little-endian, which have two words of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Set(pub u64);
 
@@ -34,13 +36,13 @@ impl Set {
 
     /// Whether `signal` is in it.
     pub fn has(self, signal: u8) -> bool {
-        signal.checked_sub(1).and_then(|bit| self.0.checked_shr(bit.into())).is_some_and(|rest| rest & 1 == 1)
+        self.with(signal) == self
     }
 
     /// With `signal` in it.
     #[must_use]
     pub fn with(self, signal: u8) -> Set {
-        Set(self.0 | 1_u64.checked_shl(u32::from(signal).wrapping_sub(1)).unwrap_or(0))
+        Set(self.0 | 1 << (signal - 1))
     }
 
     /// Without `signal`.
@@ -51,20 +53,21 @@ impl Set {
 
     /// The signals in it, in ascending order.
     pub fn iter(self) -> impl Iterator<Item = u8> {
-        (1..=64).filter(move |signal| self.has(*signal))
+        (1..65).filter(move |signal| self.has(*signal))
     }
 }
 
 /// The kernel's signal sets are 8 bytes long everywhere but on MIPS.
 const SET_SIZE: usize = size_of::<u64>();
 
-/// The kernel's `struct sigaction` (`include/uapi/asm-generic/signal.h`; x86_64 adds the restorer, which others lack).
+/// The kernel's `struct sigaction` (`include/linux/signal_types.h`). The restorer is there on every architecture that
+/// defines `SA_RESTORER`, which newer ones do not.
 #[repr(C)]
 #[derive(Default)]
 struct Action {
     handler: usize,
     flags: usize,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(not(target_arch = "riscv64"))]
     restorer: usize,
     mask: u64,
 }
@@ -73,7 +76,7 @@ struct Action {
 pub fn block(set: Set) {
     // SAFETY: the set is 8 bytes that the kernel reads; no handler is ever installed, so nothing runs when one opens.
     unsafe {
-        arch::syscall(
+        arch::syscall6(
             number(libc::SYS_rt_sigprocmask),
             [libc::SIG_SETMASK.unsigned_abs() as usize, (&raw const set) as usize, 0, SET_SIZE, 0, 0],
         );
@@ -86,7 +89,7 @@ pub fn descriptor(set: Set) -> Result<Descriptor> {
     // SAFETY: the set is 8 bytes that the kernel reads; the new descriptor is nobody else's.
     unsafe {
         let arguments = [usize::MAX, (&raw const set) as usize, SET_SIZE, flags.unsigned_abs() as usize, 0, 0];
-        Descriptor::new(arch::syscall(number(libc::SYS_signalfd4), arguments))
+        Descriptor::new(arch::syscall6(number(libc::SYS_signalfd4), arguments))
     }
 }
 
@@ -103,10 +106,10 @@ pub struct Arrival {
 pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
     // struct signalfd_siginfo is 128 bytes; the number is its first word, the sender's process its fourth (signalfd(2)).
     let mut information = [0_u8; 128];
-    match rustix::io::read(descriptor, &mut information[..]) {
+    match super::descriptor::read(descriptor, &mut information) {
         Ok(128) => {
-            let [a, b, c, d] = *information.get(12..)?.first_chunk()?;
-            Some(Arrival { signal: information[0], sender: u32::from_ne_bytes([a, b, c, d]) })
+            let word = |at: usize| Some(u32::from_ne_bytes(*information.get(at..)?.first_chunk()?));
+            Some(Arrival { signal: word(0)?.to_le_bytes()[0], sender: word(12)? })
         }
         _ => None,
     }
@@ -118,18 +121,21 @@ pub fn set_action(signal: u8, ignore: bool) {
     let action = Action { handler: if ignore { libc::SIG_IGN } else { libc::SIG_DFL }, ..Action::default() };
     // SAFETY: the action names no handler, so no code of ours can be entered by it.
     unsafe {
-        arch::syscall(number(libc::SYS_rt_sigaction), [signal.into(), (&raw const action) as usize, 0, SET_SIZE, 0, 0]);
+        arch::syscall6(
+            number(libc::SYS_rt_sigaction),
+            [signal.into(), (&raw const action) as usize, 0, SET_SIZE, 0, 0],
+        );
     }
 }
 
 /// The signals up to 31 that this process ignores, as nohup(1) and shells leave them for their background jobs.
 pub fn ignored() -> Set {
     let mut set = Set::default();
-    for signal in 1..=31 {
+    for signal in 1..32 {
         let mut action = Action::default();
         // SAFETY: the kernel writes the present action, of the size that `Action` has.
         let result = unsafe {
-            arch::syscall(
+            arch::syscall6(
                 number(libc::SYS_rt_sigaction),
                 [signal.into(), 0, (&raw mut action) as usize, SET_SIZE, 0, 0],
             )
@@ -144,14 +150,16 @@ pub fn ignored() -> Set {
 /// Sends a signal: to a process, or to process group `-pid` (kill(2)).
 pub fn send(pid: i32, signal: u8) -> Result<()> {
     // SAFETY: the call takes two numbers.
-    let result = unsafe { arch::syscall(number(libc::SYS_kill), [word(pid), signal.into(), 0, 0, 0, 0]) };
+    let result = unsafe { arch::syscall(number(libc::SYS_kill), [word(pid), signal.into(), 0]) };
     check(result).map(drop)
 }
 
 /// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.
-pub fn stop_by(signal: u8, blocked: Set) {
+/// A terminal on loan goes back first. `whole_job`: the process group stops along, as by a key of the terminal.
+pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
+    super::terminal::give_back();
     set_action(signal, false);
-    let _ = send(super::process::id(), signal);
+    let _ = send(if whole_job { 0 } else { super::process::id() }, signal);
     block(blocked.without(signal));
     block(blocked);
 }
@@ -160,6 +168,7 @@ pub fn stop_by(signal: u8, blocked: Set) {
 ///
 /// Returns where the kernel does not let it: process 1 of a container is immune to what it does not handle.
 pub fn die_of(signal: u8) {
+    super::terminal::give_back();
     set_action(signal, false);
     // The limit alone does not stop a dump into a pipe (core(5)); a process that is not dumpable makes none at all.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

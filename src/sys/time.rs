@@ -4,16 +4,36 @@ use super::{arch, number};
 
 /// Reads a clock (clock_gettime(2)) as seconds and nanoseconds.
 fn read(clock: libc::clockid_t) -> (u64, u32) {
-    // The kernel's 64-bit pair on every architecture of 64 bits.
+    // The kernel's 64-bit pair, on the architectures of 32 bits as well.
     let mut time = [0_u64; 2];
     // SAFETY: `time` is the two 64-bit words that the call writes.
-    unsafe {
-        arch::syscall(
-            number(libc::SYS_clock_gettime),
-            [clock.unsigned_abs() as usize, (&raw mut time) as usize, 0, 0, 0, 0],
-        );
+    let result = unsafe { ask(CLOCK_GETTIME, clock, (&raw mut time) as usize) };
+    if cfg!(target_pointer_width = "32") && result != 0 {
+        return read_narrow(clock);
     }
     (time[0], u32::try_from(time[1]).unwrap_or(0))
+}
+
+/// The call that writes 64-bit words: another one on the architectures of 32 bits, and of one number on all of them
+/// (`scripts/syscall.tbl`).
+const CLOCK_GETTIME: usize = if cfg!(target_pointer_width = "32") { 403 } else { number(libc::SYS_clock_gettime) };
+
+/// The clock as a 32-bit kernel before 5.1 tells it, and one whose container may make only the calls that are older.
+fn read_narrow(clock: libc::clockid_t) -> (u64, u32) {
+    let mut time = [0_u32; 2];
+    // SAFETY: `time` is the two 32-bit words that this call writes where a register has 32 bits; elsewhere nobody calls
+    // this function.
+    unsafe { ask(number(libc::SYS_clock_gettime), clock, (&raw mut time) as usize) };
+    (time[0].into(), time[1])
+}
+
+/// Makes a call that writes a clock's value at an address.
+///
+/// # Safety
+/// `to` is the address of what the call writes.
+unsafe fn ask(call: usize, clock: libc::clockid_t, to: usize) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { arch::syscall(call, [clock.unsigned_abs() as usize, to, 0]) }
 }
 
 /// A moment, in milliseconds since some fixed point; it never steps back.
@@ -21,21 +41,25 @@ fn read(clock: libc::clockid_t) -> (u64, u32) {
 pub struct Moment(u64);
 
 impl Moment {
+    /// One that does not come.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
     /// The present one.
     pub fn now() -> Moment {
         let (seconds, nanoseconds) = read(libc::CLOCK_MONOTONIC);
         Moment(seconds * 1000 + u64::from(nanoseconds / 1_000_000))
     }
 
-    /// The one `milliseconds` later.
-    #[must_use]
-    pub fn after(self, milliseconds: u64) -> Moment {
-        Moment(self.0.saturating_add(milliseconds))
+    /// The one so many milliseconds from now.
+    #[inline(never)]
+    pub fn after(milliseconds: u64) -> Moment {
+        Moment(Moment::now().0.saturating_add(milliseconds))
     }
 
-    /// Milliseconds from `now` until this one; 0 when it is past.
-    pub fn left(self, now: Moment) -> u64 {
-        self.0.saturating_sub(now.0)
+    /// Milliseconds until this one; 0 when it is past.
+    #[inline(never)]
+    pub fn left(self) -> u64 {
+        self.0.saturating_sub(Moment::now().0)
     }
 }
 

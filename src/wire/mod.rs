@@ -38,6 +38,10 @@ pub mod attribute {
     pub const UMASK: &[u8] = b"K8PSH_UMASK";
     /// The signals that the client ignores: hexadecimal, signal n as bit n - 1.
     pub const IGNORED: &[u8] = b"K8PSH_IGNORED";
+    /// The client's terminal, where its stdin and stdout are one: a [`crate::session::Terminal`] in hexadecimal.
+    pub const TERMINAL: &[u8] = b"K8PSH_TERMINAL";
+    /// The number that a descriptor has at the client, decimal: once for each that goes along, in their order.
+    pub const DESCRIPTOR: &[u8] = b"K8PSH_DESCRIPTOR";
 }
 
 /// Every kind of frame, with its direction and what it carries.
@@ -72,7 +76,7 @@ pub enum Kind {
     Stopped = 19,
     /// Client: a signal for the command's process group. Numbers are those of Linux's generic table.
     Signal = 20,
-    /// Client: the terminal's rows, columns, width and height, each LE u16. Body.
+    /// Client: the terminal's rows in the lower 16 bits, its columns in the upper ones.
     Size = 21,
     /// Server: so many bytes of stdin were passed on.
     InputCredit = 22,
@@ -82,10 +86,18 @@ pub enum Kind {
     ErrorCredit = 24,
     /// Client: nobody reads the stream of this kind ([`Kind::Output`] or [`Kind::Error`]) any more.
     HangUp = 25,
+    /// Server: whether the command has a terminal (1) or pipes (0). Follows a request with [`attribute::TERMINAL`].
+    Terminal = 26,
+    /// Client: whether it is in its terminal's foreground (1) or not (0), and so whether the command is in its own's.
+    Foreground = 27,
+    /// Client: the terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.
+    Pixels = 28,
+    /// Client: the terminal's modes, as in [`crate::session::Terminal`]. Body.
+    Modes = 29,
 }
 
 /// All of them, to find one by its number.
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 23] = [
     Kind::Directory,
     Kind::Variable,
     Kind::Argument,
@@ -105,6 +117,10 @@ const KINDS: [Kind; 19] = [
     Kind::OutputCredit,
     Kind::ErrorCredit,
     Kind::HangUp,
+    Kind::Terminal,
+    Kind::Foreground,
+    Kind::Pixels,
+    Kind::Modes,
 ];
 
 impl Kind {
@@ -115,7 +131,7 @@ impl Kind {
 
     /// Whether the number is the length of what follows.
     pub fn has_body(self) -> bool {
-        self as u8 <= Kind::Error as u8 || matches!(self, Kind::Failure | Kind::Size)
+        self as u8 <= Kind::Error as u8 || matches!(self, Kind::Failure | Kind::Modes)
     }
 
     /// The number that a frame carries for this kind, as in [`Kind::HangUp`].

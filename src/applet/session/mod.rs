@@ -1,0 +1,443 @@
+//! One connection's process at the server: takes the request, starts the command, relays, reports, ends.
+//!
+//! The connection is a lease. When it goes before the command has ended, the command goes, and everything that it left
+//! behind: this process is the one that its orphans fall to, so each of them can be found.
+
+mod ending;
+mod streams;
+
+use super::command::{self, Passed, Refused, Running};
+use super::connect::{Connection, users};
+use super::listener::Work;
+use super::watch::{Ready, Watch};
+use crate::diag::{Line, Show};
+use crate::exit::End;
+use crate::session::far::{Buffers, Far, Order};
+use crate::session::request::Attributes;
+use crate::session::{Fault, Which};
+use crate::sys::descriptor::{self, Descriptor};
+use crate::sys::local;
+use crate::sys::memory::Place;
+use crate::sys::process;
+use crate::sys::signal::{self, name};
+use crate::sys::tcp;
+use crate::sys::terminal::{self, Modes};
+use crate::sys::time::Moment;
+use crate::{debug, exit, limits, report};
+use core::ffi::CStr;
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
+
+/// The slots of the poll loop.
+const SIGNALS: usize = 0;
+const CONNECTION: usize = 1;
+const INPUT: usize = 2;
+const OUTPUT: usize = 3;
+
+/// A session. What is used most comes first, where short instructions reach it.
+#[repr(C)]
+pub(super) struct Session<'s> {
+    /// The connection, as long as there is one.
+    connection: Option<Descriptor>,
+    /// The descriptors that have come along with the request; `None` where none can.
+    passed: Option<&'static mut Passed>,
+    /// When the request has to be complete, until it is.
+    request_by: Moment,
+    /// The command's name, for messages.
+    name: &'static CStr,
+    /// Nothing yet, before it runs.
+    command: Running,
+    /// While the stub is in the background: the process group that the foreground of the command's terminal is given back
+    /// to.
+    background: Option<i32>,
+    /// How the command ended.
+    end: Option<End>,
+    /// What is left of its stdout and stderr to pass on then: what is in the pipes at that moment. A grandchild may hold
+    /// them open and go on writing; a shell would not wait for it either.
+    left: [usize; 2],
+    /// What the command and all its descendants are told while they are being ended: TERM, and KILL when the grace is
+    /// over.
+    ending: Option<u8>,
+    /// When they are told again.
+    kill_at: Moment,
+    /// Whether this process has no children left, while it is ending them.
+    is_childless: bool,
+    /// How long what nobody waits for is kept.
+    send_by: Moment,
+    /// Whether everything is said that the stub is to hear.
+    is_finished: bool,
+    /// Until when the stub is waited for then.
+    linger_until: Moment,
+    work: &'s Work,
+    signals: &'s Descriptor,
+    /// The listener.
+    parent: i32,
+    far: Far<'static>,
+}
+
+impl<'s> Session<'s> {
+    /// A session for this connection, of the listener that is process `parent`.
+    pub(super) fn new(connection: Connection, signals: &'s Descriptor, work: &'s Work, parent: i32) -> Session<'s> {
+        static BUFFERS: Place<Buffers> = Place::new(Buffers::EMPTY);
+        static PASSED: Place<Passed> = Place::new(Passed::new());
+        Session {
+            work,
+            signals,
+            parent,
+            connection: Some(connection.socket),
+            passed: connection.is_direct.then(|| PASSED.take()),
+            far: Far::new(BUFFERS.take()),
+            request_by: Moment::after(limits::REQUEST_MS),
+            name: c"",
+            command: Running::default(),
+            background: None,
+            end: None,
+            left: [0; 2],
+            ending: None,
+            kill_at: Moment::NEVER,
+            is_childless: false,
+            send_by: Moment::NEVER,
+            is_finished: false,
+            linger_until: Moment::NEVER,
+        }
+    }
+
+    /// Runs it. One that `follows` the listener ends with it.
+    pub(super) fn run(mut self, follows: bool) -> ! {
+        static INBOX: Place<[u8; limits::INBOX]> = Place::new([0; limits::INBOX]);
+        let inbox = INBOX.take();
+        if follows && !process::follow_parent(self.parent, rustix::process::Signal::TERM) {
+            process::exit(exit::UNAVAILABLE);
+        }
+        if !self.is_welcome() {
+            process::exit(exit::SUCCESS);
+        }
+        process::adopt_orphans();
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.passed.is_none()) {
+            // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
+            let _ = tcp::set_undelayed(connection);
+        }
+        loop {
+            self.meet_deadlines();
+            self.report_end();
+            self.transmit();
+            if self.is_over() {
+                process::exit(exit::SUCCESS);
+            }
+            let ready = self.wait();
+            self.turn(&ready, inbox);
+            self.check();
+        }
+    }
+
+    /// Whether the stub's user may use the direct transport. One that may not sees nobody there, and uses the other.
+    fn is_welcome(&self) -> bool {
+        let (Some(list), Some(connection), Some(_)) = (self.work.users, &self.connection, &self.passed) else {
+            return true;
+        };
+        let user = local::peer_user(connection);
+        let is_welcome = users(list.to_bytes()).any(|known| known == user);
+        if !is_welcome {
+            debug!(Session, "user {}: not in --allow-uid", user.unwrap_or(u32::MAX));
+        }
+        is_welcome
+    }
+
+    /// Whether there is nobody to tell and nothing to end any more.
+    fn is_over(&self) -> bool {
+        self.connection.is_none() && if self.ending.is_some() { self.is_childless } else { !self.is_running() }
+    }
+
+    /// Whether the command runs.
+    fn is_running(&self) -> bool {
+        self.command.pid != 0 && self.end.is_none()
+    }
+
+    /// Waits for what can make progress.
+    fn wait(&mut self) -> Ready {
+        let allowed = Which::BOTH.map(|which| self.far.allowance(which) > 0);
+        let mut watch = Watch::new();
+        watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
+        if let Some(connection) = &self.connection {
+            // The end of the lease is told even while a full buffer keeps the connection from being read.
+            let mut events = PollFlags::RDHUP;
+            events.set(PollFlags::IN, self.far.has_room() || self.is_finished);
+            events.set(PollFlags::OUT, !self.far.outgoing().is_empty() && self.send_by == Moment::NEVER);
+            watch.add(CONNECTION, connection.as_fd(), events);
+        }
+        if let Some(input) = &self.command.input {
+            // Without a reader, an error comes even where nothing is waited for.
+            let mut events = PollFlags::empty();
+            events.set(PollFlags::OUT, !self.far.input().waiting().is_empty());
+            watch.add(INPUT, input.as_fd(), events);
+        }
+        for (index, output) in self.command.outputs.iter().enumerate() {
+            let is_wanted = allowed[index] && (self.end.is_none() || self.left[index] > 0);
+            if let Some(output) = output.as_ref().filter(|_| is_wanted) {
+                watch.add(OUTPUT + index, output.as_fd(), PollFlags::IN);
+            }
+        }
+        // Beyond these the command may run for as long as it likes, and its stub be as slow.
+        watch.wait(Some(self.request_by.min(self.send_by).min(self.kill_at).min(self.linger_until)))
+    }
+
+    /// Does what can be done: signals first, then what the stub says, then the command's streams.
+    fn turn(&mut self, ready: &Ready, inbox: &mut [u8]) {
+        if !ready.of(SIGNALS).is_empty() {
+            self.take_signals();
+        }
+        if !ready.of(CONNECTION).is_empty() {
+            self.receive(ready.of(CONNECTION), inbox);
+        }
+        if !ready.of(INPUT).is_empty() {
+            self.write_input(ready.of(INPUT));
+        }
+        for (index, which) in Which::BOTH.into_iter().enumerate() {
+            if !ready.of(OUTPUT + index).is_empty() {
+                self.read_output(which);
+            }
+        }
+    }
+
+    fn meet_deadlines(&mut self) {
+        let now = Moment::now();
+        if self.request_by <= now {
+            report!("a connection did not deliver its request within {} ms", limits::REQUEST_MS);
+            self.connection = None;
+            self.request_by = Moment::NEVER;
+        }
+        if self.linger_until <= now {
+            self.connection = None;
+            self.linger_until = Moment::NEVER;
+        }
+        if self.kill_at <= now {
+            self.kill();
+        }
+    }
+}
+
+/// What the stub says.
+impl Session<'_> {
+    /// Reads the connection once and does what it says.
+    #[inline(never)]
+    fn receive(&mut self, flags: PollFlags, inbox: &mut [u8]) {
+        let Some(connection) = &self.connection else { return };
+        if !flags.contains(PollFlags::IN) {
+            // Only its end can be the reason: data that a full buffer leaves unread does not keep a dead stub's command.
+            if flags.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
+                self.lose(&"the stub has gone");
+            }
+            return;
+        }
+        let arrived = match self.passed.as_mut().filter(|_| self.request_by != Moment::NEVER) {
+            // One too many is closed, and missed when they are counted.
+            Some(passed) => local::receive(connection, inbox, &mut |descriptor| drop(passed.push(Some(descriptor)))),
+            None => descriptor::receive(connection, inbox),
+        };
+        match arrived {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(count @ 1..) if !self.is_finished => self.obey(inbox.get(..count).unwrap_or_default()),
+            Ok(1..) => {}
+            Ok(0) | Err(_) => self.lose(&"the stub has gone"),
+        }
+    }
+
+    /// Ends the session whose stub does not read what it asked for.
+    fn check(&mut self) {
+        if self.far.take_overrun() {
+            self.give_up(Fault::Overrun);
+        }
+    }
+
+    /// Does what the stub's frames ask for.
+    #[inline(never)]
+    fn obey(&mut self, mut arrived: &[u8]) {
+        while self.connection.is_some() && !self.is_finished {
+            match self.far.receive(&mut arrived) {
+                Ok(Some(order)) => self.carry_out(order),
+                Ok(None) => break,
+                Err(fault) => self.give_up(fault),
+            }
+            self.check();
+        }
+        self.close_input_when_done();
+    }
+
+    #[inline(never)]
+    fn carry_out(&mut self, order: Order<'_>) {
+        match order {
+            Order::Start => self.start(),
+            Order::Input(bytes) => self.input(bytes),
+            Order::Signal(signal) => self.signal(signal),
+            Order::Terminate => {
+                self.end_command(&"the client terminates it");
+            }
+            Order::HangUp(which) => {
+                self.far.hang_up(which);
+                self.close_output(which);
+                self.hang_up_terminal(which);
+            }
+            Order::Resize(size) => {
+                if let Some(terminal) = self.terminal() {
+                    terminal::set_size(terminal, size);
+                }
+            }
+            Order::Modes => {
+                if let (Some(terminal), Some(modes)) = (self.terminal(), self.far.terminal_modes()) {
+                    let _ = terminal::set_modes(terminal, &Modes::from_bytes(modes));
+                }
+            }
+            Order::Foreground(is_foreground) => {
+                self.set_foreground(is_foreground);
+            }
+        }
+    }
+
+    /// A signal for the command. Once that has ended, it is meant for who still passes on what it had written.
+    fn signal(&mut self, signal: u8) {
+        if self.is_running() {
+            debug!(Session, "{}: signal {}", self.name, signal);
+            let _ = signal::send(-self.command.pid, signal);
+        } else if matches!(signal, name::HUP | name::INT | name::TERM) {
+            self.left = [0; 2];
+        }
+    }
+
+    /// The request is complete: starts the command, or says why not.
+    // Apart, since what it calls has whole paths on the stack: beside them everything else would be far away.
+    #[inline(never)]
+    fn start(&mut self) {
+        self.request_by = Moment::NEVER;
+        let Some(request) = self.far.take_request() else { return };
+        self.name = request.command();
+        let mut reason = Line::new();
+        let passed = self.passed.as_deref_mut();
+        let result = command::start(self.work, &request, passed, &mut self.command, &mut reason);
+        // Why it was refused, or a warning.
+        if !reason.bytes().is_empty() {
+            report!("{}: {}", self.name, reason);
+        }
+        if let Err(Refused(code)) = result {
+            self.command = Running::default();
+            self.far.fail(code, reason.bytes());
+            self.say_no_more();
+            return;
+        }
+        self.far.warn(reason.bytes());
+        self.started(request.attributes());
+    }
+
+    /// The command runs. A stub that has a terminal hears whether the command shares it.
+    fn started(&mut self, attributes: &Attributes) {
+        let end_mark = self.terminal().and_then(|terminal| terminal::modes(terminal).ok());
+        let end_mark = end_mark.map(|modes| modes.end_mark());
+        for which in Which::BOTH {
+            if self.command.outputs[which as usize].is_none() {
+                self.far.hang_up(which);
+            }
+        }
+        if self.command.input.is_none() {
+            self.far.drop_input();
+        }
+        if attributes.is_background() {
+            self.background = Some(self.command.pid);
+        }
+        self.far.started(end_mark, attributes.terminal.is_some() || self.passed.is_some());
+    }
+
+    /// The command's terminal, if it has one.
+    fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        self.command.terminal.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The stub has come to its terminal's foreground, or left it, and so does what is in the command's. A background
+    /// process that reads or sets its terminal is stopped by the kernel, and the stub will hear of it.
+    fn set_foreground(&mut self, is_foreground: bool) {
+        let Some(terminal) = self.terminal() else { return };
+        if !is_foreground && self.background.is_none() {
+            let group = terminal::foreground(terminal);
+            let _ = terminal::set_foreground(terminal, process::id());
+            self.background = Some(group);
+        } else if is_foreground && let Some(group) = self.background {
+            let _ = terminal::set_foreground(terminal, group);
+            self.background = None;
+        }
+    }
+
+    /// The stub's terminal has gone, and so goes the command's, if `which` stream is on it.
+    fn hang_up_terminal(&mut self, which: Which) {
+        if which == Which::Output && self.command.terminal.is_some() {
+            self.command.input = None;
+            self.signal(name::HUP);
+            self.signal(name::CONT);
+        }
+    }
+
+    /// What the peer sent makes no sense. It is told why, and the command ends.
+    fn give_up(&mut self, fault: Fault) {
+        let mut reason = Line::new();
+        fault.show(&mut reason);
+        report!("{}: {}", self.name, reason);
+        self.request_by = Moment::NEVER;
+        self.far.fail(exit::UNAVAILABLE, reason.bytes());
+        self.say_no_more();
+        if self.far.take_overrun() {
+            self.connection = None;
+        }
+        if self.is_running() {
+            self.end_command(&reason);
+        }
+    }
+
+    /// The lease has ended, because of `why`: the command goes.
+    fn lose(&mut self, why: &dyn Show) {
+        self.connection = None;
+        let request_by = core::mem::replace(&mut self.request_by, Moment::NEVER);
+        if request_by != Moment::NEVER && self.far.is_midway() {
+            report!("a connection ended before its request was complete: {}", why);
+        }
+        if self.is_running() {
+            self.end_command(why);
+        }
+    }
+
+    /// Sends what there is to send.
+    fn transmit(&mut self) {
+        if self.connection.is_none() {
+            self.far.forget_peer();
+        }
+        if self.may_wait() {
+            return;
+        }
+        while let Some(connection) = self.connection.as_ref().filter(|_| !self.far.outgoing().is_empty()) {
+            match descriptor::send(connection, self.far.outgoing()) {
+                Ok(count) => self.far.sent(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => self.lose(&"the stub has gone"),
+            }
+        }
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.is_finished) {
+            // A client of protocol 1 learns a death by signal from the end of the connection.
+            let _ = rustix::net::shutdown(connection, rustix::net::Shutdown::Write);
+        }
+    }
+
+    /// Whether what is to be sent may wait for company.
+    fn may_wait(&mut self) -> bool {
+        if self.far.outgoing().is_empty() || !self.is_running() || !self.far.is_quiet() {
+            self.send_by = Moment::NEVER;
+            return false;
+        }
+        self.send_by = self.send_by.min(Moment::after(limits::COMPANY_MS));
+        self.send_by > Moment::now()
+    }
+
+    /// Everything is said. The stub reads it and goes; closing before that could lose it, since the kernel resets a
+    /// connection on which unread data is left (RFC 2525, 2.17).
+    fn say_no_more(&mut self) {
+        self.is_finished = true;
+        self.linger_until = Moment::after(limits::LINGER_MS);
+    }
+}

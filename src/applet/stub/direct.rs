@@ -1,0 +1,88 @@
+//! The direct transport: the caller's own descriptors go along with the request, so that the command has the very files,
+//! pipes and devices of its caller. Their flags, modes and offsets are the caller's: nothing here changes them.
+
+use super::Stub;
+use crate::applet::connect::{self, Connection, Transport};
+use crate::session::near::Peer;
+use crate::sys::memory::Place;
+use crate::sys::{descriptor, local, process};
+use crate::{debug, exit, fail, limits};
+use rustix::io::Result;
+
+/// Numbers of descriptors that go along.
+pub(super) type Numbers = heapless::Vec<i32, { limits::DESCRIPTORS }>;
+
+/// The numbers of the descriptors that this program was started with: all that are open before it opens its own. `None`:
+/// there are too many.
+pub(super) fn inherited() -> Option<&'static mut Numbers> {
+    static INHERITED: Place<Numbers> = Place::new(Numbers::new());
+    let inherited = INHERITED.take();
+    let mut is_full = false;
+    let listed = process::open_descriptors(|number| is_full |= inherited.push(number).is_err());
+    if listed.is_err() || inherited.is_empty() {
+        // Without /proc it is known of the streams alone.
+        inherited.clear();
+        for number in 0..3 {
+            if descriptor::is_open(number) {
+                let _ = inherited.push(number);
+            }
+        }
+    }
+    (!is_full).then_some(inherited)
+}
+
+/// There are more descriptors than can go along.
+pub(super) fn too_many() -> ! {
+    fail!(
+        exit::UNAVAILABLE,
+        "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three",
+        limits::DESCRIPTORS
+    )
+}
+
+impl Stub {
+    /// Sends the next of what there is to send, with descriptors as long as some have to go along: no more than a message
+    /// can hold, and for each message there has to be a byte.
+    pub(super) fn send_next(&mut self) -> Result<usize> {
+        let outgoing = self.near.outgoing();
+        if self.passing.is_empty() {
+            return descriptor::send(&self.connection.socket, outgoing);
+        }
+        let (now, later) = self.passing.split_at(self.passing.len().min(local::MOST));
+        let bytes = if later.is_empty() { outgoing } else { outgoing.get(..1).unwrap_or_default() };
+        let sent = local::send(&self.connection.socket, bytes, now)?;
+        self.passing = later;
+        Ok(sent)
+    }
+
+    /// The connection has ended. A server that went before it had taken the request may have a successor: once, the other
+    /// transport is tried.
+    pub(super) fn fall_back(&mut self) -> bool {
+        let may =
+            self.connection.is_direct && self.way.transport == Transport::Auto && self.near.peer() == Peer::Unknown;
+        if !may {
+            return false;
+        }
+        debug!(Applet, "the direct connection ended: going on by TCP");
+        let way = connect::Way { transport: Transport::Relay, ..self.way };
+        let Ok(connection) = connect::connect(&way, Some(0)) else { return false };
+        self.adopt(connection);
+        self.near.rewind();
+        true
+    }
+
+    /// Goes on with another connection.
+    fn adopt(&mut self, connection: Connection) {
+        self.connection = connection;
+        self.passing = &[];
+        self.is_deaf = false;
+        self.awaits_answer = self.terminal.is_there();
+        self.take_streams();
+    }
+
+    /// The command has the caller's descriptors, all or those beyond the streams: what is closed there is to be closed for
+    /// good.
+    pub(super) fn let_go(&mut self, has_streams: bool) {
+        descriptor::close_passed(self.inherited, if has_streams { 0 } else { 3 });
+    }
+}

@@ -1,0 +1,50 @@
+//! Waiting until something can be read or written (poll(2)).
+
+use super::{arch, number};
+use core::marker::PhantomData;
+use rustix::event::PollFlags;
+use rustix::fd::{AsRawFd, BorrowedFd};
+
+/// A descriptor to wait for: the kernel's `struct pollfd`, which is passed over where the number is negative.
+#[repr(C)]
+pub struct Entry<'f> {
+    number: i32,
+    wanted: PollFlags,
+    ready: PollFlags,
+    descriptor: PhantomData<BorrowedFd<'f>>,
+}
+
+impl<'f> Entry<'f> {
+    /// Nothing to wait for.
+    pub const NONE: Entry<'static> =
+        Entry { number: -1, wanted: PollFlags::empty(), ready: PollFlags::empty(), descriptor: PhantomData };
+
+    /// Waits for `wanted` on a descriptor; for none of them: only for its other end to go.
+    pub fn new(fd: BorrowedFd<'f>, wanted: PollFlags) -> Entry<'f> {
+        Entry { number: fd.as_raw_fd(), wanted, ..Entry::NONE }
+    }
+
+    /// What has come.
+    pub fn ready(&self) -> PollFlags {
+        self.ready
+    }
+}
+
+/// Waits until something has come, so many milliseconds at most (`None`: for ever). An interruption looks like the end of
+/// that time: whoever waits in a loop asks again.
+pub fn wait(entries: &mut [Entry<'_>], milliseconds: Option<u64>) {
+    let time = milliseconds.map(|time| [time / 1000, time % 1000 * 1_000_000]);
+    let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: the kernel reads and writes the entries, whose number it is told, and reads the time, if there is one, as
+    // two 64-bit words.
+    unsafe {
+        arch::syscall6(number(libc::SYS_ppoll), [entries.as_mut_ptr() as usize, entries.len(), time as usize, 0, 0, 0]);
+    }
+}
+
+/// Whether one of `events` is there at once.
+pub fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
+    let mut set = [Entry::new(fd, events)];
+    wait(&mut set, Some(0));
+    !set[0].ready.is_empty()
+}
