@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -124,6 +125,20 @@ fn a_stopped_command_goes_too() {
     let command = pod.until_running("sleep", 1)[0];
     command.signal(Signal::SIGSTOP);
     until_true("the command is stopped", || command.state() == Some('T'));
+    stub.signal(Signal::SIGKILL);
+    until_only_the_server(&pod, &server);
+}
+
+#[test]
+fn a_stopped_stub_that_is_killed_takes_its_stopped_command_along() {
+    let pod = Pod::new("stay sh -c 'echo ready; sleep 1000'");
+    let server = pod.server();
+    // In a process group of its own and within this session, it can be stopped like a job.
+    let mut stub = pod.stub("stay").stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).live();
+    assert_eq!(first_line(&mut stub), "ready\n");
+    let command = pod.until_running("sleep", 1)[0];
+    stub.signal(Signal::SIGTSTP);
+    until_true("both are stopped", || [command, stub.process()].iter().all(|process| process.state() == Some('T')));
     stub.signal(Signal::SIGKILL);
     until_only_the_server(&pod, &server);
 }

@@ -460,10 +460,10 @@ fn what_the_server_ignores_is_no_concern_of_the_command() {
 }
 
 #[test]
-fn a_command_has_its_three_descriptors_and_no_other() {
+fn by_the_relay_a_command_has_its_three_streams_and_no_other_descriptor() {
     let pod = Pod::new("descriptors ls /proc/self/fd");
     let _server = pod.server();
-    assert_eq!(pod.stub("descriptors").run().succeeds(), "0\n1\n2\n3\n", "3 is the directory that ls reads");
+    assert_eq!(pod.relay_stub("descriptors").run().succeeds(), "0\n1\n2\n3\n", "3 is the directory that ls reads");
 }
 
 #[test]

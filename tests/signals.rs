@@ -8,7 +8,7 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use support::{Live, Pod, Run, read_line, until, until_true};
+use support::{Live, Pod, Run, has_programs, read_all, read_line, until, until_true};
 
 fn start(pod: &Pod, name: &str) -> Live {
     // A process group of its own, as a shell gives to a job; within this session, so it is not an orphaned one.
@@ -74,18 +74,115 @@ fn a_command_that_a_passed_on_signal_ends_ends_the_stub_alike() {
     }
 }
 
+/// The signals that a program can catch, up to the stop signals and CHLD, which mean something else.
+fn catchable() -> impl Iterator<Item = u8> {
+    (1..=31).chain(34..=64).filter(|number| !matches!(number, 9 | 17 | 19..=22))
+}
+
+/// Sends a signal that has no name.
+fn send(pod: &Pod, stub: &Live, number: u8) {
+    let status = pod.command("kill").args([format!("-{number}"), stub.id().to_string()]).run();
+    assert_eq!(status.succeeds(), "");
+}
+
 #[test]
-fn real_time_signals_are_passed_on() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'");
+fn every_signal_that_can_be_caught_is_passed_on() {
+    if !has_programs(&["bash"]) {
+        return;
+    }
+    let script = "for n in {1..31} {34..64}; do trap \"echo $n\" $n; done; echo ready; while :; do sleep 0.01; done";
+    let pod = Pod::new(&format!("traps bash -c '{script}'"));
     let _server = pod.server();
-    for number in ["34", "40", "64"] {
-        let mut stub = start(&pod, "stay");
-        assert_eq!(line(&mut stub), "ready\n");
-        pod.until_running("sleep", 1);
-        let process = stub.process().0.to_string();
-        let status = pod.command("sh").args(["-c", "kill -\"$1\" \"$2\"", "sh", number, &process]).status();
-        assert!(status.expect("kill").success());
-        assert_eq!(stub.end().signal().map(|signal| signal.to_string()).as_deref(), Some(number));
+    let mut stub = start(&pod, "traps");
+    assert_eq!(line(&mut stub), "ready\n");
+    for number in catchable() {
+        send(&pod, &stub, number);
+        // A shell can be told CHLD by its own children.
+        let answer = until("an answer", || Some(line(&mut stub)).filter(|line| line != "17\n"));
+        assert_eq!(answer, format!("{number}\n"));
+    }
+    stub.kill().expect("a kill");
+}
+
+#[test]
+fn every_deadly_signal_of_the_command_is_the_stubs_without_a_core() {
+    let pod = Pod::new("die sh -c 'ulimit -c 0; kill -$1 $$' sh");
+    let _server = pod.server();
+    for number in catchable().chain([9]).filter(|number| !matches!(number, 18 | 23 | 28)) {
+        let outcome = pod.stub("die").arg(number.to_string()).run();
+        assert_eq!(outcome.signal(), Some(number.into()), "{outcome:?}");
+        assert!(!outcome.status.core_dumped(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_signal_sent_while_the_request_is_under_way_is_not_lost() {
+    let pod = Pod::new("stay sleep 1000");
+    let server = pod.server();
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
+        // The kernel takes the connection; nobody answers yet.
+        server.signal(Signal::SIGSTOP);
+        let mut stub = pod.relay_stub("stay").stdin(Stdio::null()).process_group(0).live();
+        until_true("the stub has sent its request", || is_connected(&pod));
+        stub.signal(signal);
+        server.signal(Signal::SIGCONT);
+        assert_eq!(stub.end().signal(), Some(signal as i32));
+        until_true("only the server is left", || pod.processes() == [server.process()]);
+    }
+}
+
+/// Whether data waits on a connection to this Pod's server.
+fn is_connected(pod: &Pod) -> bool {
+    let local = format!(":{:04X} ", pod.port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
+    sockets.lines().any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        format!("{} ", fields[1]).ends_with(&local) && fields[3] == "01" && !fields[4].ends_with(":00000000")
+    })
+}
+
+/// A stub that has still to write what its command had written, and knows that this has ended.
+fn start_late(pod: &Pod) -> Live {
+    let mut stub = pod.relay_stub("late");
+    stub.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let mut stub = stub.env("K8PSH_DEBUG", "applet").live();
+    let mut stderr = stub.stderr.take().expect("stderr");
+    let stderr = &mut stderr;
+    loop {
+        let line = read_line(stderr);
+        assert!(!line.is_empty(), "the stub ended first: {:?}", stub.end());
+        if line.contains("the command has ended") {
+            break;
+        }
+        eprint!("{line}");
+    }
+    stub
+}
+
+/// Writes more than a pipe holds, and ends; by the relay the stub holds what nobody has read yet.
+const LATE: &str = "late sh -c 'head -c 200000 /dev/zero; exit 3'";
+
+#[test]
+fn a_signal_after_the_command_has_ended_costs_no_output() {
+    let pod = Pod::new(LATE);
+    let _server = pod.server();
+    let mut stub = start_late(&pod);
+    for signal in [Signal::SIGCONT, Signal::SIGWINCH, Signal::SIGURG, Signal::SIGCHLD] {
+        stub.signal(signal);
+    }
+    assert_eq!(read_all(stub.stdout.take().expect("stdout")).len(), 200_000);
+    assert_eq!(stub.end().code(), Some(3));
+}
+
+#[test]
+fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads() {
+    let pod = Pod::new(LATE);
+    let server = pod.server();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let mut stub = start_late(&pod);
+        stub.signal(signal);
+        assert_eq!(stub.end().signal(), Some(signal as i32));
+        until_true("only the server is left", || pod.processes() == [server.process()]);
     }
 }
 

@@ -279,23 +279,32 @@ fn a_command_that_ends_without_reading_does_not_wait_for_its_input() {
     assert_eq!((outcome.code(), outcome.out().as_str()), (Some(0), "line\n"));
 }
 
+/// Ends the grandchild that holds a stub's stdout open: by the direct transport that is its own, and the reader waits for
+/// it as it would for a local command's.
+fn end_grandchild(pod: &Pod) {
+    pod.until_running("sleep", 1).iter().for_each(|process| process.signal(Signal::SIGKILL));
+}
+
 #[test]
 fn a_grandchild_that_keeps_stdout_open_does_not_hold_the_stub() {
     let pod = Pod::new("spawn sh -c 'sleep 1000 & echo started; exit 8'");
     let _server = pod.server();
-    let outcome = pod.stub("spawn").run();
-    assert_eq!((outcome.code(), outcome.out().as_str(), outcome.err().as_str()), (Some(8), "started\n", ""));
-    // Whether the grandchild lives on is another question.
-    pod.running("sleep").iter().for_each(|process| process.signal(Signal::SIGKILL));
+    let mut stub = pod.stub("spawn").stdin(Stdio::null()).stdout(Stdio::piped()).live();
+    assert_eq!(stub.end().code(), Some(8));
+    end_grandchild(&pod);
+    assert_eq!(read_all(stub.stdout.take().expect("stdout")), b"started\n");
 }
 
 #[test]
 fn the_output_of_a_command_is_complete_although_a_grandchild_keeps_it_open() {
     let pod = Pod::new("spawn sh -c 'sleep 1000 & head -c 1000000 /dev/zero; printf end'");
     let _server = pod.server();
-    let outcome = pod.stub("spawn").run();
-    assert_eq!((outcome.code(), outcome.stdout.len()), (Some(0), 1_000_003));
-    pod.running("sleep").iter().for_each(|process| process.signal(Signal::SIGKILL));
+    let mut stub = pod.stub("spawn").stdin(Stdio::null()).stdout(Stdio::piped()).live();
+    let stdout = stub.stdout.take().expect("stdout");
+    let reader = thread::spawn(move || read_all(stdout).len());
+    assert_eq!(stub.end().code(), Some(0));
+    end_grandchild(&pod);
+    assert_eq!(reader.join().expect("the reader"), 1_000_003);
 }
 
 #[test]
@@ -416,7 +425,7 @@ fn descriptors_that_do_not_block_are_no_trouble() {
     {
         end.expect("a flag");
     }
-    let mut stub = pod.stub("cat").stdin(input).stdout(output).live();
+    let mut stub = pod.relay_stub("cat").stdin(input).stdout(output).live();
     let text = fastrand::Rng::with_seed(6).shuffled(1 << 20);
     let copy = text.clone();
     let writer = thread::spawn(move || to_stub.write_all(&copy).expect("the stub reads"));
@@ -519,7 +528,7 @@ fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
     let burst = "head -c 250000 /dev/zero; head -c 125000 /dev/zero >&2; echo x >written; exit 7";
     let pod = Pod::new(&format!("burst sh -c 'echo x >started; until test -e go; do sleep 0.01; done; {burst}'"));
     let _server = pod.server();
-    let mut stub = pod.stub("burst");
+    let mut stub = pod.relay_stub("burst");
     let mut stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
     wait_for_file(pod.work().join("started"));
     stub.signal(Signal::SIGSTOP);
@@ -540,7 +549,7 @@ fn a_stdin_that_breaks_off_is_no_end_of_input() {
     let pod = Pod::new("cat");
     let _server = pod.server();
     let directory = fs::File::open(pod.work()).expect("a directory");
-    let outcome = pod.stub("cat").stdin(directory).output().expect("the stub");
+    let outcome = pod.relay_stub("cat").stdin(directory).output().expect("the stub");
     assert_eq!(outcome.status.code(), Some(125));
     let error = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert!(error.starts_with("cat: stdin: ") && error.lines().count() == 1, "{error}");

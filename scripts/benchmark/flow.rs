@@ -71,10 +71,12 @@ fn write_lines(file: &Path, bytes: u64) -> Result<()> {
 }
 
 impl Flow {
-    /// Against the same work done locally, and where there is a socat, against the same detour through that.
+    /// Against the same work done locally, and where there is a socat and a goal, against the same detour through that.
     fn compare(&self, place: &Place, transport: &Transport, scale: &Scale) -> Result<Vec<Figure>> {
         let server = Server::start(place, transport)?;
-        let socat = Socat::start(place, self.program, &self.arguments)?;
+        let (flow, rate) =
+            if self.program == "cat" { (transport.flow, transport.rate) } else { (Goal::None, transport.other_rates) };
+        let socat = if rate.is_none() { None } else { Socat::start(place, self.program, &self.arguments)? };
         let mut contestants: Vec<Contestant<'_>> =
             vec![Box::new(|| self.run(place.local(self.program))), Box::new(|| self.run(server.stub(self.program)))];
         // socat's far end has the arguments already.
@@ -84,12 +86,11 @@ impl Flow {
         server.stop()?;
 
         let name = format!("{} MiB, {}", scale.flow_bytes >> 20, self.name);
-        let goal = if self.program == "cat" { transport.flow } else { Goal::None };
-        let mut figures = vec![Figure::times(&name, Unit::Milliseconds, medians[0], medians[1], goal)];
+        let mut figures = vec![Figure::times(&name, Unit::Milliseconds, medians[0], medians[1], flow)];
         if let Some(socat) = medians.get(2) {
             let name = format!("{name}: rate against socat's");
-            let rate = |time: &Duration| scale.flow_bytes as f64 / f64::from(1 << 20) / time.as_secs_f64();
-            figures.push(Figure::against(&name, Unit::Rate, rate(socat), rate(&medians[1]), transport.rate));
+            let pace = |time: &Duration| scale.flow_bytes as f64 / f64::from(1 << 20) / time.as_secs_f64();
+            figures.push(Figure::against(&name, Unit::Rate, pace(socat), pace(&medians[1]), rate));
         }
         Ok(figures)
     }

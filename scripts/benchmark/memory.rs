@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::flow::drain;
 use crate::place::{Place, Process, Server};
 use crate::report::{Figure, Goal, Unit};
-use crate::{Result, Scale, Transport};
+use crate::{LISTENER, Result, Scale, Transport};
 
 /// The memory of processes in KiB, from the kernel's own sum over their mappings.
 #[derive(Clone, Copy, Default)]
@@ -42,9 +42,10 @@ impl Resident {
         })
     }
 
-    fn figures(self, name: &str) -> [Figure; 2] {
-        let figure = |kind, value| Figure::alone(&format!("{name}, {kind}"), Unit::Kibibytes, value, Goal::None);
-        [figure("Rss", self.rss), figure("Pss", self.pss)]
+    /// The goal is for what is there, shared or not.
+    fn figures(self, name: &str, goal: Goal) -> [Figure; 2] {
+        let figure = |kind, value, goal| Figure::alone(&format!("{name}, {kind}"), Unit::Kibibytes, value, goal);
+        [figure("Rss", self.rss, goal), figure("Pss", self.pss, Goal::None)]
     }
 }
 
@@ -59,11 +60,11 @@ pub(crate) fn measure(place: &Place, transport: &Transport, scale: &Scale) -> Re
 /// A listener that has served one call, and then one session, which waits for a command that waits.
 fn at_rest(place: &Place, transport: &Transport) -> Result<Vec<Figure>> {
     let server = Server::start(place, transport)?;
-    let mut figures = Vec::from(Resident::of(server.pid())?.figures("listener, idle"));
+    let mut figures = Vec::from(Resident::of(server.pid())?.figures("listener, idle", LISTENER));
     let stub = sleeping(&server)?;
     let session = *sessions(&server, 1)?.first().ok_or("no session")?;
-    figures.extend(Resident::of(session)?.figures("session of sleep"));
-    figures.extend(Resident::of(stub.0.id())?.figures("stub of sleep"));
+    figures.extend(Resident::of(session)?.figures("session of sleep", Goal::None));
+    figures.extend(Resident::of(stub.0.id())?.figures("stub of sleep", Goal::None));
     drop(stub);
     server.stop()?;
     Ok(figures)

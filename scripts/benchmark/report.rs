@@ -41,6 +41,10 @@ pub(crate) enum Goal {
 }
 
 impl Goal {
+    pub(crate) fn is_none(self) -> bool {
+        matches!(self, Self::None)
+    }
+
     fn is_met_by(self, value: f64) -> Option<bool> {
         match self {
             Self::None => None,

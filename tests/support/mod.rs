@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test program uses a part of it")]
 
 pub mod frames;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -69,6 +70,12 @@ pub fn has_programs(names: &[&str]) -> bool {
     missing.is_none()
 }
 
+/// Whether this test program is the one that runs every test again by the relay, `relay.rs`.
+pub fn is_by_relay() -> bool {
+    let program = std::env::current_exe().expect("this program");
+    program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("relay-"))
+}
+
 /// A TCP port of 127.0.0.1 that no other test takes, in this test program or in one that runs beside it.
 ///
 /// It lies below the range from which the kernel takes the ports of outgoing connections, and is claimed by the
@@ -98,6 +105,12 @@ pub fn is_listening(port: u16) -> bool {
     let local = format!(" {:08X}:{port:04X} ", u32::from_ne_bytes([127, 0, 0, 1]));
     let sockets = fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
     sockets.lines().any(|line| line.contains(&local) && line.contains(" 0A "))
+}
+
+/// Whether something has the name of the server at this port.
+pub fn has_name(port: u16) -> bool {
+    let sockets = fs::read_to_string("/proc/net/unix").expect("/proc/net/unix");
+    sockets.lines().any(|line| line.ends_with(&format!(" @k8psh:{port}")))
 }
 
 /// A client, a server and their shared directory: `work` is `baseDirectory`, `stubs` has the stubs, `bin` the names
@@ -154,7 +167,9 @@ impl Pod {
     /// A Pod with this configuration file.
     pub fn custom(text: impl FnOnce(&Pod) -> String) -> Pod {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let id = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // `relay.rs` has this module several times.
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{}-{}-{count}", std::process::id(), module_path!());
         let watch = watch(&id);
         let dir = TempDir::new().expect("a temporary directory");
         let pod = Pod { dir, id, port: Port::free(), _watch: watch };
@@ -195,6 +210,9 @@ impl Pod {
         for name in ["K8PSH_NAME", "K8PSH_DEBUG", "K8PSH_TRANSPORT", "LD_PRELOAD"] {
             command.env_remove(name);
         }
+        if is_by_relay() {
+            command.env("K8PSH_TRANSPORT", "relay");
+        }
         command.env("K8PSH_CONFIG", self.config()).env("K8PSH_TEST", &self.id).current_dir(self.work());
         command
     }
@@ -221,6 +239,13 @@ impl Pod {
         let path = self.path("stubs").join(name);
         until_true("the stub exists", || path.symlink_metadata().is_ok());
         path
+    }
+
+    /// The stub of this name, by the relay.
+    pub fn relay_stub(&self, name: &str) -> Command {
+        let mut command = self.stub(name);
+        command.env("K8PSH_TRANSPORT", "relay");
+        command
     }
 
     /// A shell with the stubs first on its PATH.
@@ -250,7 +275,16 @@ impl Pod {
         self.start_on(command, self.port())
     }
 
-    pub fn start_on(&self, mut command: Command, port: u16) -> Server {
+    pub fn start_on(&self, command: Command, port: u16) -> Server {
+        self.start_until(command, port, is_listening)
+    }
+
+    /// Starts a server that listens by its name alone.
+    pub fn start_direct(&self, command: Command) -> Server {
+        self.start_until(command, self.port(), has_name)
+    }
+
+    fn start_until(&self, mut command: Command, port: u16, is_up: fn(u16) -> bool) -> Server {
         let log = self.path(format!("server-{port}.log"));
         let file = fs::File::create(&log).expect("the server's log");
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("the log")).stderr(file);
@@ -260,7 +294,7 @@ impl Pod {
             if let Some(status) = server.child.try_wait().expect("the server's status") {
                 panic!("the server ended with {status}: {}", server.log());
             }
-            is_listening(port).then_some(())
+            is_up(port).then_some(())
         });
         server
     }
