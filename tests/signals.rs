@@ -131,31 +131,54 @@ fn a_signal_sent_while_the_request_is_under_way_is_not_lost() {
     }
 }
 
+/// A TCP connection of this machine, as /proc/net/tcp shows one end of it.
+struct Connection {
+    local: String,
+    remote: String,
+    state: String,
+    /// Bytes that nobody has read yet. The peer's end counts as one, until it is read.
+    unread: u64,
+}
+
+/// All connections of this machine.
+fn connections() -> Vec<Connection> {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
+    let connection = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (_, unread) = fields[4].split_once(':').expect("two queues");
+        Connection {
+            local: fields[1].into(),
+            remote: fields[2].into(),
+            state: fields[3].into(),
+            unread: u64::from_str_radix(unread, 16).expect("a number"),
+        }
+    };
+    sockets.lines().skip(1).map(connection).collect()
+}
+
+/// How /proc/net/tcp shows this Pod's server.
+fn port_of(pod: &Pod) -> String {
+    format!(":{:04X}", pod.port())
+}
+
 /// Whether data waits on a connection to this Pod's server.
 fn is_connected(pod: &Pod) -> bool {
-    let local = format!(":{:04X} ", pod.port());
-    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("/proc/net/tcp");
-    sockets.lines().any(|line| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        format!("{} ", fields[1]).ends_with(&local) && fields[3] == "01" && !fields[4].ends_with(":00000000")
-    })
+    let is_waiting = |end: &Connection| end.local.ends_with(&port_of(pod)) && end.state == "01" && end.unread > 0;
+    connections().iter().any(is_waiting)
+}
+
+/// Whether a stub of this Pod has read everything that its session had to say.
+fn has_heard_all(pod: &Pod) -> bool {
+    // CLOSE-WAIT: the session has said its last.
+    let has_heard = |end: &Connection| end.remote.ends_with(&port_of(pod)) && end.state == "08" && end.unread <= 1;
+    connections().iter().any(has_heard)
 }
 
 /// A stub that has still to write what its command had written, and knows that this has ended.
 fn start_late(pod: &Pod) -> Live {
     let mut stub = pod.relay_stub("late");
-    stub.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut stub = stub.env("K8PSH_DEBUG", "applet").live();
-    let mut stderr = stub.stderr.take().expect("stderr");
-    let stderr = &mut stderr;
-    loop {
-        let line = read_line(stderr);
-        assert!(!line.is_empty(), "the stub ended first: {:?}", stub.end());
-        if line.contains("the command has ended") {
-            break;
-        }
-        eprint!("{line}");
-    }
+    let stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).live();
+    until_true("the stub knows that the command has ended", || has_heard_all(pod));
     stub
 }
 
