@@ -56,6 +56,18 @@ pub const SESSIONS: usize = 512;
 /// Most that `--max-sessions` takes: a process each, and the kernel's default for process numbers is 32768.
 pub const MAX_SESSIONS: usize = 4096;
 
+/// Processes that wait for a connection, at the least: one for the next call, one while that is replaced.
+pub const SPARES: usize = 2;
+
+/// Processes that wait for a connection, at the most, so that a burst finds those of the last one: a `make -j16`.
+pub const SPARES_MOST: usize = 16;
+
+/// How long the ones beyond [`SPARES`] wait, in milliseconds.
+pub const SPARE_MS: i32 = 10_000;
+
+/// Bytes of a session's buffers, or of one read, beyond which its process is not kept for the next one: its pages would be.
+pub const SPARE_BYTES: usize = 64 << 10;
+
 /// Open descriptors that go along with a request: the usual soft limit of open files (`RLIMIT_NOFILE`, getrlimit(2)).
 pub const DESCRIPTORS: usize = 1024;
 

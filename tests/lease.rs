@@ -165,7 +165,7 @@ fn the_death_of_the_server_is_125_at_the_stub_at_once() {
     let start = Instant::now();
     // Everything that is the server: in a container the kernel does the same when process 1 goes.
     let of_server = |process: &Process| process.name() == "k8pshd";
-    let processes: Vec<_> = pod.processes().into_iter().filter(of_server).collect();
+    let processes: Vec<_> = pod.all_processes().into_iter().filter(of_server).collect();
     assert!(processes.len() >= 2, "listener and session: {processes:?}");
     server.signal(Signal::SIGKILL);
     processes.iter().for_each(|process| process.signal(Signal::SIGKILL));
@@ -188,7 +188,7 @@ fn the_death_of_the_listener_alone_is_125_at_the_stub_and_ends_the_command() {
     server.end();
     assert_eq!(stub.end().code(), Some(125));
     assert_eq!(read_line(stub.stderr.as_mut().expect("stderr")).lines().count(), 1);
-    until_true("nothing is left", || pod.processes().is_empty());
+    until_true("nothing is left", || pod.all_processes().is_empty());
 }
 
 #[test]
@@ -263,9 +263,10 @@ fn sessions_leave_no_zombies() {
     until("no child of the server is left", || children(server.process()).is_empty().then_some(()));
 }
 
-/// All children of a process, dead ones included.
+/// All children of a server, dead ones included, but for those that wait for a connection.
 fn children(parent: Process) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let numbers = entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()));
-    numbers.filter(|&number| Process(number).parent() == Some(parent.0)).collect()
+    let is_child = |process: &Process| process.parent() == Some(parent.0) && !process.is_spare();
+    numbers.filter(|&number| is_child(&Process(number))).collect()
 }

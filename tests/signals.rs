@@ -121,11 +121,12 @@ fn a_signal_sent_while_the_request_is_under_way_is_not_lost() {
     let server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
         // The kernel takes the connection; nobody answers yet.
-        server.signal(Signal::SIGSTOP);
+        let of_server = pod.all_processes();
+        of_server.iter().for_each(|process| process.signal(Signal::SIGSTOP));
         let mut stub = pod.relay_stub("stay").stdin(Stdio::null()).process_group(0).live();
         until_true("the stub has sent its request", || is_connected(&pod));
         stub.signal(signal);
-        server.signal(Signal::SIGCONT);
+        of_server.iter().for_each(|process| process.signal(Signal::SIGCONT));
         assert_eq!(stub.end().signal(), Some(signal as i32));
         until_true("only the server is left", || pod.processes() == [server.process()]);
     }

@@ -9,8 +9,7 @@ use crate::diag::Line;
 use crate::session::Terminal;
 use crate::session::request::Request;
 use crate::sys::descriptor::{self, Descriptor};
-use crate::sys::memory::Place;
-use crate::sys::process::{self, Pointers, Refusal, Start, Vector};
+use crate::sys::process::{self, Pointers, Refusal, Stack, Start, Vector};
 use crate::sys::program::Environment;
 use crate::sys::signal::Set;
 use crate::sys::terminal::{self, Modes};
@@ -46,39 +45,62 @@ pub(super) struct Running {
     pub(super) outputs: [Option<Descriptor>; 2],
 }
 
+/// Room for what starting a command needs. What every start touches comes first, beside each other.
+#[repr(C)]
+pub(super) struct Room {
+    stack: Stack,
+    others: Others,
+    paths: [[u8; limits::PATH]; 2],
+    expansion: [u8; limits::EXPANSION],
+    variables: Pointers,
+    arguments: Pointers,
+}
+
+impl Room {
+    /// Nothing in it.
+    pub(super) const EMPTY: Room = Room {
+        stack: Stack::EMPTY,
+        others: Others::new(),
+        paths: [[0; limits::PATH]; 2],
+        expansion: [0; limits::EXPANSION],
+        variables: Pointers::EMPTY,
+        arguments: Pointers::EMPTY,
+    };
+}
+
 /// Starts what the request asks for, or adds to `reason` why not. On success, `reason` has a warning if there is one.
 ///
 /// `passed` are the descriptors that came along, in the order in which the request names their numbers; `None`: none could.
 #[inline(never)]
 pub(super) fn start(
     work: &Work,
-    request: &Request<'static>,
+    request: &Request<'_>,
     passed: Option<&mut Passed>,
+    room: &mut Room,
     running: &mut Running,
     reason: &mut Line,
 ) -> Result<(), Refused> {
-    static ARGUMENTS: Place<Pointers> = Place::new(Pointers::EMPTY);
-    static VARIABLES: Place<Pointers> = Place::new(Pointers::EMPTY);
     let name = request.command();
     let Some(command) = work.server.command(name.to_bytes()) else {
         add!(reason, "{}: no such command", name);
         return Err(Refused(exit::NOT_FOUND));
     };
-    enter(work.loaded.base.as_c_str(), request.directory(), reason)?;
-    let mut settled = Settled::new(&work.environment);
+    enter(work.loaded.base.as_c_str(), request.directory(), &mut room.paths, reason)?;
+    let mut settled = Settled {
+        server: &work.environment,
+        entries: Vector::new(&mut room.variables),
+        room: &mut room.expansion,
+        length: 0,
+    };
     settled.settle(command, request, reason)?;
-    let mut plumbing = Plumbing::new(running);
+    let mut plumbing = Plumbing { far: [const { None }; 3], on_terminal: 0, near: running, others: &mut room.others };
     plumbing.make(work.tty, request, passed, reason)?;
     if plumbing.near.terminal.is_some() && !command.environment().any(|variable| variable.name == TERM) {
         // One more cannot be too many: that is told by what execve takes.
         settled.set(TERM, request.variable(TERM));
     }
-    let mut variables = Vector::new(&VARIABLES);
-    let mut arguments = Vector::new(&ARGUMENTS);
+    let mut arguments = Vector::new(&mut room.arguments);
     let mut fits = true;
-    for entry in settled.entries.iter() {
-        fits &= variables.push(entry);
-    }
     for argument in command.arguments() {
         fits &= arguments.push(argument);
     }
@@ -95,13 +117,14 @@ pub(super) fn start(
         program,
         search,
         arguments: &mut arguments,
-        environment: &variables,
+        environment: &settled.entries,
         streams: plumbing.streams(),
         others: plumbing.others,
         terminal: plumbing.near.terminal.as_ref().filter(|_| !attributes.is_background()),
         umask: attributes.umask.unwrap_or(work.umask),
         ignored: Set(attributes.ignored),
         defaults: work.ignored,
+        stack: &mut room.stack,
     });
     match pid {
         Ok(pid) => plumbing.near.pid = pid,
@@ -143,7 +166,7 @@ struct Plumbing<'r> {
     /// This session's, of a command that does not run yet.
     near: &'r mut Running,
     /// What else came along, with the numbers that the command is to have it by.
-    others: &'static mut Others,
+    others: &'r mut Others,
 }
 
 type Others = heapless::Vec<(i32, Descriptor), { limits::DESCRIPTORS }>;
@@ -161,19 +184,14 @@ const LIMIT_LOW: &str = "; is the limit of open files too low?";
 /// Descriptors that came along with a request.
 pub(super) type Passed = heapless::Vec<Option<Descriptor>, { limits::DESCRIPTORS }>;
 
-impl<'r> Plumbing<'r> {
-    fn new(near: &'r mut Running) -> Plumbing<'r> {
-        static OTHERS: Place<Others> = Place::new(Others::new());
-        Plumbing { far: [const { None }; 3], on_terminal: 0, near, others: OTHERS.take() }
-    }
-
+impl Plumbing<'_> {
     /// Makes the streams, by the rule and what the stub offers. Without a pseudo-terminal there are those that came along,
     /// or pipes, and a `warning`.
     #[inline(never)]
     fn make(
         &mut self,
         rule: Tty,
-        request: &Request<'static>,
+        request: &Request<'_>,
         passed: Option<&mut Passed>,
         warning: &mut Line,
     ) -> Result<(), Refused> {
@@ -195,7 +213,7 @@ impl<'r> Plumbing<'r> {
     }
 
     /// Gives what came along its numbers. The kernel chose others, so all have to be out of each other's way first.
-    fn adopt(&mut self, request: &Request<'static>, passed: &mut Passed, reason: &mut Line) -> Result<(), Refused> {
+    fn adopt(&mut self, request: &Request<'_>, passed: &mut Passed, reason: &mut Line) -> Result<(), Refused> {
         let (mut told, mut highest) = (0, 0);
         for number in request.descriptors() {
             told += 1;
@@ -291,10 +309,13 @@ fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -
 /// Changes to `directory` below `base`. The check comes after the change: what this process then is in is what it is,
 /// whatever links and `..` led there.
 #[inline(never)]
-fn enter(base: &CStr, directory: &CStr, reason: &mut Line) -> Result<(), Refused> {
+fn enter(
+    base: &CStr,
+    directory: &CStr,
     // Not on the stack: what is cleared there is touched as a whole.
-    static PATHS: Place<[[u8; limits::PATH]; 2]> = Place::new([[0; limits::PATH]; 2]);
-    let [top, here] = PATHS.take();
+    [top, here]: &mut [[u8; limits::PATH]; 2],
+    reason: &mut Line,
+) -> Result<(), Refused> {
     let top = change(base, top);
     let top = top.map_err(|errno| unavailable!(reason, "baseDirectory {}: {}", base, errno))?;
     if directory.is_empty() || directory == c"." {
@@ -320,30 +341,17 @@ fn change<'b>(directory: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno>
 struct Settled<'w> {
     server: &'w Environment,
     /// What is set, `NAME=value`.
-    entries: &'static mut Entries,
+    entries: Vector<'w>,
     /// What is left of the room for entries that are put together here.
-    room: &'static mut [u8],
+    room: &'w mut [u8],
     /// How much of it the one that is being put together takes.
     length: usize,
 }
 
-type Entries = heapless::Vec<&'static CStr, { limits::VARIABLES }>;
-
 impl<'w> Settled<'w> {
-    fn new(server: &'w Environment) -> Settled<'w> {
-        static ROOM: Place<[u8; limits::EXPANSION]> = Place::new([0; limits::EXPANSION]);
-        static ENTRIES: Place<Entries> = Place::new(Entries::new());
-        Settled { server, entries: ENTRIES.take(), room: ROOM.take(), length: 0 }
-    }
-
     /// The environment that a command gets: the variables that the configuration lists for it, and no other.
     #[inline(never)]
-    fn settle(
-        &mut self,
-        command: Command<'static>,
-        request: &Request<'static>,
-        reason: &mut Line,
-    ) -> Result<(), Refused> {
+    fn settle(&mut self, command: Command<'static>, request: &Request<'w>, reason: &mut Line) -> Result<(), Refused> {
         for variable in command.environment() {
             let mut entry = if variable.kind == Kind::Fixed { None } else { request.variable(variable.name) };
             if entry.is_none() && variable.value.is_empty() && variable.kind != Kind::Sent {
@@ -365,7 +373,7 @@ impl<'w> Settled<'w> {
 
     /// The entry of a variable whose value has references that were kept until now; `None`: there is no room for it.
     #[inline(never)]
-    fn expand(&mut self, variable: &Variable<'static>) -> Option<&'static CStr> {
+    fn expand(&mut self, variable: &Variable<'static>) -> Option<&'w CStr> {
         self.length = 0;
         self.append(variable.name)?;
         self.append(b"=")?;
@@ -391,29 +399,30 @@ impl<'w> Settled<'w> {
     }
 
     /// What a reference means: a variable that is settled already, or one of the server's own.
-    fn look_up(&self, name: &[u8]) -> Option<&'static [u8]> {
+    fn look_up(&self, name: &[u8]) -> Option<&'w [u8]> {
         self.get(name).or_else(|| self.server.get(name))
     }
 
     /// Settles a variable, anew where it was; `None`: it is to be unset. False where there are too many.
     #[inline(never)]
-    fn set(&mut self, name: &[u8], entry: Option<&'static CStr>) -> bool {
+    fn set(&mut self, name: &[u8], entry: Option<&'w CStr>) -> bool {
         if let Some(index) = self.position(name) {
             self.entries.remove(index);
         }
-        entry.is_none_or(|entry| self.entries.push(entry).is_ok())
+        entry.is_none_or(|entry| self.entries.len() < limits::VARIABLES && self.entries.push(entry))
     }
 
     #[inline(never)]
     fn position(&self, name: &[u8]) -> Option<usize> {
-        self.entries.iter().position(|entry| value_of(entry, name).is_some())
+        (0..self.entries.len())
+            .find(|index| self.entries.get(*index).is_some_and(|entry| value_of(entry, name).is_some()))
     }
 
-    fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
-        self.position(name).map(|index| self.entries[index])
+    fn entry(&self, name: &[u8]) -> Option<&'w CStr> {
+        self.position(name).and_then(|index| self.entries.get(index))
     }
 
-    fn get(&self, name: &[u8]) -> Option<&'static [u8]> {
+    fn get(&self, name: &[u8]) -> Option<&'w [u8]> {
         value_of(self.entry(name)?, name)
     }
 }

@@ -4,22 +4,24 @@
 use super::command::Tty;
 use super::configuration::Loaded;
 use super::connect::{Connection, Transport};
-use super::session::Session;
 use super::stubs::Stubs;
 use super::watch::Watch;
+use super::worker::{self, Crew, Worker};
 use crate::config::Server;
 use crate::config::path::Path;
 use crate::diag::{Line, Told};
+use crate::exit::End;
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::local;
 use crate::sys::memory::Place;
-use crate::sys::process::{self, Children};
+use crate::sys::process::{self, Children, Reaped};
 use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::tcp;
 use crate::sys::time::Moment;
 use crate::{add, debug, exit, fail, limits, report, told};
 use core::ffi::CStr;
+use core::sync::atomic::Ordering;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::fs::OFlags;
@@ -29,8 +31,6 @@ use rustix::io::{Errno, Result};
 pub(super) struct Limits {
     /// Connections that it takes.
     pub(super) connections: Option<u64>,
-    /// Sessions at once.
-    pub(super) sessions: usize,
     /// Its time.
     pub(super) milliseconds: Option<u64>,
     /// Whether it waits for its sessions before it ends.
@@ -59,9 +59,9 @@ pub(super) struct Work {
 #[derive(Default)]
 pub(super) struct Sockets {
     /// The relay's.
-    relay: Option<Descriptor>,
+    pub(super) relay: Option<Descriptor>,
     /// The direct transport's.
-    direct: Option<Descriptor>,
+    pub(super) direct: Option<Descriptor>,
 }
 
 impl Sockets {
@@ -79,6 +79,18 @@ impl Sockets {
             }
         }
         Ok(sockets)
+    }
+
+    /// Whether there is none.
+    pub(super) fn are_closed(&self) -> bool {
+        self.relay.is_none() && self.direct.is_none()
+    }
+
+    /// A connection that waits at one of them.
+    pub(super) fn accept(&self, is_direct: bool) -> Result<Connection> {
+        let socket = if is_direct { &self.direct } else { &self.relay };
+        let socket = descriptor::accept(socket.as_ref().ok_or(Errno::AGAIN)?)?;
+        Ok(Connection { socket, is_direct })
     }
 }
 
@@ -126,9 +138,10 @@ pub(super) struct Listener {
     sockets: Sockets,
     limits: Limits,
     phase: Phase,
+    /// Connections that it has taken, where it takes them itself.
     accepted: u64,
-    /// Process numbers of the sessions that run.
-    sessions: &'static mut heapless::Vec<i32, { limits::MAX_SESSIONS }>,
+    /// The processes that serve connections.
+    crew: Crew,
     /// A connection for which there was no process yet.
     waiting: Option<Connection>,
     /// When to try again after a shortage.
@@ -141,8 +154,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// A server that has bound its port and made its stubs.
-    pub(super) fn new(sockets: Sockets, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
-        static SESSIONS: Place<heapless::Vec<i32, { limits::MAX_SESSIONS }>> = Place::new(heapless::Vec::new());
+    pub(super) fn new(sockets: Sockets, crew: Crew, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
         Listener {
             sockets,
             limits,
@@ -150,7 +162,7 @@ impl Listener {
             work,
             phase: Phase::Serving,
             accepted: 0,
-            sessions: SESSIONS.take(),
+            crew,
             waiting: None,
             pause: None,
             hangs_up: true,
@@ -196,7 +208,7 @@ impl Listener {
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
-            if self.phase > Phase::Serving && (self.sessions.is_empty() || !self.limits.wait) {
+            if self.phase > Phase::Serving && (self.crew.is_empty() || !self.limits.wait) {
                 return;
             }
             self.turn(signals, if self.phase == Phase::Serving { end } else { Moment::NEVER });
@@ -205,31 +217,40 @@ impl Listener {
 
     fn turn(&mut self, signals: &Descriptor, end: Moment) {
         let pause = self.pause.filter(|until| *until > Moment::now());
-        let has_room = self.sessions.len() < self.limits.sessions && pause.is_none();
-        if has_room && self.waiting.is_some() {
-            self.start_session(signals);
+        let has_room = pause.is_none() && self.crew.has_room();
+        let accepts = self.accepts();
+        if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
+            self.start_worker(signals);
             return;
         }
         let mut watch = Watch::new();
         watch.add(SIGNALS, signals.as_fd(), PollFlags::IN);
         // Full: further connections wait in the backlog.
-        let (relay, direct) = (&self.sockets.relay, &self.sockets.direct);
-        if let Some(socket) = relay.as_ref().filter(|_| has_room) {
-            watch.add(RELAY, socket.as_fd(), PollFlags::IN);
-        }
-        if let Some(socket) = direct.as_ref().filter(|_| has_room) {
-            watch.add(DIRECT, socket.as_fd(), PollFlags::IN);
+        for (slot, socket) in [(RELAY, &self.sockets.relay), (DIRECT, &self.sockets.direct)] {
+            if let Some(socket) = socket.as_ref().filter(|_| has_room && accepts) {
+                watch.add(slot, socket.as_fd(), PollFlags::IN);
+            }
         }
         let ready = watch.wait(Some(pause.map_or(end, |until| until.min(end))));
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals(signals);
         }
         // One connection each turn: the next one may have to wait for room.
-        if self.phase == Phase::Serving && !ready.of(DIRECT).is_empty() {
-            self.accept(true, signals);
-        } else if self.phase == Phase::Serving && !ready.of(RELAY).is_empty() {
-            self.accept(false, signals);
+        for (slot, is_direct) in [(DIRECT, true), (RELAY, false)] {
+            if self.waiting.is_none() && !ready.of(slot).is_empty() {
+                self.accept(is_direct);
+            }
         }
+    }
+
+    /// Whether this process takes connections itself, to count them. Otherwise those that serve them do.
+    fn accepts(&self) -> bool {
+        self.limits.connections.is_some()
+    }
+
+    /// Whether the next connections would find too few processes that wait for them.
+    fn is_short_of_spares(&self) -> bool {
+        self.phase == Phase::Serving && !self.accepts() && self.crew.spares() < limits::SPARES
     }
 
     fn take_signals(&mut self, signals: &Descriptor) {
@@ -247,16 +268,18 @@ impl Listener {
     fn reap(&mut self) {
         loop {
             match process::reap() {
-                Children::Ended(child) => self.forget(child.pid),
+                Children::Ended(child) => self.forget(child),
                 Children::Stopped(..) => {}
                 Children::Running | Children::None => return,
             }
         }
     }
 
-    fn forget(&mut self, child: i32) {
-        if let Some(index) = self.sessions.iter().position(|pid| *pid == child) {
-            self.sessions.swap_remove(index);
+    /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
+    fn forget(&mut self, child: Reaped) {
+        let was_spare = self.crew.forget(child.pid).unwrap_or(false);
+        if was_spare && child.end != End::Code(exit::SUCCESS) {
+            self.pause = Some(Moment::after(limits::SHORTAGE_MS));
         }
     }
 
@@ -266,18 +289,12 @@ impl Listener {
             Phase::Serving => self.drain(),
             Phase::Draining => {
                 self.phase = Phase::Ending;
-                self.signal_sessions(name::TERM);
+                self.crew.signal(name::TERM);
             }
             Phase::Ending | Phase::Killing => {
                 self.phase = Phase::Killing;
-                self.signal_sessions(name::KILL);
+                self.crew.signal(name::KILL);
             }
-        }
-    }
-
-    fn signal_sessions(&self, signal: u8) {
-        for pid in self.sessions.iter() {
-            let _ = signal::send(*pid, signal);
         }
     }
 
@@ -286,40 +303,41 @@ impl Listener {
         self.phase = Phase::Draining;
         self.sockets = Sockets::default();
         self.waiting = None;
+        // They have the sockets, too.
+        self.crew.signal(name::USR1);
     }
 
-    fn accept(&mut self, is_direct: bool, signals: &Descriptor) {
-        let socket = if is_direct { &self.sockets.direct } else { &self.sockets.relay };
-        let Some(socket) = socket else { return };
-        match descriptor::accept(socket) {
-            Ok(socket) => {
-                self.waiting = Some(Connection { socket, is_direct });
-                self.start_session(signals);
-            }
+    fn accept(&mut self, is_direct: bool) {
+        match self.sockets.accept(is_direct) {
+            Ok(connection) => self.waiting = Some(connection),
             // The connection went again, or was taken already.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(errno) => self.run_short("accept a connection", errno),
         }
     }
 
-    /// Starts a session for the connection that waits; it goes on waiting when the system has no process to spare.
-    fn start_session(&mut self, signals: &Descriptor) {
-        let Some(connection) = self.waiting.take() else { return };
+    /// Starts a process for the connection that waits, or for those to come. The connection goes on waiting when the system
+    /// has no process to spare.
+    fn start_worker(&mut self, signals: &Descriptor) {
+        let Some(slot) = self.crew.reserve() else { return };
         let parent = process::id();
         match process::fork() {
             Ok(None) => {
-                self.sockets = Sockets::default();
+                if self.accepts() {
+                    self.sockets = Sockets::default();
+                }
+                let sockets = core::mem::take(&mut self.sockets);
+                let worker = Worker { sockets, signals, work: &self.work, crew: self.crew, slot, parent };
                 // Without waiting for them, sessions outlive the server.
-                Session::new(connection, signals, &self.work, parent).run(self.limits.wait)
+                worker.run(self.waiting.take(), self.limits.wait)
             }
             Ok(Some(pid)) => {
                 self.pause = None;
-                self.accepted += 1;
-                // There was room for it, or it would not have been started.
-                let _ = self.sessions.push(pid);
+                self.accepted += u64::from(self.waiting.take().is_some());
+                worker::settle(slot, pid);
             }
             Err(errno) => {
-                self.waiting = Some(connection);
+                slot.store(0, Ordering::Relaxed);
                 self.run_short("start a session", errno);
             }
         }

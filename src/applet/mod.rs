@@ -12,6 +12,7 @@ mod session;
 mod stub;
 mod stubs;
 mod watch;
+mod worker;
 
 pub use crate::diag::abort;
 

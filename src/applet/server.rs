@@ -7,6 +7,7 @@ use super::listener::{self, Listener, Sockets};
 use super::options::{Misuse, Spec, Word, is_among, next};
 use super::print;
 use super::stubs::{Stubs, Wish};
+use super::worker::Crew;
 use crate::config::Server;
 use crate::diag::{Line, Show, Told};
 use crate::number::{parse, parse_signed};
@@ -15,7 +16,7 @@ use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
-use crate::{diag, exit, limits, report, told};
+use crate::{diag, exit, fail, limits, report, told};
 use core::cell::Cell;
 use core::ffi::CStr;
 
@@ -249,7 +250,6 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     let (Some(server), Some(socket)) = (server, socket) else { exit(exit::SUCCESS) };
     let limits = listener::Limits {
         connections: options.number(option::MAX_CONNECTIONS),
-        sessions: options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS),
         milliseconds: options.number(option::TIMEOUT),
         wait: !options.has(option::NO_WAIT),
     };
@@ -264,7 +264,9 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
         users: options.value(option::ALLOW_UID),
         tty: options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default(),
     };
-    Listener::new(socket, limits, stubs, work).run(daemon)
+    let most = options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS);
+    let crew = Crew::new(most).unwrap_or_else(|errno| fail!(exit::FAILURE, "cannot share memory: {}", errno));
+    Listener::new(socket, crew, limits, stubs, work).run(daemon)
 }
 
 /// The stubs as the options ask for them; `None` where there are to be none.

@@ -217,6 +217,12 @@ impl<'a> Far<'a> {
         self.collector.take().map(Collector::finish)
     }
 
+    /// Bytes in its buffers.
+    pub fn kept(&self) -> usize {
+        let request = self.collector.as_ref().map_or(0, Collector::len);
+        request + self.outbox.waiting().len() + self.input.waiting().len()
+    }
+
     /// Whether a part of something has arrived.
     pub fn is_midway(&self) -> bool {
         !self.decoder.is_between_frames() || self.collector.as_ref().is_some_and(|collector| !collector.is_empty())

@@ -187,6 +187,11 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
+    /// Bytes collected so far.
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
     /// Whether nothing of a request has arrived.
     pub fn is_empty(&self) -> bool {
         self.measure.strings == 0

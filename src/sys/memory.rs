@@ -3,7 +3,9 @@
 use crate::bytes;
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use rustix::io::Result;
+use rustix::mm::{MapFlags, ProtFlags};
 
 /// A static value that is handed out once, for the rest of the process's life.
 pub struct Place<T> {
@@ -36,6 +38,23 @@ impl<T> Place<T> {
 #[inline(never)]
 fn take_once(taken: &AtomicBool) {
     assert!(!taken.swap(true, Ordering::Relaxed), "a place is taken once");
+}
+
+/// Numbers, 0 at first, in memory that this process shares with the children that it will have (mmap(2)). A page of them
+/// is taken when it is touched.
+pub fn shared<const COUNT: usize>() -> Result<&'static [AtomicI32; COUNT]> {
+    let length = size_of::<[AtomicI32; COUNT]>();
+    // SAFETY: the kernel chooses a place where nothing is. The memory is zero, which is a number, aligned to a page, and
+    // never unmapped.
+    unsafe {
+        let place = rustix::mm::mmap_anonymous(
+            core::ptr::null_mut(),
+            length,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+        )?;
+        Ok(&*place.cast())
+    }
 }
 
 /// The string up to the first NUL; `None` where there is none. For strings of usual length: core's own search is made for

@@ -5,6 +5,7 @@
 
 mod arch;
 pub mod descriptor;
+pub mod epoll;
 pub mod local;
 pub mod memory;
 pub mod poll;

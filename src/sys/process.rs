@@ -1,10 +1,11 @@
 //! Processes: fork, start a program, reap, find what is left of a tree.
 
 use super::descriptor::{self, Descriptor, length, word};
-use super::memory::{Place, c_str};
+use super::memory::c_str;
 use super::signal::{self, Set};
 use super::{arch, check, number, terminal};
 use core::ffi::{CStr, c_char, c_void};
+use core::marker::PhantomData;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir};
 use rustix::io::{Errno, Result};
@@ -131,27 +132,52 @@ impl Pointers {
 /// A list of strings as execve(2) takes it.
 ///
 /// `pointers[0]` is kept free for an interpreter; the strings begin at 1, and a null pointer always follows them.
-pub struct Vector {
-    pointers: &'static mut [*const c_char],
+pub struct Vector<'s> {
+    pointers: &'s mut [*const c_char],
     length: usize,
+    strings: PhantomData<&'s CStr>,
 }
 
-impl Vector {
+impl<'s> Vector<'s> {
     /// An empty list.
-    pub fn new(place: &'static Place<Pointers>) -> Vector {
-        Vector { pointers: &mut place.take().0, length: 0 }
+    pub fn new(room: &'s mut Pointers) -> Vector<'s> {
+        room.0[1] = core::ptr::null();
+        Vector { pointers: &mut room.0, length: 0, strings: PhantomData }
     }
 
     /// Adds a string at the end; false where there is no room.
     #[must_use]
-    pub fn push(&mut self, string: &'static CStr) -> bool {
-        let last = self.pointers.len() - 2;
-        let room = self.length < last;
-        if room {
-            self.length += 1;
-            self.pointers[self.length] = string.as_ptr();
-        }
-        room
+    pub fn push(&mut self, string: &'s CStr) -> bool {
+        let Some([place, end]) = self.pointers.get_mut(self.length + 1..).and_then(<[_]>::first_chunk_mut) else {
+            return false;
+        };
+        (*place, *end) = (string.as_ptr(), core::ptr::null());
+        self.length += 1;
+        true
+    }
+
+    /// How many strings are in it.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The string at `index`, if there are as many.
+    pub fn get(&self, index: usize) -> Option<&'s CStr> {
+        let pointer = self.pointers.get(1..)?.get(..self.length)?.get(index)?;
+        // SAFETY: `push` took the pointer from a string of this lifetime; a script's, which `as_script` puts there, is
+        // written by a child that does not come back from execve to read it.
+        Some(unsafe { CStr::from_ptr(*pointer) })
+    }
+
+    /// Takes away the string at `index`, of which there are as many.
+    pub fn remove(&mut self, index: usize) {
+        self.pointers.copy_within(index + 2..self.length + 2, index + 1);
+        self.length -= 1;
     }
 
     /// The list for execve.
@@ -174,9 +200,9 @@ pub struct Start<'s> {
     /// Directories with `:` between them, as `PATH` has them; an empty one is the working directory.
     pub search: &'s [u8],
     /// Its arguments, the first being what it is called.
-    pub arguments: &'s mut Vector,
+    pub arguments: &'s mut Vector<'s>,
     /// Its environment.
-    pub environment: &'s Vector,
+    pub environment: &'s Vector<'s>,
     /// Its standard input, output and error; `None`: closed.
     pub streams: [Option<&'s Descriptor>; 3],
     /// What else it has open: descriptors, all above every number here, and the numbers that it knows them by.
@@ -189,6 +215,8 @@ pub struct Start<'s> {
     pub ignored: Set,
     /// The signals that this process ignores and that have their default action there. All others have it already.
     pub defaults: Set,
+    /// What it has for a stack until its execve.
+    pub stack: &'s mut Stack,
 }
 
 /// Why a program could not be started.
@@ -210,14 +238,16 @@ struct Child<'s, 'c> {
 /// The stack of a child until its execve: a few calls deep, two paths of [`limits::PATH`] on it.
 const CHILD_STACK: usize = 32 << 10;
 
-/// Aligned as the ABIs want a stack.
+/// Room for the stack of a child; aligned as the ABIs want one.
 #[repr(align(16))]
-struct Stack([u8; CHILD_STACK]);
+pub struct Stack([u8; CHILD_STACK]);
 
-static STACK: Place<Stack> = Place::new(Stack([0; CHILD_STACK]));
+impl Stack {
+    /// All zero.
+    pub const EMPTY: Stack = Stack([0; CHILD_STACK]);
+}
 
 /// Starts a program in a process group of its own and returns its process, once execve has replaced this program in it.
-/// May be called once.
 ///
 /// The child shares this process's memory until then and this process waits (`CLONE_VFORK`): no page table is copied.
 /// It reports a failure through a pipe that a successful execve closes, which holds on kernels and emulators that
@@ -243,11 +273,11 @@ fn start_child(start: &mut Start<'_>, said: &mut [u8; SAID]) -> Result<i32> {
         highest = highest.max(*number);
     }
     let report = descriptor::above(report, highest)?;
+    let top = (&raw mut start.stack.0).cast::<u8>().wrapping_add(CHILD_STACK);
     let mut child = Child { start, report, parent: id() };
     let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD).unsigned_abs() as usize;
-    let top = (&raw mut STACK.take().0).cast::<u8>().wrapping_add(CHILD_STACK);
-    // SAFETY: the stack is this child's alone and large enough for `run_child`; `child` outlives the shared memory since
-    // this process stands still until the child has executed or exited.
+    // SAFETY: the stack is this child's alone, which uses no other reference to it, and large enough for `run_child`; `child`
+    // outlives the shared memory since this process stands still until the child has executed or exited.
     let result = unsafe { arch::clone_onto(flags, top.cast(), run_child, (&raw mut child).cast()) };
     drop(child);
     let pid = check(result)?;

@@ -13,6 +13,7 @@ pub mod name {
     pub const INT: u8 = 2;
     pub const QUIT: u8 = 3;
     pub const KILL: u8 = 9;
+    pub const USR1: u8 = 10;
     pub const PIPE: u8 = 13;
     pub const TERM: u8 = 15;
     pub const CHLD: u8 = 17;

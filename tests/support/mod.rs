@@ -137,7 +137,7 @@ fn watch(id: &str) -> Sender<()> {
     sender
 }
 
-/// All processes of a Pod: servers, sessions, commands and stubs, dead ones left out.
+/// All processes of a Pod: servers, spare ones, sessions, commands and stubs, dead ones left out.
 fn processes(id: &str) -> Vec<Process> {
     let marker = format!("K8PSH_TEST={id}");
     let has_marker = |process: &Process| {
@@ -299,8 +299,14 @@ impl Pod {
         server
     }
 
-    /// All processes of this Pod: servers, sessions, commands and stubs, dead ones left out.
+    /// The processes of this Pod: servers, sessions, commands and stubs. Dead ones are left out, and those that a server
+    /// keeps for connections to come.
     pub fn processes(&self) -> Vec<Process> {
+        self.all_processes().into_iter().filter(|process| !process.is_spare()).collect()
+    }
+
+    /// All processes of this Pod that are not dead.
+    pub fn all_processes(&self) -> Vec<Process> {
         processes(&self.id)
     }
 
@@ -322,10 +328,15 @@ impl Pod {
         self.processes().into_iter().filter(|process| process.parent() == Some(parent)).collect()
     }
 
+    /// The same, with those that wait for a connection.
+    pub fn children_and_spares(&self, parent: u32) -> Vec<Process> {
+        self.all_processes().into_iter().filter(|process| process.parent() == Some(parent)).collect()
+    }
+
     /// Ends what a test leaves behind on purpose.
     pub fn kill_all(&self) {
         until_true("everything is gone", || {
-            let processes = self.processes();
+            let processes = self.all_processes();
             processes.iter().for_each(|process| process.signal(Signal::SIGKILL));
             processes.is_empty()
         });
@@ -335,11 +346,11 @@ impl Pod {
 impl Drop for Pod {
     fn drop(&mut self) {
         let end = Instant::now() + Duration::from_secs(10);
-        while !thread::panicking() && !self.processes().is_empty() && Instant::now() < end {
+        while !thread::panicking() && !self.all_processes().is_empty() && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
         }
         let left: Vec<_> =
-            self.processes().iter().map(|left| format!("{} {} {:?}", left.0, left.name(), left.state())).collect();
+            self.all_processes().iter().map(|left| format!("{} {} {:?}", left.0, left.name(), left.state())).collect();
         self.kill_all();
         assert!(thread::panicking() || left.is_empty(), "processes left: {left:?}");
     }
@@ -350,6 +361,13 @@ impl Drop for Pod {
 pub struct Process(pub u32);
 
 impl Process {
+    /// Whether it is a server's process that waits for a connection: nothing else of k8psh waits with epoll(7).
+    pub fn is_spare(&self) -> bool {
+        let waits = format!("{} ", nix::libc::SYS_epoll_pwait);
+        let call = fs::read_to_string(format!("/proc/{}/syscall", self.0)).unwrap_or_default();
+        self.name() == "k8pshd" && call.starts_with(&waits)
+    }
+
     fn file(self, name: &str) -> Option<String> {
         fs::read(format!("/proc/{}/{name}", self.0)).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
     }

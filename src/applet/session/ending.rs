@@ -1,6 +1,7 @@
 //! The end of a command and of everything that it left behind.
 
 use super::Session;
+use crate::applet::listener::Sockets;
 use crate::diag::Show;
 use crate::exit::End;
 use crate::session::Which;
@@ -19,7 +20,9 @@ impl Session<'_> {
         while let Some(arrival) = signal::next(self.signals) {
             match arrival.signal {
                 name::CHLD => self.reap(),
+                name::USR1 => *self.sockets = Sockets::default(),
                 name::TERM => {
+                    *self.sockets = Sockets::default();
                     // The listener ends its sessions; or it is no more, which the stub is to notice at once.
                     if !process::is_child_of(self.parent) {
                         self.connection = None;

@@ -8,7 +8,7 @@ mod streams;
 
 use super::command::{self, Passed, Refused, Running};
 use super::connect::{Connection, users};
-use super::listener::Work;
+use super::listener::{Sockets, Work};
 use super::watch::{Ready, Watch};
 use crate::diag::{Line, Show};
 use crate::exit::End;
@@ -17,8 +17,7 @@ use crate::session::request::Attributes;
 use crate::session::{Fault, Which};
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::local;
-use crate::sys::memory::Place;
-use crate::sys::process;
+use crate::sys::process::{self, Children};
 use crate::sys::signal::{self, name};
 use crate::sys::tcp;
 use crate::sys::terminal::{self, Modes};
@@ -35,17 +34,42 @@ const CONNECTION: usize = 1;
 const INPUT: usize = 2;
 const OUTPUT: usize = 3;
 
+/// Room for one session after the other, of which each leaves nothing to the next. What every session touches is in the
+/// first pages of each part.
+#[repr(C)]
+pub(super) struct Room {
+    passed: Passed,
+    command: command::Room,
+    inbox: [u8; limits::INBOX],
+    buffers: Buffers,
+}
+
+impl Room {
+    /// Nothing in it.
+    pub(super) const EMPTY: Room = Room {
+        passed: Passed::new(),
+        command: command::Room::EMPTY,
+        inbox: [0; limits::INBOX],
+        buffers: Buffers::EMPTY,
+    };
+
+    /// Closes what came along and no command took.
+    pub(super) fn clear(&mut self) {
+        self.passed.clear();
+    }
+}
+
 /// A session. What is used most comes first, where short instructions reach it.
 #[repr(C)]
 pub(super) struct Session<'s> {
     /// The connection, as long as there is one.
     connection: Option<Descriptor>,
     /// The descriptors that have come along with the request; `None` where none can.
-    passed: Option<&'static mut Passed>,
+    passed: Option<&'s mut Passed>,
     /// When the request has to be complete, until it is.
     request_by: Moment,
     /// The command's name, for messages.
-    name: &'static CStr,
+    name: &'s CStr,
     /// Nothing yet, before it runs.
     command: Running,
     /// While the stub is in the background: the process group that the foreground of the command's terminal is given back
@@ -69,25 +93,41 @@ pub(super) struct Session<'s> {
     is_finished: bool,
     /// Until when the stub is waited for then.
     linger_until: Moment,
+    /// Whether this process can serve another one.
+    is_reusable: bool,
     work: &'s Work,
     signals: &'s Descriptor,
+    /// Where this process's next connection comes from; closed when there is to be none.
+    sockets: &'s mut Sockets,
     /// The listener.
     parent: i32,
-    far: Far<'static>,
+    room: &'s mut command::Room,
+    /// Where what the stub says is read to.
+    inbox: &'s mut [u8],
+    far: Far<'s>,
 }
 
 impl<'s> Session<'s> {
     /// A session for this connection, of the listener that is process `parent`.
-    pub(super) fn new(connection: Connection, signals: &'s Descriptor, work: &'s Work, parent: i32) -> Session<'s> {
-        static BUFFERS: Place<Buffers> = Place::new(Buffers::EMPTY);
-        static PASSED: Place<Passed> = Place::new(Passed::new());
+    pub(super) fn new(
+        connection: Connection,
+        room: &'s mut Room,
+        sockets: &'s mut Sockets,
+        signals: &'s Descriptor,
+        work: &'s Work,
+        parent: i32,
+    ) -> Session<'s> {
         Session {
             work,
             signals,
+            sockets,
             parent,
             connection: Some(connection.socket),
-            passed: connection.is_direct.then(|| PASSED.take()),
-            far: Far::new(BUFFERS.take()),
+            passed: connection.is_direct.then_some(&mut room.passed),
+            far: Far::new(&mut room.buffers),
+            room: &mut room.command,
+            inbox: &mut room.inbox,
+            is_reusable: true,
             request_by: Moment::after(limits::REQUEST_MS),
             name: c"",
             command: Running::default(),
@@ -103,27 +143,23 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Runs it. One that `follows` the listener ends with it.
-    pub(super) fn run(mut self, follows: bool) -> ! {
-        static INBOX: Place<[u8; limits::INBOX]> = Place::new([0; limits::INBOX]);
-        let inbox = INBOX.take();
-        if follows && !process::follow_parent(self.parent, rustix::process::Signal::TERM) {
-            process::exit(exit::UNAVAILABLE);
-        }
+    /// Runs it. Whether this process can serve another one then: nothing of this one is left in it.
+    pub(super) fn run(mut self) -> bool {
         if !self.is_welcome() {
-            process::exit(exit::SUCCESS);
+            return true;
         }
-        process::adopt_orphans();
         if let Some(connection) = self.connection.as_ref().filter(|_| self.passed.is_none()) {
             // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
             let _ = tcp::set_undelayed(connection);
         }
+        let inbox = core::mem::take(&mut self.inbox);
         loop {
             self.meet_deadlines();
             self.report_end();
+            self.is_reusable &= self.far.kept() <= limits::SPARE_BYTES;
             self.transmit();
             if self.is_over() {
-                process::exit(exit::SUCCESS);
+                return self.is_reusable && process::reap() == Children::None;
             }
             let ready = self.wait();
             self.turn(&ready, inbox);
@@ -235,6 +271,7 @@ impl Session<'_> {
             Some(passed) => local::receive(connection, inbox, &mut |descriptor| drop(passed.push(Some(descriptor)))),
             None => descriptor::receive(connection, inbox),
         };
+        self.is_reusable &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
         match arrived {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(count @ 1..) if !self.is_finished => self.obey(inbox.get(..count).unwrap_or_default()),
@@ -313,7 +350,9 @@ impl Session<'_> {
         self.name = request.command();
         let mut reason = Line::new();
         let passed = self.passed.as_deref_mut();
-        let result = command::start(self.work, &request, passed, &mut self.command, &mut reason);
+        let result = command::start(self.work, &request, passed, self.room, &mut self.command, &mut reason);
+        // A process that leads a terminal's session stays that terminal's.
+        self.is_reusable &= self.command.terminal.is_none();
         // Why it was refused, or a warning.
         if !reason.bytes().is_empty() {
             report!("{}: {}", self.name, reason);

@@ -1,0 +1,191 @@
+//! A process that serves connections, one after the other: forked before the first one comes, so that no call waits for a
+//! fork, and kept for the next one, so that no call pays for it. What it has to forget between two of them is one value.
+//!
+//! It does not live longer than it is useful: one that has become large, that has a terminal or children left, or that is
+//! one too many, ends, and the listener starts another where one is missing.
+
+use super::connect::Connection;
+use super::listener::{Sockets, Work};
+use super::session::{Room, Session};
+use crate::sys::descriptor::Descriptor;
+use crate::sys::epoll;
+use crate::sys::memory::{self, Place};
+use crate::sys::poll;
+use crate::sys::process;
+use crate::sys::signal::{self, name};
+use crate::{exit, fail, limits, report};
+use core::sync::atomic::{AtomicI32, Ordering};
+use rustix::fd::AsFd;
+use rustix::io::{Errno, Result};
+use rustix::process::Signal;
+
+/// The processes of a server, in memory that all of them share. Each has a slot: its number while it serves a connection,
+/// the number's negative while it waits for one; 0 where there is none.
+#[derive(Clone, Copy)]
+pub(super) struct Crew(&'static [Slot]);
+
+/// A process's place in the [`Crew`]. Only the process itself writes to one that is taken, and the listener when that has
+/// ended.
+pub(super) type Slot = AtomicI32;
+
+/// In a slot for a process that waits and whose number is not known yet.
+const UNBORN: i32 = i32::MIN;
+
+impl Crew {
+    /// Room for so many, no more than [`limits::MAX_SESSIONS`].
+    pub(super) fn new(most: usize) -> Result<Crew> {
+        let slots = memory::shared::<{ limits::MAX_SESSIONS }>()?;
+        Ok(Crew(slots.get(..most).unwrap_or(slots)))
+    }
+
+    /// What is in the slots.
+    fn numbers(self) -> impl Iterator<Item = i32> {
+        self.0.iter().map(|slot| slot.load(Ordering::Relaxed))
+    }
+
+    /// A free slot, taken for a process that is about to be forked.
+    pub(super) fn reserve(self) -> Option<&'static Slot> {
+        let slot = self.0.iter().find(|slot| slot.load(Ordering::Relaxed) == 0)?;
+        slot.store(UNBORN, Ordering::Relaxed);
+        Some(slot)
+    }
+
+    /// Whether one more process has a slot.
+    pub(super) fn has_room(self) -> bool {
+        self.numbers().any(|number| number == 0)
+    }
+
+    /// Whether there is no process.
+    pub(super) fn is_empty(self) -> bool {
+        self.numbers().all(|number| number == 0)
+    }
+
+    /// How many wait for a connection.
+    pub(super) fn spares(self) -> usize {
+        self.numbers().filter(|number| *number < 0).count()
+    }
+
+    /// Forgets a process that has ended. Whether it waited for a connection then; `None`: it was none of these.
+    pub(super) fn forget(self, pid: i32) -> Option<bool> {
+        let slot = self.0.iter().find(|slot| slot.load(Ordering::Relaxed).wrapping_abs() == pid)?;
+        Some(slot.swap(0, Ordering::Relaxed) < 0)
+    }
+
+    /// Sends a signal to each.
+    pub(super) fn signal(self, signal: u8) {
+        for number in self.numbers().filter(|number| *number != 0) {
+            let _ = signal::send(number.wrapping_abs(), signal);
+        }
+    }
+}
+
+/// Notes in a slot that process `pid` waits for a connection there.
+pub(super) fn settle(slot: &Slot, pid: i32) {
+    // The process itself may have been quicker, and serve one by now.
+    let _ = slot.compare_exchange(UNBORN, -pid, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// What is ready for a process that waits.
+const SIGNALS: u64 = 0;
+const DIRECT: u64 = 1;
+const RELAY: u64 = 2;
+
+/// This process as one that serves connections.
+pub(super) struct Worker<'w> {
+    /// Where connections come from. None of them any more: it serves the one that it has, and ends.
+    pub(super) sockets: Sockets,
+    pub(super) signals: &'w Descriptor,
+    pub(super) work: &'w Work,
+    pub(super) crew: Crew,
+    pub(super) slot: &'static Slot,
+    /// The listener.
+    pub(super) parent: i32,
+}
+
+impl Worker<'_> {
+    /// Serves the connection that there is, if there is one, and all that come. One that `follows` the listener ends with
+    /// it; any other one goes on with what it serves then, and takes nothing else.
+    pub(super) fn run(mut self, mut first: Option<Connection>, follows: bool) -> ! {
+        static ROOM: Place<Room> = Place::new(Room::EMPTY);
+        let room = ROOM.take();
+        if !process::follow_parent(self.parent, if follows { Signal::TERM } else { Signal::USR1 }) {
+            if follows {
+                process::exit(exit::UNAVAILABLE);
+            }
+            self.sockets = Sockets::default();
+        }
+        process::adopt_orphans();
+        let set = self.set().unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for connections: {}", errno));
+        loop {
+            let connection = first.take().or_else(|| self.next(&set));
+            let Some(connection) = connection else { process::exit(exit::SUCCESS) };
+            let session = Session::new(connection, room, &mut self.sockets, self.signals, self.work, self.parent);
+            if !session.run() {
+                process::exit(exit::SUCCESS);
+            }
+            room.clear();
+            // What waits must keep no directory busy.
+            let _ = rustix::process::chdir(c"/");
+        }
+    }
+
+    /// What it waits for between two connections.
+    fn set(&self) -> Result<epoll::Set> {
+        let set = epoll::Set::new()?;
+        set.add(self.signals.as_fd(), SIGNALS, false)?;
+        for (socket, data) in [(&self.sockets.direct, DIRECT), (&self.sockets.relay, RELAY)] {
+            if let Some(socket) = socket {
+                set.add(socket.as_fd(), data, true)?;
+            }
+        }
+        Ok(set)
+    }
+
+    /// Waits for the next connection. `None`: this process is not needed any more.
+    fn next(&mut self, set: &epoll::Set) -> Option<Connection> {
+        let pid = process::id();
+        self.slot.store(-pid, Ordering::Relaxed);
+        let mut most = limits::SPARES_MOST;
+        loop {
+            if self.sockets.are_closed() || self.crew.spares() > most {
+                return None;
+            }
+            most = limits::SPARES_MOST;
+            let connection = match set.wait(limits::SPARE_MS) {
+                Some(SIGNALS) => {
+                    self.take_signals();
+                    continue;
+                }
+                // Nobody came for a while.
+                None => {
+                    most = limits::SPARES;
+                    continue;
+                }
+                Some(data) => self.sockets.accept(data == DIRECT),
+            };
+            match connection {
+                Ok(connection) => {
+                    self.slot.store(pid, Ordering::Relaxed);
+                    if self.crew.spares() < limits::SPARES {
+                        let _ = signal::send(self.parent, name::USR1);
+                    }
+                    return Some(connection);
+                }
+                // Another one has it, or it went again.
+                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+                Err(errno) => {
+                    report!("cannot accept a connection: {}; trying again", errno);
+                    poll::wait(&mut [], Some(limits::SHORTAGE_MS));
+                }
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(arrival) = signal::next(self.signals) {
+            if matches!(arrival.signal, name::TERM | name::USR1) {
+                self.sockets = Sockets::default();
+            }
+        }
+    }
+}
