@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::place::{Place, Server};
-use crate::report::{Figure, Unit};
+use crate::report::{Figure, Goal, Unit};
 use crate::sample::{Contestant, alternate, spawn_and_wait};
 use crate::{Result, Scale, Transport};
 
@@ -29,6 +29,16 @@ pub(crate) fn single(place: &Place, transport: &Transport, scale: &Scale) -> Res
     }
     server.stop()?;
     Ok(figures)
+}
+
+/// What no call through any stub can be below: the stub's process and the command's, one after the other, with nothing in
+/// between. Where k8psh misses a goal, this row says how much of it is the machine's.
+pub(crate) fn floor(place: &Place, scale: &Scale) -> Result<Figure> {
+    let local: Contestant<'_> = Box::new(|| spawn_and_wait(&mut quiet(place.local("true"))));
+    let both: Contestant<'_> =
+        Box::new(|| Ok(spawn_and_wait(&mut quiet(place.idle()))? + spawn_and_wait(&mut quiet(place.local("true")))?));
+    let medians = alternate(scale.latency_samples, &mut [local, both])?;
+    Ok(Figure::times("a floor: k8psh --version, then true", Unit::Microseconds, medians[0], medians[1], Goal::None))
 }
 
 /// Many calls, some of them at a time, as `make -j` does it: the whole time.

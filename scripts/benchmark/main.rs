@@ -164,6 +164,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("bench: {}: processor", transport.name);
         add(processor::measure(&place, transport, &arguments.scale))?;
     }
+    eprintln!("bench: what both are above");
+    figures.push(latency::floor(&place, &arguments.scale)?);
+    figures.push(processor::floor(&place, &arguments.scale)?);
     figures.push(size(&arguments.binary)?);
     if arguments.json {
         report::json(&figures);

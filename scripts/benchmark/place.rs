@@ -40,6 +40,13 @@ impl Place {
         self.command(program.unwrap_or_else(|| unreachable!("{name} is not in PROGRAMS")))
     }
 
+    /// The program itself with nothing to do: what starting a stub costs, and ending it, whatever it does in between.
+    pub(crate) fn idle(&self) -> Command {
+        let mut command = self.command(&self.binary);
+        command.arg("--version");
+        command
+    }
+
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.directory);

@@ -7,7 +7,7 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use crate::place::{Place, Server};
-use crate::report::{Figure, Unit};
+use crate::report::{Figure, Goal, Unit};
 use crate::sample::spawn_and_wait;
 use crate::{Result, Scale, Transport};
 
@@ -25,6 +25,14 @@ pub(crate) fn measure(place: &Place, transport: &Transport, scale: &Scale) -> Re
     })?;
     let added = remote.saturating_sub(local);
     Ok(vec![Figure::times("CPU time added to a call", Unit::Microseconds, local, added, transport.processor)])
+}
+
+/// The processor time that a process costs which does nothing: the part of a call's that no stub can do without.
+pub(crate) fn floor(place: &Place, scale: &Scale) -> Result<Figure> {
+    let calls = scale.processor_calls;
+    let local = per_call(calls, || repeat(calls, || place.local("true")))?;
+    let idle = per_call(calls, || repeat(calls, || place.idle()))?;
+    Ok(Figure::times("a floor: CPU time of k8psh --version", Unit::Microseconds, local, idle, Goal::None))
 }
 
 fn repeat(calls: u32, command: impl Fn() -> Command) -> Result<()> {

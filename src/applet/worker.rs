@@ -45,30 +45,41 @@ impl Crew {
 
     /// A free slot, taken for a process that is about to be forked.
     pub(super) fn reserve(self) -> Option<&'static Slot> {
-        let slot = self.0.iter().find(|slot| slot.load(Ordering::Relaxed) == 0)?;
+        let slot = self.find(0)?;
         slot.store(UNBORN, Ordering::Relaxed);
         Some(slot)
     }
 
+    /// The slot of a process; of 0: a free one.
+    #[inline(never)]
+    fn find(self, pid: i32) -> Option<&'static Slot> {
+        self.0.iter().find(|slot| slot.load(Ordering::Relaxed).wrapping_abs() == pid)
+    }
+
     /// Whether one more process has a slot.
     pub(super) fn has_room(self) -> bool {
-        self.numbers().any(|number| number == 0)
+        self.count(0) > 0
     }
 
     /// Whether there is no process.
     pub(super) fn is_empty(self) -> bool {
-        self.numbers().all(|number| number == 0)
+        self.count(0) == self.0.len()
     }
 
     /// How many wait for a connection.
     pub(super) fn spares(self) -> usize {
-        self.numbers().filter(|number| *number < 0).count()
+        self.count(-1)
+    }
+
+    /// How many slots hold a number of this sign.
+    #[inline(never)]
+    fn count(self, sign: i32) -> usize {
+        self.numbers().filter(|number| number.signum() == sign).count()
     }
 
     /// Forgets a process that has ended. Whether it waited for a connection then; `None`: it was none of these.
     pub(super) fn forget(self, pid: i32) -> Option<bool> {
-        let slot = self.0.iter().find(|slot| slot.load(Ordering::Relaxed).wrapping_abs() == pid)?;
-        Some(slot.swap(0, Ordering::Relaxed) < 0)
+        Some(self.find(pid)?.swap(0, Ordering::Relaxed) < 0)
     }
 
     /// Sends a signal to each.
@@ -119,7 +130,7 @@ impl Worker<'_> {
         loop {
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
-            let session = Session::new(connection, room, &mut self.sockets, self.signals, self.work, self.parent);
+            let mut session = Session::new(connection, room, &mut self.sockets, self.signals, self.work, self.parent);
             if !session.run() {
                 process::exit(exit::SUCCESS);
             }
@@ -130,6 +141,7 @@ impl Worker<'_> {
     }
 
     /// What it waits for between two connections.
+    #[inline(never)]
     fn set(&self) -> Result<epoll::Set> {
         let set = epoll::Set::new()?;
         set.add(self.signals.as_fd(), SIGNALS, false)?;
@@ -142,6 +154,7 @@ impl Worker<'_> {
     }
 
     /// Waits for the next connection. `None`: this process is not needed any more.
+    #[inline(never)]
     fn next(&mut self, set: &epoll::Set) -> Option<Connection> {
         let pid = process::id();
         self.slot.store(-pid, Ordering::Relaxed);

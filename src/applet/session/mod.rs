@@ -144,7 +144,8 @@ impl<'s> Session<'s> {
     }
 
     /// Runs it. Whether this process can serve another one then: nothing of this one is left in it.
-    pub(super) fn run(mut self) -> bool {
+    #[inline(never)]
+    pub(super) fn run(&mut self) -> bool {
         if !self.is_welcome() {
             return true;
         }
