@@ -33,10 +33,11 @@ impl<'f> Entry<'f> {
 /// Waits until something has come, so many milliseconds at most (`None`: for ever). An interruption looks like the end of
 /// that time: whoever waits in a loop asks again.
 pub fn wait(entries: &mut [Entry<'_>], milliseconds: Option<u64>) {
+    let milliseconds = milliseconds.map(|time| usize::try_from(time).unwrap_or(usize::MAX));
     let time = milliseconds.map(|time| [time / 1000, time % 1000 * 1_000_000]);
     let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: the kernel reads and writes the entries, whose number it is told, and reads the time, if there is one, as
-    // two 64-bit words.
+    // two words: the call of this number is the older one where there are two, whose time has 32 bits on such machines.
     unsafe {
         arch::syscall6(number(libc::SYS_ppoll), [entries.as_mut_ptr() as usize, entries.len(), time as usize, 0, 0, 0]);
     }
