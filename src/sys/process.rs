@@ -33,6 +33,11 @@ pub fn id() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// Whether this process leads a session (getsid(2)).
+pub fn leads_session() -> bool {
+    rustix::process::getsid(None) == Ok(rustix::process::getpid())
+}
+
 /// Makes a copy of this process (fork(2)): `None` in the child, its number in the parent.
 pub fn fork() -> Result<Option<i32>> {
     // SAFETY: without CLONE_VM the child has memory of its own, the stack included, so both may return from here.

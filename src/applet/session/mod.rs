@@ -160,7 +160,8 @@ impl<'s> Session<'s> {
             self.is_reusable &= self.far.kept() <= limits::SPARE_BYTES;
             self.transmit();
             if self.is_over() {
-                return self.is_reusable && process::reap() == Children::None;
+                // A process that leads a terminal's session cannot have another terminal.
+                return self.is_reusable && !process::leads_session() && process::reap() == Children::None;
             }
             let ready = self.wait();
             self.turn(&ready, inbox);
@@ -352,8 +353,6 @@ impl Session<'_> {
         let mut reason = Line::new();
         let passed = self.passed.as_deref_mut();
         let result = command::start(self.work, &request, passed, self.room, &mut self.command, &mut reason);
-        // A process that leads a terminal's session stays that terminal's.
-        self.is_reusable &= self.command.terminal.is_none();
         // Why it was refused, or a warning.
         if !reason.bytes().is_empty() {
             report!("{}: {}", self.name, reason);
