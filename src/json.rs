@@ -1,6 +1,5 @@
 //! JSON (RFC 8259), for output that a program reads. Written piece by piece; nothing is kept, and nothing is cut.
 
-use crate::diag::Part;
 use crate::number;
 
 /// Who takes bytes, one piece after the other.
@@ -9,10 +8,9 @@ pub trait Sink {
     fn add(&mut self, bytes: &[u8]);
 }
 
-/// Writes a text between two of these quotes, as a string of JSON's where they are `"`. What is no UTF-8 in it, which JSON
-/// has no word for, becomes U+FFFD, byte by byte.
-pub fn string(text: &[u8], quote: u8, out: &mut dyn Sink) {
-    out.add(&[quote]);
+/// Writes what stands for a text between two of these quotes: in a string of JSON's, where they are `"`. What is no UTF-8
+/// in it, which JSON has no word for, becomes U+FFFD, byte by byte.
+pub fn escape(text: &[u8], quote: u8, out: &mut dyn Sink) {
     let mut rest = text;
     while let Some(&byte) = rest.first() {
         let length = character(rest);
@@ -26,7 +24,6 @@ pub fn string(text: &[u8], quote: u8, out: &mut dyn Sink) {
         }
         rest = rest.get(length.max(1)..).unwrap_or_default();
     }
-    out.add(&[quote]);
 }
 
 /// Bytes of the UTF-8 character that a text begins with; 0 if it is none (RFC 3629, 3 and 4).
@@ -46,19 +43,14 @@ fn character(text: &[u8]) -> usize {
     }
 }
 
-/// Writes a text as it is, and each value in the place of a `$` in it: numbers and texts, nothing else.
-pub fn fill(text: &str, values: &[Part<'_>], out: &mut dyn Sink) {
+/// Writes a text as it is, and each value in the place of a `$` in it: between quotes any text, without them the digits of
+/// a number.
+pub fn fill(text: &str, values: &[&[u8]], out: &mut dyn Sink) {
     let mut values = values.iter();
     for byte in text.as_bytes() {
-        if *byte != b'$' {
-            out.add(&[*byte]);
-            continue;
-        }
-        match values.next() {
-            Some(Part::Words(text) | Part::Bytes(text)) => string(text, b'"', out),
-            Some(Part::String(text)) => string(text.to_bytes(), b'"', out),
-            Some(Part::Number(number)) => out.add(number::digits(*number, 10, &mut [0; 24])),
-            _ => {}
+        match byte {
+            b'$' => escape(values.next().copied().unwrap_or_default(), b'"', out),
+            _ => out.add(&[*byte]),
         }
     }
 }
@@ -75,7 +67,7 @@ mod tests {
 
     fn written(text: &[u8]) -> String {
         let mut out = Vec::new();
-        string(text, b'"', &mut out);
+        fill("\"$\"", &[text], &mut out);
         String::from_utf8(out).expect("JSON is UTF-8")
     }
 
@@ -115,8 +107,7 @@ mod tests {
     #[test]
     fn values_take_their_places() {
         let mut out = Vec::new();
-        let values = [Part::Bytes(b"$\n"), Part::Number(7), Part::Words(b""), Part::String(c"\xc3\xa4")];
-        fill("{\"a\":$,\"b\":$,\"c\":$,\"d\":$}$", &values, &mut out);
-        assert_eq!(out, "{\"a\":\"$\\u000a\",\"b\":7,\"c\":\"\",\"d\":\"ä\"}".as_bytes());
+        fill("{\"a\":\"$\",\"b\":$}\n", &[b"$\n", b"7"], &mut out);
+        assert_eq!(out, b"{\"a\":\"$\\u000a\",\"b\":7}\n");
     }
 }

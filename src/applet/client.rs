@@ -50,7 +50,7 @@ mod option {
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let mut words = arguments;
-    let (mut config, mut server, mut timeout) = (None, None, limits::PROBE_MS);
+    let (mut config, mut server, mut timeout) = (None, None, None);
     let (mut task, mut is_command) = (option::HELP, true);
     loop {
         match next(USAGE, &mut words) {
@@ -64,10 +64,8 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
                     is_command = false;
                     match number {
                         option::JSON => output::begin_array(),
-                        option::TIMEOUT => match parse(value.to_bytes(), 10) {
-                            Some(milliseconds) => timeout = milliseconds,
-                            None => misused(&Misuse::Unexpected(value.to_bytes())),
-                        },
+                        // Looked at later: it may be meant for a server, which takes others.
+                        option::TIMEOUT => timeout = Some(value.to_bytes()),
                         _ => task = number,
                     }
                 }
@@ -84,7 +82,10 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     match task {
         option::CHECK => inspection::check(config, &program.environment),
         option::LIST => inspection::list(config, &program.environment),
-        option::PROBE => probe::main(program, config, server, timeout),
+        option::PROBE => match timeout.map_or(Some(limits::PROBE_MS), |text| parse(text, 10)) {
+            Some(milliseconds) => probe::main(program, config, server, milliseconds),
+            None => misused(&Misuse::Unexpected(timeout.unwrap_or_default())),
+        },
         _ => misused(&"no command given"),
     }
 }

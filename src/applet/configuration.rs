@@ -3,12 +3,13 @@
 use super::output::{self, Output};
 use crate::config::path::Path;
 use crate::config::{Config, position};
-use crate::diag::{self, Line, Part, Show, Told};
+use crate::diag::{self, Line, Part, Told};
+use crate::number::{self, Digits};
 use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Environment;
-use crate::{debug, json, limits, told};
+use crate::{debug, json, limits, report, told};
 use core::ffi::CStr;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -56,13 +57,16 @@ impl Source {
         let mut message = Line::new();
         diag::add(&mut message, text, parts);
         let (row, column) = position(self.bytes, at);
-        let parts = [self.file.part(), row.part(), column.part(), message.part()];
         if !output::is_array() {
-            return diag::report("{}:{}:{}: {}", &parts);
+            return report!("{}:{}:{}: {}", self.file, row, column, message);
         }
+        let (mut rows, mut columns) = (Digits::default(), Digits::default());
+        let row = number::digits(row as u64, 10, &mut rows);
+        let column = number::digits(column as u64, 10, &mut columns);
         let mut out = Output::default();
         out.begin_object();
-        json::fill("{\"file\":$,\"line\":$,\"column\":$,\"message\":$}\n", &parts, &mut out);
+        let values = [self.file.to_bytes(), row, column, message.bytes()];
+        json::fill("{\"file\":\"$\",\"line\":$,\"column\":$,\"message\":\"$\"}\n", &values, &mut out);
         out.flush();
     }
 }

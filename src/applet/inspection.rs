@@ -5,9 +5,9 @@ use super::configuration::{self, tell};
 use super::output::{self, Output};
 use super::server;
 use crate::config::Command;
-use crate::diag::{Part, Told};
+use crate::diag::Told;
 use crate::exit;
-use crate::json::{Sink, fill, string};
+use crate::json::{Sink, escape, fill};
 use crate::number::{self, Digits};
 use crate::sys::process::exit;
 use crate::sys::program::Environment;
@@ -33,13 +33,17 @@ pub(super) fn list(given: Option<&'static CStr>, environment: &Environment) -> !
     let Ok(loaded) = configuration::load(given, environment) else { exit(exit::FAILURE) };
     let mut out = Output::default();
     let mut ends = [0; 3];
-    if !output::is_array() {
-        // The first time shows how wide the columns have to be.
-        out.is_muted = true;
-        loaded.config.commands().for_each(|command| print(command, &mut ends, &mut out));
+    // The first time shows how wide the columns of a table have to be.
+    out.is_muted = !output::is_array();
+    loop {
+        for command in loaded.config.commands() {
+            print(command, &mut ends, &mut out);
+        }
+        if !out.is_muted {
+            break;
+        }
         out.is_muted = false;
     }
-    loaded.config.commands().for_each(|command| print(command, &mut ends, &mut out));
     out.end();
     exit(exit::SUCCESS)
 }
@@ -48,18 +52,18 @@ pub(super) fn list(given: Option<&'static CStr>, environment: &Environment) -> !
 #[inline(never)]
 fn print(command: Command<'_>, ends: &mut [usize; 3], out: &mut Output) {
     let server = command.server();
-    let (name, server, port) = (command.name().to_bytes(), server.name().to_bytes(), server.port().into());
+    let mut port = Digits::default();
+    let port = number::digits(server.port().into(), 10, &mut port);
+    let words = [command.name().to_bytes(), server.name().to_bytes(), port];
     let is_object = output::is_array();
+    let mut separator = b' ';
     if is_object {
         out.begin_object();
-        fill(
-            "{\"command\":$,\"server\":$,\"port\":$,\"arguments\":",
-            &[Part::Bytes(name), Part::Bytes(server), Part::Number(port)],
-            out,
-        );
+        fill("{\"command\":\"$\",\"server\":\"$\",\"port\":$,\"arguments\":", &words, out);
+        separator = b'[';
     } else {
         out.column = 0;
-        for (word, end) in [name, server, number::digits(port, 10, &mut Digits::default())].into_iter().zip(ends) {
+        for (word, end) in words.iter().zip(ends) {
             quote(word, out);
             *end = out.column.max(*end);
             while out.column <= *end {
@@ -67,17 +71,16 @@ fn print(command: Command<'_>, ends: &mut [usize; 3], out: &mut Output) {
             }
         }
     }
-    let mut separator = if is_object { b'[' } else { b' ' };
     for argument in command.arguments() {
         out.add(&[separator]);
         if is_object {
             separator = b',';
-            string(argument.to_bytes(), b'"', out);
+            fill("\"$\"", &[argument.to_bytes()], out);
         } else {
             quote(argument.to_bytes(), out);
         }
     }
-    out.add(if is_object { &b"]}\n"[..] } else { b"\n" });
+    fill(if is_object { "]}\n" } else { "\n" }, &[], out);
 }
 
 /// Writes a word as a shell would take it: as it is, in `'...'`, or, where a byte of it has to be escaped, in `$'...'`. A
@@ -87,8 +90,8 @@ fn quote(word: &[u8], out: &mut Output) {
     if !word.is_empty() && word.iter().all(is_plain) {
         return out.add(word);
     }
-    if word.iter().any(|byte| matches!(byte, 0..=31 | b'\'' | b'\\')) {
-        out.add(b"$");
-    }
-    string(word, b'\'', out);
+    let is_escaped = word.iter().any(|byte| matches!(byte, 0..=31 | b'\'' | b'\\'));
+    out.add(if is_escaped { b"$'" } else { b"'" });
+    escape(word, b'\'', out);
+    out.add(b"'");
 }

@@ -176,11 +176,6 @@ impl Config {
         Servers { config: self, number: 0 }
     }
 
-    /// Those of them that have commands, and so listen.
-    pub fn listeners(&self) -> impl Iterator<Item = Server<'_>> + '_ {
-        self.servers().filter(|server| server.has_commands())
-    }
-
     /// The server of that name.
     pub fn server(&self, name: &[u8]) -> Option<Server<'_>> {
         let header = self.find_header(name)?;
@@ -316,11 +311,10 @@ impl<'c> Server<'c> {
         self.config.last(name, Some(self))
     }
 
-    /// The first server of this one's port, if that is another one; of those with commands alone, since no other listens.
+    /// The first server above that has this one's port, too, of those with commands: no other listens.
     pub fn same_port(self) -> Option<Server<'c>> {
-        let is_first = |first: &Server<'_>| first.header.first == self.header.first;
-        let first = self.config.listeners().find(|other| other.header.port == self.header.port || is_first(other));
-        first.filter(|first| !is_first(first) && self.has_commands())
+        let mut above = self.config.servers().take_while(|other| other.header.first != self.header.first);
+        above.find(|other| other.header.port == self.header.port && other.has_commands() && self.has_commands())
     }
 
     fn owns(self, entry: &Entry) -> bool {

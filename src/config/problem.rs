@@ -100,6 +100,7 @@ impl Reason {
     }
 
     /// The limit that was exceeded, where it is one: bytes, or a number of things.
+    #[inline(never)]
     pub fn limit(self) -> Option<usize> {
         match self {
             Self::CommandNameLong => Some(NAME),
