@@ -40,8 +40,11 @@ pub(super) fn main(
     exit(exit::SUCCESS)
 }
 
-/// Ends this process if the server is not up. What a server is asked is decided here and nowhere else: one that speaks no
-/// frames is not to get the question.
+/// Ends this process if the server is not up.
+///
+/// What a server is asked is decided here and nowhere else. One that speaks no frames must not get the question, and one
+/// that any connection sets off no connection at all: that something listens on a port shows when a socket with
+/// `SO_REUSEADDR` cannot have it (`EADDRINUSE`; socket(7)).
 fn probe(server: Server<'static>, environment: &Environment, deadline: Moment) {
     let mut way = way(server, environment);
     if way.transport == Transport::Auto {
