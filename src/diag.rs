@@ -320,10 +320,10 @@ fn write_error(line: &mut Line, text: &str, parts: &[Part<'_>]) {
     line.write(sys::descriptor::error());
 }
 
-/// Writes help or a version to stdout; false where it could not be written whole.
+/// Writes what was asked for to stdout; false where it could not be written whole.
 #[must_use]
-pub fn print(text: &str) -> bool {
-    let result = write_all(sys::descriptor::output(), text.as_bytes());
+pub fn print(text: &[u8]) -> bool {
+    let result = write_all(sys::descriptor::output(), text);
     if let Err(errno) = result {
         report!("stdout: {}", errno);
     }

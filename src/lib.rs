@@ -18,6 +18,7 @@
 //! - the frames, in [`wire`].
 //! - [`limits`], [`exit`], [`number`], [`errno`], [`bytes`]: capacities, exit codes, digits, the kernel's reasons in words,
 //!   searches.
+//! - [`json`]: output for programs.
 //! - [`diag`]: the only writer of messages.
 //! - [`sys`]: the kernel's side, and all that is unsafe. The entry point and the memory functions of the freestanding
 //!   program are in `sys/freestanding`, which is part of the binary alone.
@@ -29,6 +30,7 @@ pub mod config;
 pub mod diag;
 pub mod errno;
 pub mod exit;
+pub mod json;
 pub mod limits;
 pub mod number;
 pub mod session;

@@ -104,6 +104,12 @@ pub const COMPANY_MS: u64 = 2;
 /// has accepted; one of protocol 1 never does, and one whose backlog is full will not for long.
 pub const GREETING_MS: u64 = 1_000;
 
+/// How long a probe waits for all the servers that it asks, in milliseconds: the usual time-out of a container's probe.
+pub const PROBE_MS: u64 = 1_000;
+
+/// Bytes of output that are written at once: a few lines.
+pub const OUTPUT: usize = 1024;
+
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.
 pub const RETRY_FIRST_MS: u64 = 1;

@@ -1,9 +1,11 @@
 //! `k8psh`: runs a command by name, installs the program, or turns into the server.
 
-use super::options::{Word, is_among, next};
-use super::{install, print, server, stub};
+use super::options::{Misuse, Word, is_among, next};
+use super::{inspection, install, output, print, probe, server, stub};
+use crate::diag::Show;
+use crate::number::parse;
 use crate::sys::program::{Program, Strings};
-use crate::{exit, fail};
+use crate::{exit, fail, limits};
 
 /// What `--help` prints.
 const USAGE: &str = "\
@@ -14,12 +16,17 @@ it were installed here. Called by another name, as stubs are, it runs the
 command of that name.
 
 Options:
+      --check  print all errors in the configuration; exit with 1 if any
   -c, --config FILE  the configuration file; default: $K8PSH_CONFIG, else
       k8psh.conf in the working directory
   -h, --help  print this
       --install FILE  put this program at FILE and exit; where FILE is a
       directory: as k8psh, and as k8pshd beside it
+      --json  --check and --list print JSON
+      --list  print all commands, their servers, ports and arguments
+      --probe [NAME]  exit with 0 if that server, or every one, answers
   -s, --server  be the server, with all the arguments (see k8pshd --help)
+      --timeout MS  of --probe; default: 1000
   -v, --version  print the version
 
 Exit status: the command's own. A command that a signal ended ends k8psh by the
@@ -28,17 +35,23 @@ same signal. 127: no such program; 126: cannot be executed; 125: k8psh failed.
 
 /// The options, numbered as [`USAGE`] lists them.
 mod option {
-    pub(super) const CONFIG: usize = 0;
-    pub(super) const HELP: usize = 1;
-    pub(super) const INSTALL: usize = 2;
-    pub(super) const SERVER: usize = 3;
-    pub(super) const VERSION: usize = 4;
+    pub(super) const CHECK: usize = 0;
+    pub(super) const CONFIG: usize = 1;
+    pub(super) const HELP: usize = 2;
+    pub(super) const INSTALL: usize = 3;
+    pub(super) const JSON: usize = 4;
+    pub(super) const LIST: usize = 5;
+    pub(super) const PROBE: usize = 6;
+    pub(super) const SERVER: usize = 7;
+    pub(super) const TIMEOUT: usize = 8;
+    pub(super) const VERSION: usize = 9;
 }
 
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let mut words = arguments;
-    let mut config = None;
+    let (mut config, mut server, mut timeout) = (None, None, None);
+    let (mut task, mut is_command) = (option::HELP, true);
     loop {
         match next(USAGE, &mut words) {
             Some(Ok(Word::Given(given, value))) => match given.number {
@@ -47,15 +60,39 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
                 option::VERSION => print(concat!("k8psh ", env!("CARGO_PKG_VERSION"), "\n")),
                 option::INSTALL => install::main(program, value),
                 option::SERVER => server::main(program, arguments),
-                _ => {}
+                number => {
+                    is_command = false;
+                    match number {
+                        option::JSON => output::begin_array(),
+                        // Looked at later: it may be meant for a server, which takes others.
+                        option::TIMEOUT => timeout = Some(value.to_bytes()),
+                        _ => task = number,
+                    }
+                }
             },
-            Some(Ok(Word::Plain(command))) => stub::main(program, config, command.to_bytes(), words),
+            Some(Ok(Word::Plain(command))) if is_command => stub::main(program, config, command.to_bytes(), words),
+            Some(Ok(Word::Plain(name))) if task == option::PROBE && server.is_none() => server = Some(name),
+            Some(Ok(Word::Plain(word))) => misused(&Misuse::Unexpected(word.to_bytes())),
             // An option of the server's may come before the one that says so.
             Some(Err(_)) if is_among(words, USAGE, option::SERVER) => server::main(program, arguments),
-            Some(Err(misuse)) => fail!(exit::UNAVAILABLE, "{}; see k8psh --help", misuse),
-            None => fail!(exit::UNAVAILABLE, "no command given; see k8psh --help"),
+            Some(Err(misuse)) => misused(&misuse),
+            None => break,
         }
     }
+    match task {
+        option::CHECK => inspection::check(config, &program.environment),
+        option::LIST => inspection::list(config, &program.environment),
+        option::PROBE => match timeout.map_or(Some(limits::PROBE_MS), |text| parse(text, 10)) {
+            Some(milliseconds) => probe::main(program, config, server, milliseconds),
+            None => misused(&Misuse::Unexpected(timeout.unwrap_or_default())),
+        },
+        _ => misused(&"no command given"),
+    }
+}
+
+/// Ends this process: nobody knows what it was to do.
+fn misused(why: &dyn Show) -> ! {
+    fail!(exit::UNAVAILABLE, "{}; see k8psh --help", why)
 }
 
 #[cfg(test)]
@@ -66,10 +103,15 @@ mod tests {
     #[test]
     fn the_numbers_are_those_of_the_usage() {
         for (number, name) in [
+            (option::CHECK, "--check"),
             (option::CONFIG, "-c"),
             (option::HELP, "-h"),
             (option::INSTALL, "--install"),
+            (option::JSON, "--json"),
+            (option::LIST, "--list"),
+            (option::PROBE, "--probe"),
             (option::SERVER, "-s"),
+            (option::TIMEOUT, "--timeout"),
             (option::VERSION, "-v"),
         ] {
             assert_eq!(find(USAGE, name.as_bytes()).map(|found| found.number), Some(number), "{name}");

@@ -1,13 +1,15 @@
 //! The configuration file: found, read, and handed to the parser; its problems put into words.
 
+use super::output::{self, Output};
 use crate::config::path::Path;
 use crate::config::{Config, position};
-use crate::diag::{Line, Show, Told};
+use crate::diag::{self, Line, Part, Told};
+use crate::number::{self, Digits};
 use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Environment;
-use crate::{add, debug, limits, report, told};
+use crate::{debug, json, limits, report, told};
 use core::ffi::CStr;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -28,37 +30,68 @@ pub(super) struct File {
     pub(super) base: &'static Path,
     /// The file's path as it was given.
     pub(super) file: &'static CStr,
-    source: &'static [u8],
+    /// Its bytes.
+    pub(super) source: Source,
+    /// How many things are wrong with it.
+    problems: usize,
 }
 
 impl File {
-    /// A spot in the file.
-    pub(super) fn spot(&self, at: usize) -> Spot {
-        Spot { file: self.file, source: self.source, at }
+    /// It, if nothing is wrong with it.
+    pub(super) fn sound(&'static self) -> Result<Loaded, Told> {
+        if self.problems == 0 { Ok(self) } else { Err(Told) }
     }
 }
 
-/// A spot in a configuration, shown as `FILE:LINE:COLUMN: `.
-pub(super) struct Spot {
+/// A configuration's text.
+pub(super) struct Source {
     file: &'static CStr,
-    source: &'static [u8],
-    at: usize,
+    bytes: &'static [u8],
 }
 
-impl Show for Spot {
-    fn show(&self, line: &mut Line) {
-        let (row, column) = position(self.source, self.at);
-        add!(line, "{}:{}:{}: ", self.file, row, column);
+impl Source {
+    /// Tells what is wrong at an offset, or worth a warning: as a line, `FILE:LINE:COLUMN: ...`, or in the array that the
+    /// output is.
+    #[inline(never)]
+    pub(super) fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
+        let mut message = Line::new();
+        diag::add(&mut message, text, parts);
+        let (row, column) = position(self.bytes, at);
+        if !output::is_array() {
+            return report!("{}:{}:{}: {}", self.file, row, column, message);
+        }
+        let (mut rows, mut columns) = (Digits::default(), Digits::default());
+        let row = number::digits(row as u64, 10, &mut rows);
+        let column = number::digits(column as u64, 10, &mut columns);
+        let mut out = Output::default();
+        out.begin_object();
+        let values = [self.file.to_bytes(), row, column, message.bytes()];
+        json::fill("{\"file\":\"$\",\"line\":$,\"column\":$,\"message\":\"$\"}\n", &values, &mut out);
+        out.flush();
     }
 }
+
+/// Tells of an offset in a [`Source`]; the parts as for [`report!`].
+macro_rules! tell {
+    ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {
+        $source.tell($at, $text, &[$($crate::diag::Show::part(&$part)),*])
+    };
+}
+
+pub(super) use tell;
 
 /// Loads the file that is given, or that the environment names, or the default one.
 pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded, Told> {
+    inspect(given, environment)?.sound()
+}
+
+/// The same, for those who look for what else is wrong with a file that is not sound.
+pub(super) fn inspect(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded, Told> {
     static LOADED: Place<Option<File>> = Place::new(None);
     static CONFIG: Place<Config> = Place::new(Config::empty());
     static SOURCE: Place<[u8; limits::CONFIG_FILE + 1]> = Place::new([0; limits::CONFIG_FILE + 1]);
     let file = given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT);
-    let source = read(file, SOURCE.take()).map_err(|errno| {
+    let bytes = read(file, SOURCE.take()).map_err(|errno| {
         let text = match errno {
             Errno::INVAL => "{}: not a regular file",
             Errno::NOENT => "{}: {}; give --config FILE or set K8PSH_CONFIG",
@@ -67,16 +100,18 @@ pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> R
         told!(text, file, errno)
     })?;
     let config = CONFIG.take();
-    let spot = |at| Spot { file, source, at };
-    let mut warn = |name: &[u8], at| report!("{}warning: the variable {} is not set", spot(at), name);
-    config.load(source, &|name| environment.get(name), &mut warn).map_err(|problem| {
+    let source = Source { file, bytes };
+    let mut warn = |name: &[u8], at| tell!(source, at, "warning: the variable {} is not set", name);
+    let mut problems = 0;
+    config.load(bytes, &|name| environment.get(name), &mut warn, &mut |problem| {
+        problems += 1;
         let limit = problem.reason.limit();
-        let text = if limit.is_some() { "{}{}; the limit is {}" } else { "{}{}" };
-        told!(text, spot(problem.at), problem.reason.text(), limit.unwrap_or(0))
-    })?;
+        let text = if limit.is_some() { "{}; the limit is {}" } else { "{}" };
+        tell!(source, problem.at, text, problem.reason.text(), limit.unwrap_or(0));
+    });
     let base = base_directory(file, config).map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
     debug!(Config, "loaded {}, baseDirectory {}", file, base.as_c_str());
-    Ok(LOADED.take().insert(File { config, base, file, source }))
+    Ok(LOADED.take().insert(File { config, base, file, source, problems }))
 }
 
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.

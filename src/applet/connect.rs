@@ -54,8 +54,8 @@ pub(super) struct Connection {
     pub(super) is_direct: bool,
 }
 
-/// Connects to a server, for at most so many milliseconds (`None`: for ever).
-pub(super) fn connect(way: &Way, timeout: Option<u64>) -> Result<Connection> {
+/// Connects to a server, for at most so many milliseconds (`None`: for ever). One that does not listen yet is tried `again`.
+pub(super) fn connect(way: &Way, timeout: Option<u64>, again: bool) -> Result<Connection> {
     let deadline = timeout.map(Moment::after);
     let mut pause = limits::RETRY_FIRST_MS;
     let mut is_first = true;
@@ -68,7 +68,7 @@ pub(super) fn connect(way: &Way, timeout: Option<u64>) -> Result<Connection> {
             result => return result,
         };
         let left = deadline.map_or(pause, Moment::left);
-        if left == 0 {
+        if left == 0 || !again {
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
         debug!(Applet, "port {}: {}; trying again", way.port, errno);

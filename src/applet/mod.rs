@@ -4,9 +4,12 @@ mod client;
 mod command;
 mod configuration;
 mod connect;
+mod inspection;
 mod install;
 mod listener;
 mod options;
+mod output;
+mod probe;
 mod server;
 mod session;
 mod stub;
@@ -43,6 +46,6 @@ pub fn main(program: Program) -> ! {
 
 /// Prints what was asked for, and ends the process.
 fn print(text: &str) -> ! {
-    let printed = diag::print(text);
+    let printed = diag::print(text.as_bytes());
     process::exit(if printed { exit::SUCCESS } else { exit::FAILURE })
 }

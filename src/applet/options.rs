@@ -7,7 +7,8 @@ use crate::diag::{Line, Show};
 use crate::sys::program::Strings;
 use core::ffi::CStr;
 
-/// An option that a program knows: a line `  -x, --long VALUE  …` or `      --long VALUE  …` of its usage text.
+/// An option that a program knows: a line `  -x, --long VALUE  …` or `      --long VALUE  …` of its usage text. One that
+/// takes a value has a capital letter behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
     /// Which of the options it is, from 0.
@@ -66,7 +67,7 @@ pub(super) fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
         let (Some(letter), Some(long @ [b'-', b'-', ..])) = (line.get(2..4), line.get(6..)) else { continue };
         let long = until(long, b' ');
         if name == long || name == letter {
-            let takes_value = matches!(line.get(6 + long.len()..), Some([b' ', b'!'..=b'~', ..]));
+            let takes_value = matches!(line.get(6 + long.len()..), Some([b' ', b'A'..=b'Z', ..]));
             return Some(Spec { number, name: long, takes_value });
         }
         number += 1;
@@ -119,8 +120,8 @@ Options:
   -f, --flag          a flag;
                       -1: no flag
   -v, --value NUMBER  a value
-      --long
-      --longer one|two  a choice
+      --long [WORD]
+      --longer HOW  a choice
 --last
 ";
 

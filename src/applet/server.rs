@@ -9,14 +9,14 @@ use super::print;
 use super::stubs::{Stubs, Wish};
 use super::worker::Crew;
 use crate::config::Server;
-use crate::diag::{Line, Show, Told};
+use crate::diag::{Part, Show, Told};
 use crate::number::{parse, parse_signed};
 use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
-use crate::{diag, exit, fail, limits, report, told};
+use crate::{diag, exit, fail, limits};
 use core::cell::Cell;
 use core::ffi::CStr;
 
@@ -106,12 +106,12 @@ impl Source {
     fn is_section(&self) -> bool {
         matches!(self, Source::Section(..))
     }
-}
 
-impl Show for Source {
-    fn show(&self, line: &mut Line) {
-        if let Source::Section(loaded, at) = self {
-            loaded.spot(at.get()).show(line);
+    /// Tells of the word that was taken last.
+    fn tell(&self, text: &str, parts: &[Part<'_>]) {
+        match self {
+            Source::CommandLine => diag::report(text, parts),
+            Source::Section(loaded, at) => loaded.source.tell(at.get(), text, parts),
         }
     }
 }
@@ -119,8 +119,7 @@ impl Show for Source {
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(diag::SERVER);
-    static OPTIONS: Place<Options> =
-        Place::new(Options { command_line: [None; option::COUNT], section: [None; option::COUNT] });
+    static OPTIONS: Place<Options> = Place::new(Options::NONE);
     let options = OPTIONS.take();
     if is_among(arguments, USAGE, option::IGNORE_INVALID) {
         options.command_line[option::IGNORE_INVALID] = Some(c"");
@@ -139,7 +138,16 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     serve(program, options, loaded, server)
 }
 
+/// Checks what the headers of a server's sections say, and tells of every mistake.
+pub(super) fn check_section(server: Server<'static>, loaded: Loaded) -> Result<(), Told> {
+    let mut options = Options::NONE;
+    options.take_section(server, loaded)
+}
+
 impl Options {
+    /// None are given.
+    const NONE: Options = Options { command_line: [None; option::COUNT], section: [None; option::COUNT] };
+
     /// Whether an option is given.
     fn has(&self, option: usize) -> bool {
         self.value(option).is_some()
@@ -173,12 +181,13 @@ impl Options {
         self.take(&source, &mut words)
     }
 
-    /// Takes a list of options.
+    /// Takes a list of options, and tells of every mistake in it.
     fn take(&mut self, source: &Source, words: &mut dyn Iterator<Item = &'static CStr>) -> Result<(), Told> {
+        let mut outcome = Ok(());
         while let Some(word) = next(USAGE, words) {
             let problem = match word {
                 Ok(Word::Given(option, value)) => {
-                    check(source, option, value)?;
+                    outcome = outcome.and(check(source, option, value));
                     let values = if source.is_section() { &mut self.section } else { &mut self.command_line };
                     if let Some(place) = values.get_mut(option.number) {
                         *place = Some(value);
@@ -188,12 +197,14 @@ impl Options {
                 Ok(Word::Plain(word)) => Misuse::Unexpected(word.to_bytes()),
                 Err(misuse) => misuse,
             };
-            if !self.has(option::IGNORE_INVALID) || !problem.can_be_ignored() {
-                return Err(told!("{}{}; see k8pshd --help", source, problem));
+            let may_ignore = self.has(option::IGNORE_INVALID) && problem.can_be_ignored();
+            if !may_ignore {
+                outcome = Err(Told);
             }
-            report!("{}warning: {}: ignored", source, problem);
+            let text = if may_ignore { "warning: {}: ignored" } else { "{}; see k8pshd --help" };
+            source.tell(text, &[problem.part()]);
         }
-        Ok(())
+        outcome
     }
 }
 
@@ -201,24 +212,25 @@ impl Options {
 fn check(source: &Source, given: Spec, value: &CStr) -> Result<(), Told> {
     let problem = match given.number {
         option::CONFIG | option::HELP | option::NAME | option::VERSION if source.is_section() => {
-            "{}{} belongs on the command line"
+            "{} belongs on the command line"
         }
         option::HELP => print(USAGE),
         option::VERSION => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
         option::MAX_CONNECTIONS | option::TIMEOUT if parse_signed(value.to_bytes()).is_none() => {
-            "{}{}: {} is not a number"
+            "{}: {} is not a number"
         }
         option::MAX_SESSIONS if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
-            "{}{}: {} is not a number from 1 to {}"
+            "{}: {} is not a number from 1 to {}"
         }
-        option::TTY if Tty::named(value.to_bytes()).is_none() => "{}{}: {} is none of auto, always, never",
-        option::TRANSPORT if Transport::named(value.to_bytes()).is_none() => "{}{}: {} is none of auto, direct, relay",
+        option::TTY if Tty::named(value.to_bytes()).is_none() => "{}: {} is none of auto, always, never",
+        option::TRANSPORT if Transport::named(value.to_bytes()).is_none() => "{}: {} is none of auto, direct, relay",
         option::ALLOW_UID | option::SERVER_UID if !users(value.to_bytes()).all(|user| user.is_some()) => {
-            "{}{}: {} is no user's number"
+            "{}: {} is no user's number"
         }
         _ => return Ok(()),
     };
-    Err(told!(problem, source, given.name, value, limits::MAX_SESSIONS))
+    source.tell(problem, &[given.name.part(), value.part(), limits::MAX_SESSIONS.part()]);
+    Err(Told)
 }
 
 /// A number of sessions.

@@ -253,7 +253,8 @@ impl<'s, 'e> Lexer<'s, 'e> {
         text.extend_from_slice(bytes).map_err(|_| Reason::TextFull.at(self.at))
     }
 
-    fn line_end(&self) -> usize {
+    /// Where the line ends.
+    pub(super) fn line_end(&self) -> usize {
         self.at + until(self.rest(), b'\n').len()
     }
 

@@ -120,23 +120,24 @@ impl Config {
         }
     }
 
-    /// Becomes what `source` says; empty if there is a problem with it.
+    /// Becomes what `source` says: all of it, unless there is a problem with it.
     ///
     /// `environment` looks up a variable of this process. `unset` hears of each reference without a default whose
-    /// variable is not set: its name, and its offset in the source.
+    /// variable is not set: its name, and its offset in the source. `problems` hears of each problem, in the order of
+    /// the source; the lines concerned are left out, for those who look for more problems. Nobody else may use such a
+    /// configuration.
     pub fn load<'e>(
         &mut self,
         source: &[u8],
         environment: &dyn Fn(&[u8]) -> Option<&'e [u8]>,
         unset: &mut dyn FnMut(&[u8], usize),
-    ) -> Result<(), Problem> {
+        problems: &mut dyn FnMut(Problem),
+    ) {
         self.clear();
-        check_bytes(source)?;
-        let done = parser::parse(self, lexer::Lexer::new(source, environment, unset));
-        if done.is_err() {
-            self.clear();
+        match check_bytes(source) {
+            Ok(()) => parser::parse(self, lexer::Lexer::new(source, environment, unset), problems),
+            Err(problem) => problems(problem),
         }
-        done
     }
 
     /// Field by field: a new one would be built on the stack first.
@@ -168,6 +169,11 @@ impl Config {
     /// All commands in the file's order, also those of the same name.
     pub fn commands(&self) -> impl Iterator<Item = Command<'_>> + '_ {
         self.entries.iter().map(|entry| Command { config: self, entry })
+    }
+
+    /// All servers, in the order of the file.
+    pub fn servers(&self) -> impl Iterator<Item = Server<'_>> + '_ {
+        Servers { config: self, number: 0 }
     }
 
     /// The server of that name.
@@ -205,6 +211,11 @@ impl Config {
     /// The words of those numbers.
     fn range(&self, numbers: Range<u32>) -> &[Word] {
         self.words.get(numbers.start as usize..numbers.end as usize).unwrap_or_default()
+    }
+
+    /// Where the word of that number stands in the source.
+    fn at(&self, number: u32) -> usize {
+        self.words.get(number as usize).map_or(0, |word| word.at as usize)
     }
 
     /// The text of the word of that number.
@@ -260,6 +271,11 @@ impl<'c> Server<'c> {
         self.config.c_str(self.header.name)
     }
 
+    /// The offset in the source where it is defined.
+    pub fn at(self) -> usize {
+        self.config.at(self.header.name)
+    }
+
     /// The port that it listens on.
     pub fn port(self) -> u16 {
         self.header.port
@@ -295,8 +311,36 @@ impl<'c> Server<'c> {
         self.config.last(name, Some(self))
     }
 
+    /// The first server above that has this one's port, too, of those with commands: no other listens.
+    pub fn same_port(self) -> Option<Server<'c>> {
+        let mut above = self.config.servers().take_while(|other| other.header.first != self.header.first);
+        above.find(|other| other.header.port == self.header.port && other.has_commands() && self.has_commands())
+    }
+
     fn owns(self, entry: &Entry) -> bool {
         self.config.header(entry).first == self.header.first
+    }
+}
+
+/// See [`Config::servers`].
+struct Servers<'c> {
+    config: &'c Config,
+    /// The header to look at next.
+    number: u32,
+}
+
+impl<'c> Iterator for Servers<'c> {
+    type Item = Server<'c>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Server<'c>> {
+        loop {
+            let header = self.config.headers.get(self.number as usize)?;
+            self.number += 1;
+            if header.first + 1 == self.number {
+                return Some(Server { config: self.config, header });
+            }
+        }
     }
 }
 
@@ -341,7 +385,7 @@ impl<'c> Command<'c> {
 
     /// The offset in the source where it is defined.
     pub fn at(self) -> usize {
-        self.config.words.get(self.entry.name as usize).map_or(0, |word| word.at as usize)
+        self.config.at(self.entry.name)
     }
 
     /// The server that runs it.

@@ -6,19 +6,33 @@ use crate::bytes::{has, until};
 use crate::limits::{FIRST_PORT, NAME, PATH};
 use crate::number;
 
-/// Reads the whole source into an empty configuration.
-pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>) -> Result<(), Problem> {
+/// Reads the whole source into an empty configuration. `problems` hears of everything that is wrong, in the order in which
+/// it stands there: the next line is read as though the one concerned were not there.
+pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>, problems: &mut dyn FnMut(Problem)) {
     let mut parser = Parser {
         config,
         lexer,
         word: Word { start: 0, len: 0, at: 0, deferred: false },
         variables_end: 0,
         next_port: Some(FIRST_PORT),
+        in_sections: false,
+        header: None,
     };
     while parser.lexer.next_line() {
-        parser.line()?;
+        let (text, words) = (parser.config.text.len(), parser.config.words.len());
+        let Err(problem) = parser.line() else { continue };
+        problems(problem);
+        if problem.reason.is_final() {
+            break;
+        }
+        if problem.reason == Reason::OpenQuote {
+            // It has taken in everything up to the end.
+            parser.lexer.at = problem.at;
+        }
+        parser.lexer.at = parser.lexer.line_end();
+        parser.config.text.truncate(text);
+        parser.config.words.truncate(words);
     }
-    Ok(())
 }
 
 struct Parser<'p, 's, 'e> {
@@ -30,6 +44,10 @@ struct Parser<'p, 's, 'e> {
     variables_end: u32,
     /// The port after the last section's.
     next_port: Option<u16>,
+    /// Whether a section's header has come, good or bad.
+    in_sections: bool,
+    /// The number of the header that the next command belongs to; none for a bad one.
+    header: Option<u32>,
 }
 
 impl Parser<'_, '_, '_> {
@@ -37,11 +55,13 @@ impl Parser<'_, '_, '_> {
     fn line(&mut self) -> Result<(), Problem> {
         let at = self.lexer.at;
         if self.lexer.accept(b'[') {
+            self.in_sections = true;
+            self.header = None;
             self.section(at)
-        } else if self.config.headers.is_empty() {
-            self.setting()
-        } else {
+        } else if self.in_sections {
             self.command()
+        } else {
+            self.setting()
         }
     }
 
@@ -91,6 +111,7 @@ impl Parser<'_, '_, '_> {
         let name = self.next_number();
         self.rest_of_line(true)?;
         let header = Header { name, options: self.variables_end, end: self.next_number(), first, port };
+        self.header = Some(index(self.config.headers.len()));
         self.config.headers.push(header).map_err(|_| Reason::SectionsFull.at(open))
     }
 
@@ -137,7 +158,7 @@ impl Parser<'_, '_, '_> {
         let at = self.word.at as usize;
         let name = self.next_number();
         self.rest_of_line(false)?;
-        let header = index(self.config.headers.len()) - 1;
+        let Some(header) = self.header else { return Ok(()) };
         let entry = Entry { name, arguments: self.variables_end, end: self.next_number(), header };
         self.config.entries.push(entry).map_err(|_| Reason::CommandsFull.at(at))
     }
@@ -218,8 +239,9 @@ mod tests {
 
     fn load(source: &str) -> Result<Config, Problem> {
         let mut config = Config::empty();
-        let done = config.load(source.as_bytes(), &|_| None, &mut |_, _| {});
-        done.map(|()| config)
+        let mut problems = Vec::new();
+        config.load(source.as_bytes(), &|_| None, &mut |_, _| {}, &mut |problem| problems.push(problem));
+        problems.first().map_or(Ok(config), |problem| Err(*problem))
     }
 
     fn loaded(source: &str) -> Config {
@@ -352,6 +374,44 @@ mod tests {
             ("[a]\nb ^'='=", Reason::EmptyVariable),
             ("[a]\nb c ^\"", Reason::OpenQuote),
         ]);
+    }
+
+    #[test]
+    fn every_problem_is_heard_of_and_none_brings_another() {
+        for marked in [
+            "^x\n^port = 1\nbaseDirectory = a ^b c\nconnectTimeoutMs = ^x",
+            "[a:^x]\nb\n^. c\n[c]\nd",
+            "[a] ^==x ==y\nb ^?=\nc ^?=",
+            "[^]\n^[a\n[a ^b]\n[a:^65536]\nb",
+            "baseDirectory = ^'a\n^x\n^y",
+            "[a]\nb \"^\\q\" \"\\q\"\nc ^'d\n^a/b\ne \"^\\xg",
+            "[a:1]\n[a:^2]\n[b]\n[b:^1]",
+            "^x\n[a]\nb \"\n^\\q\"\n^..",
+        ] {
+            let source = marked.replace('^', "");
+            let wanted: Vec<_> = marked.match_indices('^').enumerate().map(|(before, (at, _))| at - before).collect();
+            let (mut config, mut found) = (Config::empty(), Vec::new());
+            config.load(source.as_bytes(), &|_| None, &mut |_, _| {}, &mut |problem| found.push(problem.at));
+            assert_eq!(found, wanted, "{marked:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_right_beside_a_problem_stays() {
+        let (mut config, mut count) = (Config::empty(), 0);
+        let source = b"connectTimeoutMs = 5\nx\n[a:7] -x\n.\nb 'c\nd e\n[f";
+        config.load(source, &|_| None, &mut |_, _| {}, &mut |_| count += 1);
+        assert_eq!((count, config.connect_timeout()), (4, Some(5)));
+        let names: Vec<_> = config.commands().map(|command| (command.name(), command.server().port())).collect();
+        assert_eq!(names, [(c"d", 7)]);
+    }
+
+    #[test]
+    fn a_full_table_is_the_last_problem() {
+        let source = "x\n[a]".to_owned() + &"\nx".repeat(crate::config::capacity::COMMANDS + 9) + "\n.";
+        let (mut config, mut found) = (Config::empty(), Vec::new());
+        config.load(source.as_bytes(), &|_| None, &mut |_, _| {}, &mut |problem| found.push(problem.reason));
+        assert_eq!(found, [Reason::NotSetting, Reason::CommandsFull]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::capacity::{COMMANDS, FILE, SECTIONS, TEXT, WORDS};
 use crate::bytes;
 use crate::limits::{NAME, PATH};
 
-/// The first thing that is wrong with a configuration; nothing of such a configuration is used.
+/// Something that is wrong with a configuration; nothing of such a configuration is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Offset in the source of the thing concerned, never beyond its end. See [`position`].
@@ -100,6 +100,7 @@ impl Reason {
     }
 
     /// The limit that was exceeded, where it is one: bytes, or a number of things.
+    #[inline(never)]
     pub fn limit(self) -> Option<usize> {
         match self {
             Self::CommandNameLong => Some(NAME),
@@ -111,6 +112,11 @@ impl Reason {
             Self::SectionsFull => Some(SECTIONS),
             _ => None,
         }
+    }
+
+    /// Whether nothing after it makes sense: there is no room.
+    pub(super) fn is_final(self) -> bool {
+        self as u8 >= Self::FileLong as u8
     }
 
     /// This reason, at a place.

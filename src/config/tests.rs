@@ -10,7 +10,7 @@ fn environment(name: &[u8]) -> Option<&'static [u8]> {
 
 fn loaded(source: &str) -> Config {
     let mut config = Config::empty();
-    config.load(source.as_bytes(), &environment, &mut |_, _| {}).expect("no problem");
+    config.load(source.as_bytes(), &environment, &mut |_, _| {}, &mut |problem| panic!("{problem:?}"));
     config
 }
 
@@ -127,9 +127,18 @@ fn a_section_may_have_no_commands() {
 }
 
 #[test]
+fn a_server_comes_once_however_many_headers_it_has() {
+    let config = loaded("[a]\n[b]\nx\n[a]\ny\n[c:5]");
+    let servers: Vec<_> = config.servers().map(|server| (server.name(), server.port(), server.at())).collect();
+    assert_eq!(servers, [(c"a", 1120, 1), (c"b", 1121, 5), (c"c", 5, 17)]);
+}
+
+#[test]
 fn a_problem_leaves_nothing_of_an_earlier_configuration() {
     let mut config = loaded("baseDirectory = x\nconnectTimeoutMs = 5\n[a]\nb");
-    assert!(config.load(b"baseDirectory = y\n[a]\nb\n[", &environment, &mut |_, _| {}).is_err());
+    let mut count = 0;
+    config.load(b"[", &environment, &mut |_, _| {}, &mut |_| count += 1);
+    assert_eq!(count, 1);
     assert_eq!((config.base_directory(), config.connect_timeout()), (None, Some(30_000)));
     assert!(config.command(b"b").is_none() && config.server(b"a").is_none());
 }
@@ -137,7 +146,7 @@ fn a_problem_leaves_nothing_of_an_earlier_configuration() {
 #[test]
 fn any_byte_may_be_part_of_a_word() {
     let mut config = Config::empty();
-    config.load(b"[\xff]\n\x01\x80 '\xfe'", &environment, &mut |_, _| {}).expect("no problem");
+    config.load(b"[\xff]\n\x01\x80 '\xfe'", &environment, &mut |_, _| {}, &mut |problem| panic!("{problem:?}"));
     let arguments: Vec<_> = config.command(b"\x01\x80").expect("a command").arguments().collect();
     assert_eq!(arguments, [c"\xfe"]);
 }
@@ -147,6 +156,7 @@ fn read_everything(config: &Config) {
     for command in config.commands() {
         let server = command.server();
         assert!(config.server(server.name().to_bytes()).is_some());
+        assert!(config.servers().any(|other| other.name() == server.name()));
         assert!(server.command(command.name().to_bytes()).is_some());
         assert!(command.arguments().count() > 0);
         assert!(command.environment().all(|variable| !variable.name.is_empty()));
@@ -207,11 +217,13 @@ fn random_sources_never_panic() {
         for _ in 0..random.usize(..24) {
             source.extend_from_slice(if random.u8(..) == 0 { b"\0" } else { PARTS[random.usize(..PARTS.len())] });
         }
-        let mut heard = 0;
-        match config.load(&source, &environment, &mut |_, at| heard = at) {
-            Ok(()) => good += 1,
-            Err(problem) => assert!(problem.at <= source.len(), "{source:?}"),
-        }
+        let (mut heard, mut problems) = (0, 0);
+        config.load(&source, &environment, &mut |_, at| heard = at, &mut |problem| {
+            assert!(problem.at <= source.len(), "{source:?}");
+            problems += 1;
+        });
+        good += u32::from(problems == 0);
+        assert!(problems <= 1 + source.iter().filter(|byte| **byte == b'\n').count(), "{source:?}");
         assert!(heard <= source.len());
         read_everything(&config);
     }

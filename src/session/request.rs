@@ -192,9 +192,9 @@ impl<'a> Collector<'a> {
         self.used
     }
 
-    /// Whether nothing of a request has arrived.
+    /// Whether nothing of a request has arrived, but for what the client says of itself: a probe is no more than that.
     pub fn is_empty(&self) -> bool {
-        self.measure.strings == 0
+        self.used == 0
     }
 
     /// What the client has said of itself so far.

@@ -29,6 +29,11 @@ pub const PROTOCOL: u32 = 2;
 /// Bytes of a frame before its body.
 pub const HEADER: usize = 5;
 
+/// What a client sends that only wants to know whether a server is there: the first frame of a request of protocol 2, and
+/// then the end of what it sends. The server answers with [`Kind::Hello`] and ends; one of protocol 1 just ends, as with
+/// every request that is cut short.
+pub const PROBE: &[u8] = b"\x01\x10\0\0\0K8PSH_PROTOCOL=2";
+
 /// The variables in which a client of protocol 2 says what protocol 1 has no frame for. They belong to the request and
 /// are never a command's.
 pub mod attribute {
@@ -156,6 +161,13 @@ mod tests {
             assert_eq!(Kind::of(kind as u8), Some(kind));
         }
         assert_eq!((0..=u8::MAX).filter_map(Kind::of).count(), KINDS.len());
+    }
+
+    #[test]
+    fn a_probe_is_the_first_frame_of_a_request() {
+        let (header, variable) = PROBE.split_at(HEADER);
+        assert_eq!(variable, [attribute::PROTOCOL, format!("={PROTOCOL}").as_bytes()].concat());
+        assert_eq!(header, super::header(Kind::Variable, u32::try_from(variable.len()).expect("short")));
     }
 
     #[test]

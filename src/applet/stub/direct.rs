@@ -65,7 +65,7 @@ impl Stub {
         }
         debug!(Applet, "the direct connection ended: going on by TCP");
         let way = connect::Way { transport: Transport::Relay, ..self.way };
-        let Ok(connection) = connect::connect(&way, Some(0)) else { return false };
+        let Ok(connection) = connect::connect(&way, Some(0), false) else { return false };
         self.adopt(connection);
         self.near.rewind();
         true

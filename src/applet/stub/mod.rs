@@ -53,8 +53,8 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
     let mut here = [0; limits::PATH];
     let Ok(directory) = request::directory(loaded, &mut here) else { exit(exit::UNAVAILABLE) };
     // Early, so that the server starts the session while the request is written.
-    let connection =
-        connect(&way, loaded.config.connect_timeout()).unwrap_or_else(|errno| fail_at(server, &way, &errno));
+    let connection = connect(&way, loaded.config.connect_timeout(), true)
+        .unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
     let mut passed = connection.is_direct.then(|| inherited.unwrap_or_else(|| direct::too_many()));
     let environment = &program.environment;
     let circumstances = request::Circumstances { environment, arguments, directory, terminal: &terminal };
@@ -75,7 +75,7 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
 const TRANSPORT: &[u8] = b"K8PSH_TRANSPORT";
 
 /// The way to a server: as the caller says, else as the section does.
-fn way(server: Server<'static>, environment: &Environment) -> Way {
+pub(super) fn way(server: Server<'static>, environment: &Environment) -> Way {
     let asked = environment
         .get(TRANSPORT)
         .filter(|name| !name.is_empty())
@@ -88,10 +88,10 @@ fn way(server: Server<'static>, environment: &Environment) -> Way {
     Way { port: server.port(), transport, user }
 }
 
-/// Ends this process: with the server at the other end of this way it cannot go on.
-fn fail_at(server: Server<'static>, way: &Way, reason: &dyn Show) -> ! {
+/// Ends this process with that code: with the server at the other end of this way it cannot go on.
+pub(super) fn fail_at(code: u8, server: Server<'static>, way: &Way, reason: &dyn Show) -> ! {
     let host = if way.transport == Transport::Direct { "k8psh" } else { "127.0.0.1" };
-    fail!(exit::UNAVAILABLE, "server {} at {}:{}: {}", server.name(), host, way.port, reason)
+    fail!(code, "server {} at {}:{}: {}", server.name(), host, way.port, reason)
 }
 
 /// A stub that is connected. Its fields are in this order because what is small and used often then has a short address: that
@@ -305,7 +305,7 @@ impl Stub {
     /// Ends this process: the session cannot go on.
     #[inline(never)]
     fn fail(&self, reason: &dyn Show) -> ! {
-        fail_at(self.server, &self.way, reason)
+        fail_at(exit::UNAVAILABLE, self.server, &self.way, reason)
     }
 
     /// Ends the session whose server does not read what it asked for.

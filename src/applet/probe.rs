@@ -1,0 +1,73 @@
+//! `k8psh --probe`: whether servers are up, for the probes of containers that have no shell. Starts nothing.
+//!
+//! A kernel accepts connections for a process that hangs, so the server is asked something: [`wire::PROBE`].
+
+use super::configuration;
+use super::connect::{Transport, Way, connect};
+use super::stub::{fail_at, way};
+use crate::config::Server;
+use crate::sys::descriptor;
+use crate::sys::poll::{self, Entry};
+use crate::sys::process::exit;
+use crate::sys::program::{Environment, Program};
+use crate::sys::time::Moment;
+use crate::{exit, fail, wire};
+use core::ffi::CStr;
+use rustix::event::PollFlags;
+use rustix::fd::AsFd;
+use rustix::io::{Errno, Result};
+
+/// Plays the role: asks the server of that name, or all that have commands. Ends with the first that does not answer.
+pub(super) fn main(
+    program: &Program,
+    config: Option<&'static CStr>,
+    name: Option<&'static CStr>,
+    milliseconds: u64,
+) -> ! {
+    let deadline = Moment::after(milliseconds);
+    let environment = &program.environment;
+    let Ok(loaded) = configuration::load(config, environment) else { exit(exit::FAILURE) };
+    let mut is_known = name.is_none();
+    for server in loaded.config.servers() {
+        if name.map_or_else(|| server.has_commands(), |name| server.name() == name) {
+            is_known = true;
+            probe(server, environment, deadline);
+        }
+    }
+    if !is_known {
+        fail!(exit::FAILURE, "{}: there is no server {}", loaded.file, name.unwrap_or_default());
+    }
+    exit(exit::SUCCESS)
+}
+
+/// Ends this process if the server is not up.
+///
+/// What a server is asked is decided here and nowhere else. One that speaks no frames must not get the question, and one
+/// that any connection sets off no connection at all: that something listens on a port shows when a socket with
+/// `SO_REUSEADDR` cannot have it (`EADDRINUSE`; socket(7)).
+fn probe(server: Server<'static>, environment: &Environment, deadline: Moment) {
+    let mut way = way(server, environment);
+    if way.transport == Transport::Auto {
+        // Its port is open to every user.
+        way.transport = Transport::Relay;
+    }
+    if let Err(errno) = ask(&way, deadline) {
+        let errno = if errno == Errno::AGAIN { Errno::TIMEDOUT } else { errno };
+        fail_at(exit::FAILURE, server, &way, &errno);
+    }
+}
+
+/// Asks, and waits for the answer.
+fn ask(way: &Way, deadline: Moment) -> Result<()> {
+    let socket = connect(way, Some(deadline.left()), false)?.socket;
+    descriptor::send(&socket, wire::PROBE)?;
+    // The end of the request. It fails where the connection has ended already, which is found below.
+    let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Write);
+    poll::wait(&mut [Entry::new(socket.as_fd(), PollFlags::IN)], Some(deadline.left()));
+    let mut answer = [0; wire::HEADER];
+    match descriptor::receive(&socket, &mut answer)? {
+        1.. if answer[0] != wire::Kind::Hello as u8 => Err(Errno::PROTO),
+        // One of protocol 1 ends when the request does, without a word.
+        _ => Ok(()),
+    }
+}
