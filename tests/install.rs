@@ -173,7 +173,7 @@ fn a_place_that_cannot_be_written_is_named_and_nothing_is_left() {
     let pod = Pod::new("true");
     let install = |place: &Path| pod.k8psh().arg("--install").arg(place).run();
     let missing = pod.path("no/such/place");
-    install(&missing).fails(1, "k8psh", &[&missing.display().to_string()]);
+    install(&missing).fails(1, "k8psh", &[&missing.display().to_string(), "make the directory, or mount a volume"]);
     install(Path::new("/proc/k8psh")).fails(1, "k8psh", &["/proc/k8psh"]);
     let below = pod.config().join("x");
     install(&below).fails(1, "k8psh", &[&below.display().to_string()]);
@@ -183,6 +183,24 @@ fn a_place_that_cannot_be_written_is_named_and_nothing_is_left() {
     fs::create_dir_all(pod.path("to/k8psh/full")).expect("a directory");
     assert_eq!(install(&pod.path("to")).code(), Some(1));
     assert_eq!(names(pod.path("to")).iter().filter(|name| name.as_str() != "k8pshd").count(), 1, "nothing beside it");
+}
+
+#[test]
+fn a_read_only_file_system_is_told_with_what_to_do() {
+    if !is_root() || !has_programs(&["unshare", "mount"]) {
+        return;
+    }
+    let pod = Pod::new("true");
+    fs::create_dir(pod.path("closed")).expect("a directory");
+    let script = "mount -t tmpfs -o ro none \"$1\" || exit 77; exec \"$0\" --install \"$1\"";
+    let mut command = pod.command("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(pod.path("bin/k8psh")).arg(pod.path("closed"));
+    let outcome = command.run();
+    if outcome.code() == Some(77) {
+        println!("skipped: no tmpfs can be mounted");
+        return;
+    }
+    outcome.fails(1, "k8psh", &["Read-only file system; give --install a writable volume"]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
-use support::{Outcome, PROGRAM, Pod, Run, copy_program};
+use support::{Outcome, PROGRAM, Pod, Run, copy_program, has_programs, is_root};
 
 /// Two sections: `box`, whose server runs, and another with the other commands.
 fn two_sections() -> Pod {
@@ -112,6 +113,33 @@ fn a_file_in_the_way_is_an_error_and_what_was_made_is_removed() {
     symlink("/nowhere", &file).expect("a symlink");
     without_section(&pod, &[]).fails(1, "k8pshd", &[&file.display().to_string()]);
     assert_eq!((names(&pod), target(&pod, "far2")), (vec!["far2".to_owned()], PathBuf::from("/nowhere")));
+}
+
+#[test]
+fn a_directory_that_takes_no_stubs_is_told_with_what_to_do() {
+    let pod = two_sections();
+    let missing = pod.k8pshd().args(["-n", "nobody", "-e", "nowhere"]).run();
+    missing.fails(1, "k8pshd", &["nowhere: No such file or directory; make the directory, or mount a volume"]);
+    let advice = "give --executable-directory a writable volume";
+    if !is_root() || !has_programs(&["unshare", "mount"]) {
+        return;
+    }
+    let script = "mount -t tmpfs -o ro none \"$1\" || exit 77; exec \"$0\" -n nobody -e \"$1\"";
+    let mut command = pod.command("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(pod.path("bin/k8pshd")).arg(pod.path("stubs"));
+    command.env("K8PSH_CONFIG", pod.config());
+    let read_only = command.run();
+    if read_only.code() == Some(77) {
+        println!("skipped: no tmpfs can be mounted");
+    } else {
+        read_only.fails(1, "k8pshd", &["Read-only file system", advice]);
+    }
+    // What is another user's stays so in a directory that everybody may write, such as /tmp.
+    fs::set_permissions(pod.path("stubs"), fs::Permissions::from_mode(0o1777)).expect("a directory");
+    symlink("/nowhere", pod.path("stubs/far1")).expect("a symlink");
+    let sticky = pod.k8pshd().args(["-n", "nobody", "-o", "-e"]).arg(pod.path("stubs")).uid(65532).gid(65532).run();
+    sticky.fails(1, "k8pshd", &["Operation not permitted", advice]);
+    assert_eq!(names(&pod), ["far1"]);
 }
 
 #[test]

@@ -21,7 +21,20 @@ pub(super) fn main(program: &Program, target: &CStr) -> ! {
     let result = if is_directory(target) { install_both(own, target) } else { install(own, target) };
     match result {
         Ok(()) => exit(exit::SUCCESS),
-        Err(errno) => fail!(exit::FAILURE, "cannot install {}: {}", target, errno),
+        Err(errno) => {
+            let advice = advice(errno, "; give --install a writable volume");
+            fail!(exit::FAILURE, "cannot install {}: {}{}", target, errno, advice)
+        }
+    }
+}
+
+/// What to do about a place where nothing can be made: another user's, read-only, or not there at all.
+pub(super) fn advice(errno: Errno, closed: &'static str) -> &'static str {
+    match errno {
+        // EPERM where each may replace his own files only (a sticky directory, rename(2)).
+        Errno::ROFS | Errno::ACCESS | Errno::PERM => closed,
+        Errno::NOENT => "; make the directory, or mount a volume",
+        _ => "",
     }
 }
 

@@ -141,8 +141,7 @@ fn is_client_command(loaded: Loaded, command: &Command<'_>) -> bool {
 fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {
     let hint = match errno {
         Errno::EXIST => "; --overwrite-client-executables replaces it",
-        Errno::ROFS | Errno::ACCESS => "; give --executable-directory a writable directory",
-        _ => "",
+        _ => install::advice(errno, "; give --executable-directory a writable volume"),
     };
     told!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
 }
@@ -150,7 +149,8 @@ fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {
 fn open(directory: &CStr, program: &Program) -> Result<(Descriptor, &'static Path), Told> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let opened = descriptor::open_at(CWD, directory, flags, 0);
-    let directory = opened.map_err(|errno| told!("--executable-directory {}: {}", directory, errno))?;
+    let refused = |errno| told!("--executable-directory {}: {}{}", directory, errno, install::advice(errno, ""));
+    let directory = opened.map_err(refused)?;
     let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
     Ok((directory, target))
 }
