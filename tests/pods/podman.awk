@@ -1,14 +1,15 @@
 # Rewrites a manifest into what Debian's podman (4.3) can play: what it lacks becomes what the kubelet would make of it.
 # Tells each change on stderr, but for those that are the same for all.
 #
-#   awk -v volumes=DIRECTORY -v image=DIRECTORY -f podman.awk MANIFEST
+#   awk -v volumes=DIRECTORY -v image=DIRECTORY [-v kind=KIND] -f podman.awk MANIFEST
 #
 # - emptyDir: a directory below `volumes`. Podman's own would belong to root; the kubelet's is open to everybody.
 # - secret, persistentVolumeClaim: a directory of that name below `volumes`, which the caller fills.
 # - image: the image's root file system, which the caller has mounted at `image`.
-# - Job, CronJob: the Pod of its template.
+# - Job, CronJob, Deployment: the Pod of its template, restarted after failures only: with Always podman would start init
+#   containers again and again, for 20 s.
 # - Init containers with restartPolicy: Always become the first of the ordinary ones, without their probes.
-# - Service, Secret, NetworkPolicy and PersistentVolumeClaim are left out.
+# - Service, Secret, NetworkPolicy and PersistentVolumeClaim are left out; with `kind`, all but that and ConfigMaps.
 #
 # It knows the manifests beside it, not YAML: a volume is one line in braces, a container begins with "- name:".
 
@@ -25,6 +26,7 @@ function unwrap(    i, indent, from, inner) {
     out[++inner] = "metadata: {name: " name "}"
     while (++i <= count && match(line[i], /[^ ]/) > indent)
         if (substr(line[i], indent + 1) !~ /^metadata:/) out[++inner] = substr(line[i], indent + 1)
+    if (found == "Deployment") out[++inner] = "  restartPolicy: OnFailure"
     for (i = 1; i <= inner; i++) line[i] = out[i]
     count = inner
 }
@@ -43,7 +45,7 @@ function volume(text,    label) {
     return text
 }
 
-# Prints a Pod (or a Deployment), sidecars last among those that it starts before the others.
+# Prints a Pod, sidecars last among those that it starts before the others.
 function pod(    i, indent, block, sidecars, plain, label) {
     for (i = 1; i <= count && line[i] !~ /^ *initContainers:$/; i++) print volume(line[i])
     if (i > count) return
@@ -74,15 +76,16 @@ function pod(    i, indent, block, sidecars, plain, label) {
 }
 
 function document(    i) {
-    kind = name = ""
+    found = name = ""
     for (i = 1; i <= count; i++) {
-        if (line[i] ~ /^kind: /) kind = substr(line[i], 7)
+        if (line[i] ~ /^kind: /) found = substr(line[i], 7)
         if (line[i] ~ /^metadata: \{name: /) { name = line[i]; gsub(/^metadata: \{name: |\}$/, "", name) }
     }
-    if (kind == "Job" || kind == "CronJob") unwrap()
-    if (kind !~ /^(Service|Secret|NetworkPolicy|PersistentVolumeClaim|)$/) {
+    if (found ~ /^(Job|CronJob|Deployment)$/) unwrap()
+    if (found !~ /^(Service|Secret|NetworkPolicy|PersistentVolumeClaim|)$/ &&
+        (kind == "" || found == kind || found == "ConfigMap")) {
         print "---"
-        if (kind == "ConfigMap") for (i = 1; i <= count; i++) print line[i]
+        if (found == "ConfigMap") for (i = 1; i <= count; i++) print line[i]
         else pod()
     }
     count = 0
