@@ -307,7 +307,7 @@ impl Stream {
         }
         let vector = [bytes as usize, count];
         let arguments =
-            [word(self.fd.as_raw_fd()), (&raw const vector) as usize, 1, CURRENT, 0, word(libc::RWF_NOWAIT)];
+            [word(self.fd.as_raw_fd()), (&raw const vector) as usize, 1, CURRENT, CURRENT, word(libc::RWF_NOWAIT)];
         // SAFETY: the vector names one area, for which the caller answers.
         match check(unsafe { arch::syscall6(number(call), arguments) }) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
@@ -338,7 +338,8 @@ fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
     Some(unsafe { BorrowedFd::borrow_raw(own.leave_open()) })
 }
 
-/// The offset by which preadv2(2) means the file's own position.
+/// Half of the offset by which preadv2(2) means the file's own position, -1: where a register has 64 bits the lower half is
+/// all of it (`pos_from_hilo`, fs/read_write.c).
 const CURRENT: usize = usize::MAX;
 
 /// The three standard streams, borrowed for good; one that the caller closed is `None`.
