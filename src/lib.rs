@@ -24,6 +24,7 @@
 //!   program are in `sys/freestanding`, which is part of the binary alone.
 #![cfg_attr(not(test), no_std)]
 
+pub mod address;
 pub mod applet;
 pub mod bytes;
 pub mod config;

@@ -50,6 +50,10 @@ pub const INBOX: usize = 256 << 10;
 /// Longest message, in bytes: a path of usual length and the reason fit; what is longer ends in an ellipsis.
 pub const MESSAGE: usize = 1024;
 
+/// How long a line of the log waits for room on stderr, in milliseconds: who collects it may be a moment behind; where nobody
+/// reads, the line is given up.
+pub const LOG_MS: u64 = 200;
+
 /// Simultaneous sessions of a server without `--max-sessions`; further connections wait in the backlog.
 pub const SESSIONS: usize = 512;
 
@@ -95,6 +99,13 @@ pub const KILL_MS: u64 = 50;
 
 /// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
+
+/// Seconds of silence after which the kernel asks the other end of a TCP connection whether it is there, and between two
+/// such questions. A client that has gone without a word is missed after [`KEEPALIVE_COUNT`] of them; one that has closed
+/// both ways of its connection stays known to its kernel for a minute (`tcp_fin_timeout`, tcp(7)) and is missed at the next.
+pub const KEEPALIVE_S: i32 = 22;
+/// Questions without an answer that make the other end gone: after 22 + 3 x 22 seconds.
+pub const KEEPALIVE_COUNT: i32 = 3;
 
 /// How long frames that nobody waits for (a greeting, the end of a stream) are kept for company, in milliseconds: most
 /// commands have ended by then, and the stub is woken once.

@@ -1,10 +1,12 @@
 //! The way to a server: tried again until it is up or the time is over.
 
 use super::options::choice;
+use crate::address::Address;
+use crate::diag::{Line, Show};
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::time::Moment;
 use crate::sys::{local, poll, tcp};
-use crate::{debug, limits, number};
+use crate::{add, debug, limits, number};
 use rustix::io::{Errno, Result};
 
 /// Which ways lead to a server.
@@ -52,6 +54,38 @@ pub(super) struct Connection {
     pub(super) socket: Descriptor,
     /// Whether descriptors can go along with it.
     pub(super) is_direct: bool,
+}
+
+/// Who is at the other end of a connection, as far as the kernel says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// A user in this network namespace, by the direct transport.
+    User(u32),
+    /// A host.
+    Host(Address),
+    /// It has gone.
+    Nobody,
+}
+
+impl Connection {
+    /// Who is at its other end.
+    pub(super) fn peer(&self) -> Peer {
+        if self.is_direct {
+            local::peer_user(&self.socket).map_or(Peer::Nobody, Peer::User)
+        } else {
+            tcp::peer(&self.socket).map_or(Peer::Nobody, Peer::Host)
+        }
+    }
+}
+
+impl Show for Peer {
+    fn show(&self, line: &mut Line) {
+        match self {
+            Peer::User(user) => add!(line, "user {}", *user),
+            Peer::Host(address) => address.show(line),
+            Peer::Nobody => add!(line, "a peer that has gone"),
+        }
+    }
 }
 
 /// Connects to a server, for at most so many milliseconds (`None`: for ever). One that does not listen yet is tried `again`.

@@ -4,6 +4,7 @@
 use super::command::Tty;
 use super::configuration::Loaded;
 use super::connect::{Connection, Transport};
+use super::log::Log;
 use super::stubs::Stubs;
 use super::watch::Watch;
 use super::worker::{self, Crew, Worker};
@@ -53,6 +54,14 @@ pub(super) struct Work {
     pub(super) tty: Tty,
     /// The users whose stubs may come by the direct transport, with commas between them; all if there are none.
     pub(super) users: Option<&'static CStr>,
+    /// The command that a connection alone starts; `None`: there are stubs to ask for one.
+    pub(super) trigger: Option<&'static CStr>,
+    /// Whether that one runs on when its client hangs up.
+    pub(super) detaches: bool,
+    /// How long a command may run, in milliseconds.
+    pub(super) session_ms: Option<u64>,
+    /// What is said of each session.
+    pub(super) log: Log,
 }
 
 /// The sockets that a server listens on, where its section does not turn the transport off.

@@ -7,6 +7,7 @@ mod connect;
 mod inspection;
 mod install;
 mod listener;
+mod log;
 mod options;
 mod output;
 mod probe;

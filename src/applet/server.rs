@@ -4,6 +4,7 @@ use super::command::Tty;
 use super::configuration::{self, Loaded};
 use super::connect::{Transport, users};
 use super::listener::{self, Listener, Sockets};
+use super::log::{Format, Log};
 use super::options::{Misuse, Spec, Word, is_among, next};
 use super::print;
 use super::stubs::{Stubs, Wish};
@@ -30,19 +31,24 @@ other sections. Without commands of its own it leaves them there and exits.
 Options, also in the section's header; the command line wins:
       --allow-uid UID,...  the users whose stubs may come by direct transport
   -b, --background  become a daemon once the port is bound and the stubs exist
+      --detach-on-close  a trigger's command outlives its connection
   -d, --disable-client-executables  make no stubs, remove those that are there
   -e, --executable-directory DIR  where stubs are made, instead of here
   -i, --ignore-invalid-arguments  only warn of an unknown option
   -k, --keep-client-executables  leave the stubs on exit
   -l, --generate-local-executables  make stubs for this server's commands too
+      --log HOW  tell of each session: text (default of triggers), json, none
+      --log-arguments  with its arguments
   -m, --max-connections N  exit after N connections; -1: no limit (default)
       --max-sessions N  run at most N commands at once; default: 512
   -o, --overwrite-client-executables  replace an existing file of a stub's name
   -p, --pidfile FILE  a daemon's, a new file; default: /run/k8pshd.pid
       --server-uid UID  the user whose direct transport stubs trust
+      --session-timeout MS  end commands that run longer; -1: none (default)
   -t, --timeout MS  exit after so many milliseconds; -1: never (default)
       --transport HOW  stubs hand over their descriptors (direct), copy their
       streams over TCP (relay), or either (auto, the default)
+      --trigger COMMAND  run it for each connection, whose bytes are its streams
       --tty WHEN  give commands a terminal: auto (where stubs have one), always
       or never
   -w, --no-wait  on exit, do not wait for running commands
@@ -64,25 +70,30 @@ ended; a second one ends them.
 mod option {
     pub(super) const ALLOW_UID: usize = 0;
     pub(super) const BACKGROUND: usize = 1;
-    pub(super) const DISABLE: usize = 2;
-    pub(super) const DIRECTORY: usize = 3;
-    pub(super) const IGNORE_INVALID: usize = 4;
-    pub(super) const KEEP: usize = 5;
-    pub(super) const LOCAL: usize = 6;
-    pub(super) const MAX_CONNECTIONS: usize = 7;
-    pub(super) const MAX_SESSIONS: usize = 8;
-    pub(super) const OVERWRITE: usize = 9;
-    pub(super) const PID_FILE: usize = 10;
-    pub(super) const SERVER_UID: usize = 11;
-    pub(super) const TIMEOUT: usize = 12;
-    pub(super) const TRANSPORT: usize = 13;
-    pub(super) const TTY: usize = 14;
-    pub(super) const NO_WAIT: usize = 15;
-    pub(super) const CONFIG: usize = 16;
-    pub(super) const HELP: usize = 17;
-    pub(super) const NAME: usize = 18;
-    pub(super) const VERSION: usize = 20;
-    pub(super) const COUNT: usize = 21;
+    pub(super) const DETACH: usize = 2;
+    pub(super) const DISABLE: usize = 3;
+    pub(super) const DIRECTORY: usize = 4;
+    pub(super) const IGNORE_INVALID: usize = 5;
+    pub(super) const KEEP: usize = 6;
+    pub(super) const LOCAL: usize = 7;
+    pub(super) const LOG: usize = 8;
+    pub(super) const LOG_ARGUMENTS: usize = 9;
+    pub(super) const MAX_CONNECTIONS: usize = 10;
+    pub(super) const MAX_SESSIONS: usize = 11;
+    pub(super) const OVERWRITE: usize = 12;
+    pub(super) const PID_FILE: usize = 13;
+    pub(super) const SERVER_UID: usize = 14;
+    pub(super) const SESSION_TIMEOUT: usize = 15;
+    pub(super) const TIMEOUT: usize = 16;
+    pub(super) const TRANSPORT: usize = 17;
+    pub(super) const TRIGGER: usize = 18;
+    pub(super) const TTY: usize = 19;
+    pub(super) const NO_WAIT: usize = 20;
+    pub(super) const CONFIG: usize = 21;
+    pub(super) const HELP: usize = 22;
+    pub(super) const NAME: usize = 23;
+    pub(super) const VERSION: usize = 25;
+    pub(super) const COUNT: usize = 26;
 }
 
 /// The value of each option that is given, empty for one that takes none.
@@ -216,12 +227,15 @@ fn check(source: &Source, given: Spec, value: &CStr) -> Result<(), Told> {
         }
         option::HELP => print(USAGE),
         option::VERSION => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
-        option::MAX_CONNECTIONS | option::TIMEOUT if parse_signed(value.to_bytes()).is_none() => {
+        option::MAX_CONNECTIONS | option::TIMEOUT | option::SESSION_TIMEOUT
+            if parse_signed(value.to_bytes()).is_none() =>
+        {
             "{}: {} is not a number"
         }
         option::MAX_SESSIONS if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
             "{}: {} is not a number from 1 to {}"
         }
+        option::LOG if Format::named(value.to_bytes()).is_none() => "{}: {} is none of text, json, none",
         option::TTY if Tty::named(value.to_bytes()).is_none() => "{}: {} is none of auto, always, never",
         option::TRANSPORT if Transport::named(value.to_bytes()).is_none() => "{}: {} is none of auto, direct, relay",
         option::ALLOW_UID | option::SERVER_UID if !users(value.to_bytes()).all(|user| user.is_some()) => {
@@ -253,9 +267,21 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     // this process, and the kernel would reap in its place.
     signal::block(signal::Set::ALL);
     signal::set_action(signal::name::CHLD, false);
+    let trigger = options.value(option::TRIGGER);
+    let tty = options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default();
     // The port first: where another server has it, its stubs stay as they are.
-    let socket = server.filter(|server| server.has_commands()).map(|server| {
-        let transport = options.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default();
+    let socket = server.filter(|server| server.has_commands() || trigger.is_some()).map(|server| {
+        let mut transport = options.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default();
+        if let Some(name) = trigger {
+            if server.command(name.to_bytes()).is_none() {
+                fail!(exit::FAILURE, "--trigger {}: section {} has no such command", name, server.name());
+            }
+            if transport == Transport::Direct || tty == Tty::Always {
+                fail!(exit::FAILURE, "--trigger {}: its streams are a TCP connection: no --transport, no --tty", name);
+            }
+            // Who comes to a trigger has nothing to hand over.
+            transport = Transport::Relay;
+        }
         Sockets::bind(server.port(), transport).unwrap_or_else(|Told| exit(exit::FAILURE))
     });
     let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };
@@ -274,7 +300,14 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
         umask: process::umask(),
         ignored: signal::ignored(),
         users: options.value(option::ALLOW_UID),
-        tty: options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default(),
+        tty,
+        trigger,
+        detaches: options.has(option::DETACH),
+        session_ms: options.number(option::SESSION_TIMEOUT),
+        log: Log {
+            format: options.bytes(option::LOG).and_then(Format::named).unwrap_or(Format::of_trigger(trigger.is_some())),
+            has_arguments: options.has(option::LOG_ARGUMENTS),
+        },
     };
     let most = options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS);
     let crew = Crew::new(most).unwrap_or_else(|errno| fail!(exit::FAILURE, "cannot share memory: {}", errno));
@@ -291,7 +324,7 @@ fn stubs(
     let wish = Wish {
         directory: options.value(option::DIRECTORY).unwrap_or(c"."),
         overwrite: options.has(option::OVERWRITE),
-        local: options.has(option::LOCAL),
+        local: options.has(option::LOCAL) && !options.has(option::TRIGGER),
         server,
     };
     if options.has(option::DISABLE) {
@@ -310,18 +343,23 @@ mod tests {
         for (number, name) in [
             (option::ALLOW_UID, "--allow-uid"),
             (option::BACKGROUND, "-b"),
+            (option::DETACH, "--detach-on-close"),
             (option::DISABLE, "-d"),
             (option::DIRECTORY, "-e"),
             (option::IGNORE_INVALID, "-i"),
             (option::KEEP, "-k"),
             (option::LOCAL, "-l"),
+            (option::LOG, "--log"),
+            (option::LOG_ARGUMENTS, "--log-arguments"),
             (option::MAX_CONNECTIONS, "-m"),
             (option::MAX_SESSIONS, "--max-sessions"),
             (option::OVERWRITE, "-o"),
             (option::PID_FILE, "-p"),
             (option::SERVER_UID, "--server-uid"),
+            (option::SESSION_TIMEOUT, "--session-timeout"),
             (option::TIMEOUT, "-t"),
             (option::TRANSPORT, "--transport"),
+            (option::TRIGGER, "--trigger"),
             (option::TTY, "--tty"),
             (option::NO_WAIT, "-w"),
             (option::CONFIG, "-c"),

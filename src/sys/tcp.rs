@@ -1,13 +1,15 @@
 //! TCP sockets on this Pod's loopback interface (tcp(7), ip(7)), and their options (socket(7)).
 
-use super::descriptor::{Descriptor, name, word};
+use super::descriptor::{self, Descriptor, name, word};
 use super::{arch, check, number};
+use crate::address::Address;
+use crate::limits;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Result;
 
 /// `struct sockaddr_in`, with the port in the network's order of bytes.
 #[repr(C)]
-struct Address {
+struct Name {
     family: u16,
     port: [u8; 2],
     host: [u8; 4],
@@ -16,9 +18,9 @@ struct Address {
 
 /// Makes `call` on the socket and a port of a host.
 fn call_with_address(call: libc::c_long, socket: &Descriptor, host: [u8; 4], port: u16) -> Result<()> {
-    let address = Address { family: 2, port: port.to_be_bytes(), host, rest: [0; 8] };
+    let address = Name { family: 2, port: port.to_be_bytes(), host, rest: [0; 8] };
     // SAFETY: the address is of the length that goes along.
-    unsafe { name(call, socket, (&raw const address).cast(), size_of::<Address>()) }
+    unsafe { name(call, socket, (&raw const address).cast(), size_of::<Name>()) }
 }
 
 /// Gives the socket an address (bind(2)). Port 0: one that is free.
@@ -29,6 +31,65 @@ pub fn bind(socket: &Descriptor, host: [u8; 4], port: u16) -> Result<()> {
 /// Connects to a port of this Pod (connect(2)).
 pub fn connect(socket: &Descriptor, port: u16) -> Result<()> {
     call_with_address(libc::SYS_connect, socket, [127, 0, 0, 1], port)
+}
+
+/// The address of the other end (getpeername(2)); none where the connection is no more.
+pub fn peer(socket: &Descriptor) -> Option<Address> {
+    // `struct sockaddr_in6`: family, port, flow, host, scope. `struct sockaddr_in` has the host where that has the flow.
+    let mut name = [0_u8; 28];
+    let mut length = 28_i32;
+    let place = [(&raw mut name) as usize, (&raw mut length) as usize];
+    // SAFETY: the kernel writes at most the length that it is told, and that.
+    let result =
+        unsafe { arch::syscall(number(libc::SYS_getpeername), [word(socket.as_fd().as_raw_fd()), place[0], place[1]]) };
+    let [_, _, _, _, a, b, c, d, host @ .., _, _, _, _] = name;
+    let address = if length == 16 { Address::v4([a, b, c, d]) } else { Address::v6(host) };
+    (result == 0).then_some(address)
+}
+
+/// What has gone over a connection, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// What was read of what has come.
+    pub read: u64,
+    /// What was written, on its way or not.
+    pub written: u64,
+    /// What of that the other end's kernel has.
+    pub arrived: u64,
+}
+
+/// What has gone over a connection until now (tcp(7), `TCP_INFO`); zeros where it is none of TCP, or the kernel is older
+/// than 4.1.
+#[inline(never)]
+pub fn traffic(socket: &Descriptor) -> Traffic {
+    // `struct tcp_info` (`include/uapi/linux/tcp.h`) as words of 64 bits: the state is its first byte, what was acknowledged
+    // and what was received are words 15 and 16.
+    let mut words = [0_u64; 17];
+    let mut length = 136_i32;
+    let mut state = u8::MAX;
+    let fd = socket.as_fd();
+    let socket = word(fd.as_raw_fd());
+    let option = [word(libc::IPPROTO_TCP), word(libc::TCP_INFO)];
+    let place = [(&raw mut words) as usize, (&raw mut length) as usize];
+    // The state is read ahead of the rest, and a connection that ends in between would seem to have a byte more.
+    loop {
+        // SAFETY: the kernel writes at most the length that it is told, and that.
+        unsafe {
+            arch::syscall6(number(libc::SYS_getsockopt), [socket, option[0], option[1], place[0], place[1], 0]);
+        }
+        let [now, ..] = words[0].to_ne_bytes();
+        if core::mem::replace(&mut state, now) == now {
+            break;
+        }
+    }
+    // The other end's end counts as a byte (`net/tcp_states.h`: CLOSE_WAIT, LAST_ACK, CLOSING).
+    let end = u64::from(state > 7 && state != 10);
+    let unread = descriptor::count(fd, libc::FIONREAD);
+    Traffic {
+        read: words[16].saturating_sub(end + unread),
+        written: words[15] + descriptor::count(fd, libc::TIOCOUTQ),
+        arrived: words[15],
+    }
 }
 
 /// Sets an option (setsockopt(2)).
@@ -49,6 +110,21 @@ unsafe fn set<T>(socket: &Descriptor, level: i32, option: i32, value: &T) -> Res
 pub fn set_undelayed(socket: &Descriptor) -> Result<()> {
     // SAFETY: the option takes a number.
     unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, &1_i32) }
+}
+
+/// Has the kernel ask a silent other end whether it is there (`SO_KEEPALIVE`), as often as [`limits::KEEPALIVE_S`] and
+/// [`limits::KEEPALIVE_COUNT`] say.
+pub fn set_keepalive(socket: &Descriptor) {
+    static OPTIONS: [[i32; 3]; 4] = [
+        [libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1],
+        [libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, limits::KEEPALIVE_S],
+        [libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, limits::KEEPALIVE_S],
+        [libc::IPPROTO_TCP, libc::TCP_KEEPCNT, limits::KEEPALIVE_COUNT],
+    ];
+    for [level, option, value] in &OPTIONS {
+        // SAFETY: each option takes a number.
+        let _ = unsafe { set(socket, *level, *option, value) };
+    }
 }
 
 /// Lets the socket have an address of which connections are left (`SO_REUSEADDR`).

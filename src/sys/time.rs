@@ -56,6 +56,11 @@ impl Moment {
         Moment(Moment::now().0.saturating_add(milliseconds))
     }
 
+    /// Milliseconds since this one.
+    pub fn passed(self) -> u64 {
+        Moment::now().0.saturating_sub(self.0)
+    }
+
     /// Milliseconds until this one; 0 when it is past.
     #[inline(never)]
     pub fn left(self) -> u64 {

@@ -7,9 +7,9 @@ mod signals;
 mod streams;
 mod terminal;
 
-use super::configuration;
 use super::connect::{Connection, Transport, Way, connect, reset_at_end, user};
 use super::watch::{Ready, Watch};
+use super::{configuration, stubs};
 use crate::bytes::until;
 use crate::config::Server;
 use crate::diag::{Line, Show};
@@ -42,6 +42,9 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
         fail!(exit::UNAVAILABLE, "{}: there is no command {}", loaded.file, name);
     };
     let server = command.server();
+    if server.option(stubs::TRIGGER).is_some() {
+        fail!(exit::UNAVAILABLE, stubs::MISPLACED, server.name(), server.port());
+    }
     let mut way = way(server, &program.environment);
     let terminal = Terminal::of_caller();
     if way.transport == Transport::Auto && !terminal.is_there() && !terminal.is_in_foreground() {
