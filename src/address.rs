@@ -9,9 +9,6 @@ use crate::number::{self, parse};
 /// The bytes that stand before an IPv4 address where it is written as one of IPv6 (RFC 4291, 2.5.5.2).
 const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255];
 
-/// Groups of 16 bits in an address.
-const GROUPS: usize = 8;
-
 /// The address of a host, or of all of this one. IPv4 is kept in its mapped form, as the kernel tells it of a connection
 /// that came by IPv4 to a socket of both: so a host has one address, however it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +45,14 @@ impl Address {
     }
 
     /// Its bytes where it is one of IPv4.
+    #[inline(never)]
     pub fn as_v4(&self) -> Option<[u8; 4]> {
         let [.., a, b, c, d] = self.0;
         (self.0[..12] == MAPPED).then_some([a, b, c, d])
     }
 
     /// Whether it is of this host, and reached from nowhere else.
+    #[inline(never)]
     pub fn is_loopback(&self) -> bool {
         self.as_v4().map_or(u128::from_be_bytes(self.0) == 1, |[first, ..]| first == 127)
     }
@@ -74,98 +73,88 @@ fn parse_v4(text: &[u8]) -> Option<[u8; 4]> {
 }
 
 /// Groups with colons between them; `::` once for the groups of zero that are left out, and the last two as IPv4.
+#[allow(clippy::cast_possible_truncation, reason = "a group's two bytes are meant")]
 fn parse_v6(text: &[u8]) -> Option<[u8; 16]> {
-    // The address is the groups before the gap, shifted to its top, and those behind it.
-    let (mut before, mut behind) = (0_u128, 0_u128);
-    let mut groups = 0;
-    let mut gap = None;
+    let mut host = [0; 16];
+    let (mut used, mut gap) = (0, None);
     let mut rest = text;
-    if let Some(after) = rest.strip_prefix(b"::") {
-        gap = Some(0);
-        rest = after;
-    }
+    let mut is_joint = true;
     while !rest.is_empty() {
-        let group = until(rest, b':');
-        let (value, width) = match parse_v4(group) {
-            Some(host) if group.len() == rest.len() => (u32::from_be_bytes(host), 2),
-            _ if group.len() > 4 => return None,
-            _ => (u32::try_from(parse(group, 16)?).ok()?, 1),
-        };
-        groups += width;
-        if groups > GROUPS {
-            return None;
+        if let [b':', b':', behind @ ..] = rest {
+            if gap.replace(used).is_some() {
+                return None;
+            }
+            (rest, is_joint) = (behind, true);
+            continue;
         }
-        behind = behind << (16 * width) | u128::from(value);
+        if !is_joint {
+            rest = rest.strip_prefix(b":")?;
+        }
+        is_joint = false;
+        let group = until(rest, b':');
         rest = rest.get(group.len()..)?;
-        if let Some(after) = rest.strip_prefix(b"::") {
-            if gap.replace(groups).is_some() || groups == GROUPS {
-                return None;
-            }
-            (before, behind) = (behind, 0);
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix(b":") {
-            if after.is_empty() {
-                return None;
-            }
-            rest = after;
+        if rest.is_empty()
+            && let Some(last) = parse_v4(group)
+        {
+            *host.get_mut(used..)?.first_chunk_mut()? = last;
+            used += 4;
+        } else {
+            let number = parse(group, 16).filter(|_| group.len() <= 4)?;
+            *host.get_mut(used..)?.first_chunk_mut()? = [(number >> 8) as u8, number as u8];
+            used += 2;
         }
     }
-    let top = match gap {
-        Some(0) => 0,
-        Some(leading) if groups < GROUPS => before << (16 * (GROUPS - leading)),
-        None if groups == GROUPS => 0,
-        _ => return None,
-    };
-    // `::` stands for one group at the least.
-    (gap.is_none() || groups < GROUPS).then_some((top | behind).to_be_bytes())
+    // It stands for one group at the least.
+    if gap.is_some() != (used < host.len()) {
+        return None;
+    }
+    // What is behind the gap goes to the end, from its last byte on.
+    let (mut from, mut to) = (used, host.len());
+    while from > gap.unwrap_or(from) {
+        (from, to) = (from - 1, to - 1);
+        host[to] = core::mem::take(&mut host[from]);
+    }
+    Some(host)
 }
 
-/// IPv4 with dots, IPv6 with the longest run of zeros left out (RFC 5952), without brackets.
+/// IPv4 with dots, IPv6 with its first zeros left out, without brackets.
 impl Show for Address {
+    #[inline(never)]
     fn show(&self, line: &mut Line) {
-        if let Some([a, b, c, d]) = self.as_v4() {
-            return add!(line, "{}.{}.{}.{}", a, b, c, d);
-        }
-        let (gap, end) = self.zeros();
-        for (index, group) in self.groups().enumerate() {
-            if (gap..end).contains(&index) {
-                if index == gap {
-                    add!(line, "::");
-                }
+        let is_v4 = self.as_v4().is_some();
+        let (skipped, width, radix, separator) = if is_v4 { (12, 1, 10, ".") } else { (0, 2, 16, ":") };
+        let (mut gap, mut between) = (if is_v4 { Gap::Behind } else { Gap::Before }, "");
+        for group in self.0.chunks(width).skip(skipped) {
+            let number = group.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            if number == 0 && gap != Gap::Behind {
+                gap = Gap::Within;
                 continue;
             }
-            if index > 0 && index != end {
-                add!(line, ":");
+            if gap == Gap::Within {
+                (gap, between) = (Gap::Behind, "::");
             }
-            add!(line, "{}", Part::Words(number::digits(group, 16, &mut [0; 24])));
+            add!(line, "{}{}", between, Part::Words(number::digits(number, radix, &mut [0; 24])));
+            between = separator;
+        }
+        if gap == Gap::Within {
+            add!(line, "::");
         }
     }
 }
 
-impl Address {
-    fn groups(&self) -> impl Iterator<Item = u64> {
-        self.0.chunks_exact(2).map(|pair| pair.iter().fold(0, |group, byte| group << 8 | u64::from(*byte)))
-    }
-
-    /// The longest run of groups of zero, the first of several: where it begins, and where the next begins. One group alone
-    /// is no run.
-    fn zeros(&self) -> (usize, usize) {
-        let (mut gap, mut length, mut run) = (GROUPS, 1, 0);
-        for (index, group) in self.groups().enumerate() {
-            run = if group == 0 { run + 1 } else { 0 };
-            if run > length {
-                (gap, length) = (index + 1 - run, run);
-            }
-        }
-        (gap, gap + length)
-    }
+/// Where the zeros are that are left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    Before,
+    Within,
+    Behind,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::line;
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr};
 
     fn shown(address: Address) -> String {
         String::from_utf8(line!("{}", address).bytes().to_vec()).expect("ASCII")
@@ -272,14 +261,12 @@ mod tests {
             let host: [u8; 16] = core::array::from_fn(|_| if random.u8(..3) == 0 { random.u8(..) } else { 0 });
             let mine = shown(Address::v6(host));
             assert_eq!(Address::parse(mine.as_bytes()), Some(Address::v6(host)));
-            // That of IPv4 in IPv6's clothes, which the standard library shows in part with dots, is not kept apart here.
-            if host[..10] != [0; 10] {
-                assert_eq!(mine, Ipv6Addr::from(host).to_string());
-            }
             let host: [u8; 4] = core::array::from_fn(|_| random.u8(..));
             assert_eq!(shown(Address::v4(host)), Ipv4Addr::from(host).to_string());
         }
-        assert_eq!([shown(Address::v6([0; 16])), shown(Address::LOOPBACK)], ["::", "127.0.0.1"]);
+        for text in ["::", "::1", "1::", "fd00::1", "1:2:3:4:5:6:7:8", "1::2:0:0:3", "127.0.0.1", "fe80::abc:0:12"] {
+            assert_eq!(shown(Address::parse(text.as_bytes()).expect("an address")), text);
+        }
     }
 
     #[test]
