@@ -121,6 +121,32 @@ pub const PROBE_MS: u64 = 1_000;
 /// Bytes of output that are written at once: a few lines.
 pub const OUTPUT: usize = 1024;
 
+/// Longest token, in bytes: a page, four times that of a service account.
+pub const TOKEN: usize = 4096;
+
+/// Connections that may wait to prove that they have the token, or for room for their sessions. No process each, but 100
+/// bytes and a descriptor.
+pub const GATE: usize = 1024;
+
+/// Time for a connection to prove that it has the token, in milliseconds. Who has it sends it at once.
+pub const PROOF_MS: u64 = 5_000;
+
+/// Addresses whose failures to prove it are remembered, the last ones.
+pub const FAILURES: usize = 256;
+
+/// How long a connection waits to be judged after the first failure of its address, in milliseconds: twice as long after
+/// each further one, up to [`PENALTY_LAST_MS`].
+pub const PENALTY_FIRST_MS: u64 = 100;
+/// See [`PENALTY_FIRST_MS`]: a million guesses take four months.
+pub const PENALTY_LAST_MS: u64 = 10_000;
+
+/// When the failures of an address that has none any more are forgotten, in milliseconds.
+pub const FORGET_MS: u64 = 60_000;
+
+/// How long the other end of a connection beyond this host may leave [such a question](KEEPALIVE_S) unanswered, or bytes
+/// unacknowledged or unread, in milliseconds: then its node is taken to have vanished.
+pub const VANISHED_MS: i32 = 40_000;
+
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.
 pub const RETRY_FIRST_MS: u64 = 1;

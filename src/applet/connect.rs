@@ -32,6 +32,7 @@ impl Transport {
 /// A way to a server.
 #[derive(Clone, Copy)]
 pub(super) struct Way {
+    pub(super) host: Address,
     pub(super) port: u16,
     pub(super) transport: Transport,
     /// The user that a server at the other end of the direct transport has to be.
@@ -96,9 +97,14 @@ pub(super) fn connect(way: &Way, timeout: Option<u64>, again: bool) -> Result<Co
     loop {
         let errno = match attempt(way, deadline, is_first) {
             // Not there yet, or too busy to answer: every other error will not go away by itself.
-            Err(errno @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::INPROGRESS | Errno::AGAIN | Errno::INTR)) => {
-                errno
-            }
+            Err(
+                errno @ (Errno::CONNREFUSED
+                | Errno::TIMEDOUT
+                | Errno::HOSTUNREACH
+                | Errno::INPROGRESS
+                | Errno::AGAIN
+                | Errno::INTR),
+            ) => errno,
             result => return result,
         };
         let left = deadline.map_or(pause, Moment::left);
@@ -122,7 +128,7 @@ fn attempt(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<Connec
             Err(errno) => debug!(Applet, "direct transport of port {}: {}", way.port, errno),
         }
     }
-    let socket = attempt_relay(way.port, deadline, is_first)?;
+    let socket = attempt_relay(way, deadline, is_first)?;
     Ok(Connection { socket, is_direct: false })
 }
 
@@ -138,18 +144,21 @@ fn attempt_direct(way: &Way) -> Result<Descriptor> {
 }
 
 /// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt_relay(port: u16, deadline: Option<Moment>, is_first: bool) -> Result<Descriptor> {
-    let socket = descriptor::tcp_socket()?;
+fn attempt_relay(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<Descriptor> {
+    let socket = tcp::socket(&way.host)?;
     if let Some(deadline) = deadline {
         tcp::set_patience(&socket, deadline.left().max(1))?;
     }
-    if !is_first {
+    if !is_first && way.host == Address::LOOPBACK {
         // Where nobody listens, a connection can end up at its own other end: when the kernel happens to choose the very
         // port for this one (RFC 9293, 3.5, simultaneous open). From another address it cannot.
-        let _ = tcp::bind(&socket, [127, 0, 0, 2], 0);
+        let _ = tcp::bind(&socket, &Address::v4([127, 0, 0, 2]), 0);
     }
-    tcp::connect(&socket, port)?;
+    tcp::connect(&socket, &way.host, way.port)?;
     tcp::set_undelayed(&socket)?;
+    if !way.host.is_loopback() {
+        tcp::set_watched(&socket)?;
+    }
     Ok(socket)
 }
 

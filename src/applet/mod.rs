@@ -4,6 +4,7 @@ mod client;
 mod command;
 mod configuration;
 mod connect;
+mod gate;
 mod inspection;
 mod install;
 mod listener;
@@ -15,6 +16,7 @@ mod server;
 mod session;
 mod stub;
 mod stubs;
+mod token;
 mod watch;
 mod worker;
 

@@ -103,9 +103,9 @@ pub fn pipe() -> Result<(Descriptor, Descriptor)> {
     check(result).map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
 }
 
-/// A TCP socket for IPv4.
-pub fn tcp_socket() -> Result<Descriptor> {
-    socket(libc::AF_INET, libc::SOCK_STREAM)
+/// A TCP socket for IPv4, or for IPv6.
+pub fn tcp_socket(is_v4: bool) -> Result<Descriptor> {
+    socket(if is_v4 { libc::AF_INET } else { libc::AF_INET6 }, libc::SOCK_STREAM)
 }
 
 /// A socket within this kernel (unix(7)), non-blocking.

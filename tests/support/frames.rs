@@ -119,7 +119,7 @@ impl Peer {
         let kind = header[0];
         let number = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
         let length = match kind {
-            DIRECTORY..=STDERR | FAILURE => usize::try_from(number).expect("a length"),
+            DIRECTORY..=STDERR | FAILURE | 30 | 31 => usize::try_from(number).expect("a length"),
             WINDOW => 8,
             _ => 0,
         };
