@@ -660,8 +660,6 @@ fn a_pulled_cable_ends_both_ends_within_a_minute() {
         assert_eq!(stub.end().code(), Some(125));
     }
 }
-<<<<<<< HEAD
-=======
 
 /// A trigger with the token in a file, and these words and commands.
 fn trigger(words: &str, commands: &str) -> Pod {
@@ -782,4 +780,13 @@ fn a_stub_at_a_trigger_with_a_token_is_refused_in_one_line() {
     bare.relay_stub("go").run().fails(125, "go", &["the connection ended"]);
     until_logged(&server, "127.0.0.1:", 1);
 }
->>>>>>> 54fddb5 (fixup! Test tokens, addresses, and a network between two Pods)
+
+#[test]
+fn a_probe_has_the_token_or_is_told() {
+    let pod = with_file("", "true");
+    let server = pod.server();
+    assert_eq!(pod.k8psh().args(["--probe", "box"]).run().succeeds(), "");
+    assert!(!server.log().contains("token"), "{}", server.log());
+    fs::remove_file(pod.path("token")).expect("it goes");
+    pod.k8psh().args(["--probe", "box"]).run().fails(1, "k8psh", &["--token-file", "No such file"]);
+}
