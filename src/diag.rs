@@ -1,7 +1,7 @@
 //! Messages: the only writer of them. One line each, `NAME: thing: reason`, written by one call so that lines of several
 //! processes do not mix. Must not decide what is worth a message.
 
-use crate::limits::MESSAGE;
+use crate::limits::{LOG_MS, MESSAGE};
 use crate::sys::memory::Setting;
 use crate::{bytes, exit, number, sys};
 use core::ffi::CStr;
@@ -42,14 +42,23 @@ impl Line {
         }
     }
 
+    /// Ends the line and writes it to stderr: a line of the log, which has no name before it.
+    pub fn log(&mut self) {
+        self.write(sys::descriptor::error());
+    }
+
     /// Ends the line and writes it to `stream`. A message that nobody can read is nobody's error.
-    fn write(&mut self, stream: BorrowedFd<'_>) {
+    fn write(&mut self, stream: BorrowedFd<'static>) {
         // A terminal on loan is raw: it begins a new line below, not at the left.
         if sys::terminal::is_borrowed() {
             let _ = self.bytes.push(b'\r');
         }
         let _ = self.bytes.push(b'\n');
-        let _ = write_all(stream, &self.bytes);
+        // A server has others to serve than who reads its stderr.
+        let _ = match name() {
+            SERVER => sys::descriptor::write_soon(stream, &self.bytes, LOG_MS).map(drop),
+            _ => write_all(stream, &self.bytes),
+        };
     }
 }
 
@@ -71,6 +80,9 @@ pub trait Show {
     }
 }
 
+/// A number that is not known, as JSON says it.
+pub const UNKNOWN: u64 = u64::MAX;
+
 /// A part of a message. The usual ones are passed by value: that takes less code than a reference to each and one to the
 /// function that shows it. One byte says which it is, for the same reason.
 #[repr(u8)]
@@ -82,10 +94,12 @@ pub enum Part<'p> {
     Bytes(&'p [u8]),
     /// The same as the kernel and the configuration hand them over.
     String(&'p CStr),
-    /// A number.
+    /// A number, or [`UNKNOWN`].
     Number(u64),
     /// A number with at least so many digits.
     Padded(u32, u8),
+    /// A byte in two hexadecimal digits.
+    Hex(u8),
     /// A number that may be negative.
     Signed(i32),
     /// A reason of the kernel's.
@@ -100,8 +114,10 @@ impl Show for Part<'_> {
             Part::Words(words) => line.add(words),
             Part::Bytes(bytes) => show_bytes(bytes, line),
             Part::String(string) => show_bytes(string.to_bytes(), line),
+            Part::Number(UNKNOWN) => line.add(b"null"),
             Part::Number(number) => show_padded(number, 1, line),
             Part::Padded(number, digits) => show_padded(number.into(), digits, line),
+            Part::Hex(byte) => line.add(&[number::digit(byte >> 4), number::digit(byte & 15)]),
             Part::Signed(number) => show_signed(number, line),
             Part::Errno(errno) => show_errno(errno, line),
             Part::Other(other) => other.show(line),
@@ -173,7 +189,10 @@ fn show_bytes(bytes: &[u8], line: &mut Line) {
     for byte in bytes.iter().take(PART) {
         match byte {
             b'\n' => line.add(b"\\n"),
-            0..=31 | 127 => line.add(&[b'\\', b'x', number::digit(byte >> 4), number::digit(byte & 15)]),
+            0..=31 | 127 => {
+                line.add(b"\\x");
+                Part::Hex(*byte).show(line);
+            }
             _ => line.add(core::slice::from_ref(byte)),
         }
     }
@@ -387,20 +406,66 @@ fn mask_of(name: &[u8]) -> u8 {
     number.map_or(0, |number| 1 << number)
 }
 
-/// Time of day in UTC to the millisecond, process, component.
+/// Time, process, component.
 fn show_stamp(component: Component, line: &mut Line) {
-    let (seconds, milliseconds) = sys::time::wall();
-    let of_day = u32::try_from(seconds % 86400).unwrap_or(0);
     add!(
         line,
-        "{}:{}:{}.{} [{}] {}: ",
-        Part::Padded(of_day / 3600, 2),
-        Part::Padded(of_day / 60 % 60, 2),
-        Part::Padded(of_day % 60, 2),
-        Part::Padded(milliseconds, 3),
+        "{} [{}] {}: ",
+        Time::now(),
         sys::process::id(),
-        Part::Words(bytes::line(COMPONENTS, component as usize)),
+        Part::Words(bytes::line(COMPONENTS, component as usize))
     );
+}
+
+/// A time of the wall clock, seconds since 1970 and milliseconds.
+pub struct Time(pub u64, pub u32);
+
+impl Time {
+    /// The present one.
+    pub fn now() -> Time {
+        let (seconds, milliseconds) = sys::time::wall();
+        Time(seconds, milliseconds)
+    }
+}
+
+/// As RFC 3339 writes it, in UTC.
+impl Show for Time {
+    fn show(&self, line: &mut Line) {
+        let mut days = u32::try_from(self.0 / 86_400).unwrap_or(0);
+        let of_day = u32::try_from(self.0 % 86_400).unwrap_or(0);
+        let (mut year, mut month) = (1970, 0);
+        // A loop for each takes half the code of a formula for all.
+        let of_month = loop {
+            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let length = match month {
+                1 => 28 + u32::from(is_leap),
+                3 | 5 | 8 | 10 => 30,
+                _ => 31,
+            };
+            if days < length {
+                break days;
+            }
+            days -= length;
+            month += 1;
+            if month == 12 {
+                (year, month) = (year + 1, 0);
+            }
+        };
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts = [self.1, of_day % 60, of_day / 60 % 60, of_day / 3600, of_month + 1, month + 1, year];
+        let mut parts = parts.iter();
+        let mut value = 0_u32;
+        // From the last digit to the first.
+        for place in text.iter_mut().rev() {
+            if *place == b'0' {
+                *place += (value % 10).to_le_bytes()[0];
+                value /= 10;
+            } else {
+                value = *parts.next().unwrap_or(&0);
+            }
+        }
+        line.add(&text);
+    }
 }
 
 /// A bug: says where, and ends with the code for "k8psh itself failed".
@@ -417,10 +482,11 @@ mod tests {
 
     #[test]
     fn a_line_is_put_together_from_its_parts() {
-        let line = line!("cannot open {}: {} {} {} {}", &b"a\nb\x1b\x7f\xff"[..], Errno::NOENT, 0_u8, -12, u64::MAX);
+        let line =
+            line!("cannot open {}: {} {} {} {}", &b"a\nb\x1b\x7f\xff"[..], Errno::NOENT, 0_u8, -12, u64::MAX - 1);
         assert_eq!(
             line.bytes(),
-            b"cannot open a\\nb\\x1b\\x7f\xff: No such file or directory 0 -12 18446744073709551615"
+            b"cannot open a\\nb\\x1b\\x7f\xff: No such file or directory 0 -12 18446744073709551614"
         );
     }
 
@@ -441,6 +507,21 @@ mod tests {
     #[test]
     fn an_unknown_error_is_shown_by_its_number() {
         assert_eq!(line!("{}", Errno::from_raw_os_error(4000)).bytes(), b"error 4000");
+    }
+
+    #[test]
+    fn a_time_is_written_as_the_calendar_has_it() {
+        for (seconds, wanted) in [
+            (0, "1970-01-01T00:00:00.007Z"),
+            (951_782_399, "2000-02-28T23:59:59.007Z"),
+            (951_782_400, "2000-02-29T00:00:00.007Z"),
+            (951_868_800, "2000-03-01T00:00:00.007Z"),
+            (1_735_689_599, "2024-12-31T23:59:59.007Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.007Z"),
+            (253_402_300_799, "9999-12-31T23:59:59.007Z"),
+        ] {
+            assert_eq!(line!("{}", Time(seconds, 7)).bytes(), wanted.as_bytes());
+        }
     }
 
     #[test]

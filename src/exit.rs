@@ -4,6 +4,8 @@
 pub const SUCCESS: u8 = 0;
 /// The server or an installation failed, or what was asked to be printed could not be.
 pub const FAILURE: u8 = 1;
+/// The command ran longer than `--session-timeout` lets it, as timeout(1) says it.
+pub const TIMED_OUT: u8 = 124;
 /// k8psh could not run the command: usage, configuration, no server, refused, lost connection.
 pub const UNAVAILABLE: u8 = 125;
 /// The command is there but cannot be executed.

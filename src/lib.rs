@@ -16,14 +16,15 @@
 //! - [`session`]: the state machines of both ends of a session; [`config`]: bytes to a typed configuration. The core: bytes
 //!   in, actions out, without a descriptor or a system call.
 //! - the frames, in [`wire`].
-//! - [`limits`], [`exit`], [`number`], [`errno`], [`bytes`]: capacities, exit codes, digits, the kernel's reasons in words,
-//!   searches.
+//! - [`limits`], [`exit`], [`number`], [`errno`], [`bytes`], [`address`], [`proof`]: capacities, exit codes, digits, the
+//!   kernel's reasons in words, searches, addresses of hosts, proofs of a token.
 //! - [`json`]: output for programs.
 //! - [`diag`]: the only writer of messages.
 //! - [`sys`]: the kernel's side, and all that is unsafe. The entry point and the memory functions of the freestanding
 //!   program are in `sys/freestanding`, which is part of the binary alone.
 #![cfg_attr(not(test), no_std)]
 
+pub mod address;
 pub mod applet;
 pub mod bytes;
 pub mod config;
@@ -33,6 +34,7 @@ pub mod exit;
 pub mod json;
 pub mod limits;
 pub mod number;
+pub mod proof;
 pub mod session;
 pub mod sys;
 pub mod wire;

@@ -50,6 +50,10 @@ pub const INBOX: usize = 256 << 10;
 /// Longest message, in bytes: a path of usual length and the reason fit; what is longer ends in an ellipsis.
 pub const MESSAGE: usize = 1024;
 
+/// How long a line of the log waits for room on stderr, in milliseconds: who collects it may be a moment behind; where nobody
+/// reads, the line is given up.
+pub const LOG_MS: u64 = 200;
+
 /// Simultaneous sessions of a server without `--max-sessions`; further connections wait in the backlog.
 pub const SESSIONS: usize = 512;
 
@@ -96,6 +100,13 @@ pub const KILL_MS: u64 = 50;
 /// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
 
+/// Seconds of silence after which the kernel asks the other end of a TCP connection whether it is there, and between two
+/// such questions. A client that has gone without a word is missed after [`KEEPALIVE_COUNT`] of them; one that has closed
+/// both ways of its connection stays known to its kernel for a minute (`tcp_fin_timeout`, tcp(7)) and is missed at the next.
+pub const KEEPALIVE_S: i32 = 22;
+/// Questions without an answer that make the other end gone: after 22 + 3 x 22 seconds.
+pub const KEEPALIVE_COUNT: i32 = 3;
+
 /// How long frames that nobody waits for (a greeting, the end of a stream) are kept for company, in milliseconds: most
 /// commands have ended by then, and the stub is woken once.
 pub const COMPANY_MS: u64 = 2;
@@ -109,6 +120,32 @@ pub const PROBE_MS: u64 = 1_000;
 
 /// Bytes of output that are written at once: a few lines.
 pub const OUTPUT: usize = 1024;
+
+/// Longest token, in bytes: a page, four times that of a service account.
+pub const TOKEN: usize = 4096;
+
+/// Connections that may wait to prove that they have the token, or for room for their sessions. No process each, but 100
+/// bytes and a descriptor.
+pub const GATE: usize = 1024;
+
+/// Time for a connection to prove that it has the token, in milliseconds. Who has it sends it at once.
+pub const PROOF_MS: u64 = 5_000;
+
+/// Addresses whose failures to prove it are remembered, the last ones.
+pub const FAILURES: usize = 256;
+
+/// How long a connection waits to be judged after the first failure of its address, in milliseconds: twice as long after
+/// each further one, up to [`PENALTY_LAST_MS`].
+pub const PENALTY_FIRST_MS: u64 = 100;
+/// See [`PENALTY_FIRST_MS`]: a million guesses take four months.
+pub const PENALTY_LAST_MS: u64 = 10_000;
+
+/// When the failures of an address that has none any more are forgotten, in milliseconds.
+pub const FORGET_MS: u64 = 60_000;
+
+/// How long the other end of a connection beyond this host may leave [such a question](KEEPALIVE_S) unanswered, or bytes
+/// unacknowledged or unread, in milliseconds: then its node is taken to have vanished.
+pub const VANISHED_MS: i32 = 40_000;
 
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.

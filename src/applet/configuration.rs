@@ -121,8 +121,8 @@ fn from_environment(environment: &Environment) -> Option<&'static CStr> {
     (!path.is_empty()).then_some(path)
 }
 
-/// The file's content; one byte more than the limit shows that there is more.
-fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+/// A file's content, as much as the buffer holds: one byte more than a limit shows that there is more.
+pub(super) fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     // Without NONBLOCK, opening a FIFO would wait for a writer.
     let file = descriptor::open(file, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
     match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {

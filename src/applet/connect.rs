@@ -1,10 +1,12 @@
 //! The way to a server: tried again until it is up or the time is over.
 
 use super::options::choice;
+use crate::address::Address;
+use crate::diag::{Line, Show};
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::time::Moment;
 use crate::sys::{local, poll, tcp};
-use crate::{debug, limits, number};
+use crate::{add, debug, limits, number};
 use rustix::io::{Errno, Result};
 
 /// Which ways lead to a server.
@@ -30,6 +32,7 @@ impl Transport {
 /// A way to a server.
 #[derive(Clone, Copy)]
 pub(super) struct Way {
+    pub(super) host: Address,
     pub(super) port: u16,
     pub(super) transport: Transport,
     /// The user that a server at the other end of the direct transport has to be.
@@ -54,6 +57,38 @@ pub(super) struct Connection {
     pub(super) is_direct: bool,
 }
 
+/// Who is at the other end of a connection, as far as the kernel says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// A user in this network namespace, by the direct transport.
+    User(u32),
+    /// A host.
+    Host(Address),
+    /// It has gone.
+    Nobody,
+}
+
+impl Connection {
+    /// Who is at its other end.
+    pub(super) fn peer(&self) -> Peer {
+        if self.is_direct {
+            local::peer_user(&self.socket).map_or(Peer::Nobody, Peer::User)
+        } else {
+            tcp::peer(&self.socket).map_or(Peer::Nobody, Peer::Host)
+        }
+    }
+}
+
+impl Show for Peer {
+    fn show(&self, line: &mut Line) {
+        match self {
+            Peer::User(user) => add!(line, "user {}", *user),
+            Peer::Host(address) => address.show(line),
+            Peer::Nobody => add!(line, "a peer that has gone"),
+        }
+    }
+}
+
 /// Connects to a server, for at most so many milliseconds (`None`: for ever). One that does not listen yet is tried `again`.
 pub(super) fn connect(way: &Way, timeout: Option<u64>, again: bool) -> Result<Connection> {
     let deadline = timeout.map(Moment::after);
@@ -62,9 +97,14 @@ pub(super) fn connect(way: &Way, timeout: Option<u64>, again: bool) -> Result<Co
     loop {
         let errno = match attempt(way, deadline, is_first) {
             // Not there yet, or too busy to answer: every other error will not go away by itself.
-            Err(errno @ (Errno::CONNREFUSED | Errno::TIMEDOUT | Errno::INPROGRESS | Errno::AGAIN | Errno::INTR)) => {
-                errno
-            }
+            Err(
+                errno @ (Errno::CONNREFUSED
+                | Errno::TIMEDOUT
+                | Errno::HOSTUNREACH
+                | Errno::INPROGRESS
+                | Errno::AGAIN
+                | Errno::INTR),
+            ) => errno,
             result => return result,
         };
         let left = deadline.map_or(pause, Moment::left);
@@ -88,7 +128,7 @@ fn attempt(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<Connec
             Err(errno) => debug!(Applet, "direct transport of port {}: {}", way.port, errno),
         }
     }
-    let socket = attempt_relay(way.port, deadline, is_first)?;
+    let socket = attempt_relay(way, deadline, is_first)?;
     Ok(Connection { socket, is_direct: false })
 }
 
@@ -104,18 +144,21 @@ fn attempt_direct(way: &Way) -> Result<Descriptor> {
 }
 
 /// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt_relay(port: u16, deadline: Option<Moment>, is_first: bool) -> Result<Descriptor> {
-    let socket = descriptor::tcp_socket()?;
+fn attempt_relay(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<Descriptor> {
+    let socket = tcp::socket(&way.host)?;
     if let Some(deadline) = deadline {
         tcp::set_patience(&socket, deadline.left().max(1))?;
     }
-    if !is_first {
+    if !is_first && way.host == Address::LOOPBACK {
         // Where nobody listens, a connection can end up at its own other end: when the kernel happens to choose the very
         // port for this one (RFC 9293, 3.5, simultaneous open). From another address it cannot.
-        let _ = tcp::bind(&socket, [127, 0, 0, 2], 0);
+        let _ = tcp::bind(&socket, &Address::v4([127, 0, 0, 2]), 0);
     }
-    tcp::connect(&socket, port)?;
+    tcp::connect(&socket, &way.host, way.port)?;
     tcp::set_undelayed(&socket)?;
+    if !way.host.is_loopback() {
+        tcp::set_watched(&socket)?;
+    }
     Ok(socket)
 }
 

@@ -1,12 +1,15 @@
 //! The server's first process: accepts, starts a session for each connection, reaps, drains and cleans up. It never reads a
-//! byte that a peer sent, so no peer can harm it.
+//! byte that a peer sent, so no peer can harm it; but for the token, where there is one, see [`super::gate`].
 
 use super::command::Tty;
 use super::configuration::Loaded;
 use super::connect::{Connection, Transport};
+use super::gate::Gate;
+use super::log::Log;
 use super::stubs::Stubs;
 use super::watch::Watch;
 use super::worker::{self, Crew, Worker};
+use crate::address::Address;
 use crate::config::Server;
 use crate::config::path::Path;
 use crate::diag::{Line, Told};
@@ -53,6 +56,14 @@ pub(super) struct Work {
     pub(super) tty: Tty,
     /// The users whose stubs may come by the direct transport, with commas between them; all if there are none.
     pub(super) users: Option<&'static CStr>,
+    /// The command that a connection alone starts; `None`: there are stubs to ask for one.
+    pub(super) trigger: Option<&'static CStr>,
+    /// Whether that one runs on when its client hangs up.
+    pub(super) detaches: bool,
+    /// How long a command may run, in milliseconds.
+    pub(super) session_ms: Option<u64>,
+    /// What is said of each session.
+    pub(super) log: Log,
 }
 
 /// The sockets that a server listens on, where its section does not turn the transport off.
@@ -65,11 +76,14 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Listens on a port of this Pod, and by its name.
-    pub(super) fn bind(port: u16, transport: Transport) -> core::result::Result<Sockets, Told> {
+    /// Listens on a port of this address, and by its name within this Pod.
+    pub(super) fn bind(host: &Address, port: u16, transport: Transport) -> core::result::Result<Sockets, Told> {
         let mut sockets = Sockets::default();
         if transport != Transport::Direct {
-            sockets.relay = Some(bind(port).map_err(|errno| told!("port {}: {}", port, errno))?);
+            sockets.relay = Some(bind(host, port).map_err(|errno| {
+                let text = if *host == Address::LOOPBACK { "port {}: {}" } else { "port {}: {}: --listen {}" };
+                told!(text, port, errno, host)
+            })?);
         }
         if transport != Transport::Relay {
             match bind_direct(port) {
@@ -102,14 +116,20 @@ fn bind_direct(port: u16) -> Result<Descriptor> {
     Ok(socket)
 }
 
-/// Listens on a port of this Pod: nothing beyond its loopback interface reaches it.
-fn bind(port: u16) -> Result<Descriptor> {
-    let socket = descriptor::tcp_socket()?;
+/// Listens on a port of this address; of a loopback one, nothing beyond this Pod reaches it.
+fn bind(host: &Address, port: u16) -> Result<Descriptor> {
+    let socket = tcp::socket(host)?;
     // A connection that is gone again before it is accepted must not hold up the server (accept(2)).
     rustix::fs::fcntl_setfl(&socket, OFlags::NONBLOCK)?;
     // A server that is started again must not wait for what is left of the last one's connections (socket(7)).
     tcp::set_reused(&socket)?;
-    tcp::bind(&socket, [127, 0, 0, 1], port)?;
+    if host.as_v4().is_none() {
+        tcp::set_dual(&socket)?;
+    }
+    if !host.is_loopback() {
+        tcp::set_watched(&socket)?;
+    }
+    tcp::bind(&socket, host, port)?;
     rustix::net::listen(&socket, limits::BACKLOG)?;
     Ok(socket)
 }
@@ -118,6 +138,7 @@ fn bind(port: u16) -> Result<Descriptor> {
 const SIGNALS: usize = 0;
 const RELAY: usize = 1;
 const DIRECT: usize = 2;
+const GATE: usize = 3;
 
 /// What ends the server, in the order in which it becomes urgent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +165,8 @@ pub(super) struct Listener {
     crew: Crew,
     /// A connection for which there was no process yet.
     waiting: Option<Connection>,
+    /// Where there is a token: what holds the connections until they have proven that they have it.
+    gate: Option<&'static mut Gate>,
     /// When to try again after a shortage.
     pause: Option<Moment>,
     /// Whether HUP ends it.
@@ -154,7 +177,14 @@ pub(super) struct Listener {
 
 impl Listener {
     /// A server that has bound its port and made its stubs.
-    pub(super) fn new(sockets: Sockets, crew: Crew, limits: Limits, stubs: Option<Stubs>, work: Work) -> Listener {
+    pub(super) fn new(
+        sockets: Sockets,
+        gate: Option<&'static mut Gate>,
+        crew: Crew,
+        limits: Limits,
+        stubs: Option<Stubs>,
+        work: Work,
+    ) -> Listener {
         Listener {
             sockets,
             limits,
@@ -164,6 +194,7 @@ impl Listener {
             accepted: 0,
             crew,
             waiting: None,
+            gate,
             pause: None,
             hangs_up: true,
         }
@@ -218,16 +249,28 @@ impl Listener {
     fn turn(&mut self, signals: &Descriptor, end: Moment) {
         let pause = self.pause.filter(|until| *until > Moment::now());
         let has_room = pause.is_none() && self.crew.has_room();
-        let accepts = self.accepts();
+        let mut takes = has_room && self.accepts();
+        let mut end = end;
+        if let Some(gate) = &mut self.gate {
+            end = end.min(gate.turn());
+            if has_room && self.waiting.is_none() {
+                self.waiting = gate.next().map(|socket| Connection { socket, is_direct: false });
+            }
+            // Who waits there has room of its own.
+            takes = pause.is_none() && gate.has_room();
+        }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
             self.start_worker(signals);
             return;
         }
         let mut watch = Watch::new();
         watch.add(SIGNALS, signals.as_fd(), PollFlags::IN);
+        if let Some(gate) = &self.gate {
+            watch.add(GATE, gate.as_fd(), PollFlags::IN);
+        }
         // Full: further connections wait in the backlog.
         for (slot, socket) in [(RELAY, &self.sockets.relay), (DIRECT, &self.sockets.direct)] {
-            if let Some(socket) = socket.as_ref().filter(|_| has_room && accepts) {
+            if let Some(socket) = socket.as_ref().filter(|_| takes) {
                 watch.add(slot, socket.as_fd(), PollFlags::IN);
             }
         }
@@ -237,15 +280,15 @@ impl Listener {
         }
         // One connection each turn: the next one may have to wait for room.
         for (slot, is_direct) in [(DIRECT, true), (RELAY, false)] {
-            if self.waiting.is_none() && !ready.of(slot).is_empty() {
+            if (self.waiting.is_none() || self.gate.is_some()) && !ready.of(slot).is_empty() {
                 self.accept(is_direct);
             }
         }
     }
 
-    /// Whether this process takes connections itself, to count them. Otherwise those that serve them do.
+    /// Whether this process takes connections itself, to count or to judge them. Otherwise those that serve them do.
     fn accepts(&self) -> bool {
-        self.limits.connections.is_some()
+        self.limits.connections.is_some() || self.gate.is_some()
     }
 
     /// Whether the next connections would find too few processes that wait for them.
@@ -303,16 +346,24 @@ impl Listener {
         self.phase = Phase::Draining;
         self.sockets = Sockets::default();
         self.waiting = None;
+        self.close_gate();
         // They have the sockets, too.
         self.crew.signal(name::USR1);
     }
 
+    fn close_gate(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.leave();
+        }
+    }
+
     fn accept(&mut self, is_direct: bool) {
-        match self.sockets.accept(is_direct) {
-            Ok(connection) => self.waiting = Some(connection),
+        match (self.sockets.accept(is_direct), &mut self.gate) {
+            (Ok(connection), Some(gate)) => gate.enter(connection.socket),
+            (Ok(connection), None) => self.waiting = Some(connection),
             // The connection went again, or was taken already.
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
-            Err(errno) => self.run_short("accept a connection", errno),
+            (Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED), _) => {}
+            (Err(errno), _) => self.run_short("accept a connection", errno),
         }
     }
 
@@ -326,6 +377,7 @@ impl Listener {
                 if self.accepts() {
                     self.sockets = Sockets::default();
                 }
+                self.close_gate();
                 let sockets = core::mem::take(&mut self.sockets);
                 let worker = Worker { sockets, signals, work: &self.work, crew: self.crew, slot, parent };
                 // Without waiting for them, sessions outlive the server.

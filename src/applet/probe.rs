@@ -5,6 +5,7 @@
 use super::configuration;
 use super::connect::{Transport, Way, connect};
 use super::stub::{fail_at, way};
+use super::token;
 use crate::config::Server;
 use crate::sys::descriptor;
 use crate::sys::poll::{self, Entry};
@@ -51,15 +52,16 @@ fn probe(server: Server<'static>, environment: &Environment, deadline: Moment) {
         // Its port is open to every user.
         way.transport = Transport::Relay;
     }
-    if let Err(errno) = ask(&way, deadline) {
+    if let Err(errno) = ask(server, &way, environment, deadline) {
         let errno = if errno == Errno::AGAIN { Errno::TIMEDOUT } else { errno };
         fail_at(exit::FAILURE, server, &way, &errno);
     }
 }
 
 /// Asks, and waits for the answer.
-fn ask(way: &Way, deadline: Moment) -> Result<()> {
+fn ask(server: Server<'static>, way: &Way, environment: &Environment, deadline: Moment) -> Result<()> {
     let socket = connect(way, Some(deadline.left()), false)?.socket;
+    token::pass(exit::FAILURE, server, way, environment, &socket, Some(deadline.left()));
     descriptor::send(&socket, wire::PROBE)?;
     // The end of the request. It fails where the connection has ended already, which is found below.
     let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Write);

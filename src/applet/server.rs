@@ -3,11 +3,15 @@
 use super::command::Tty;
 use super::configuration::{self, Loaded};
 use super::connect::{Transport, users};
+use super::gate::Gate;
 use super::listener::{self, Listener, Sockets};
+use super::log::{Format, Log};
 use super::options::{Misuse, Spec, Word, is_among, next};
 use super::print;
 use super::stubs::{Stubs, Wish};
+use super::token::Source as Token;
 use super::worker::Crew;
+use crate::address::Address;
 use crate::config::Server;
 use crate::diag::{Part, Show, Told};
 use crate::number::{parse, parse_signed};
@@ -16,7 +20,7 @@ use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
-use crate::{diag, exit, fail, limits};
+use crate::{diag, exit, fail, limits, told};
 use core::cell::Cell;
 use core::ffi::CStr;
 
@@ -30,19 +34,30 @@ other sections. Without commands of its own it leaves them there and exits.
 Options, also in the section's header; the command line wins:
       --allow-uid UID,...  the users whose stubs may come by direct transport
   -b, --background  become a daemon once the port is bound and the stubs exist
+      --connect ADDRESS  where stubs find it, by TCP alone; default: 127.0.0.1
+      --detach-on-close  a trigger's command outlives its connection
   -d, --disable-client-executables  make no stubs, remove those that are there
   -e, --executable-directory DIR  where stubs are made, instead of here
   -i, --ignore-invalid-arguments  only warn of an unknown option
   -k, --keep-client-executables  leave the stubs on exit
   -l, --generate-local-executables  make stubs for this server's commands too
+      --listen ADDRESS  default: 127.0.0.1; 0.0.0.0 or :: is all; not beyond
+      loopback without a token or --no-token
+      --log HOW  tell of each session: text (default of triggers), json, none
+      --log-arguments  with its arguments
   -m, --max-connections N  exit after N connections; -1: no limit (default)
       --max-sessions N  run at most N commands at once; default: 512
+      --no-token  whoever reaches the port may run the commands
   -o, --overwrite-client-executables  replace an existing file of a stub's name
   -p, --pidfile FILE  a daemon's, a new file; default: /run/k8pshd.pid
       --server-uid UID  the user whose direct transport stubs trust
+      --session-timeout MS  end commands that run longer; -1: none (default)
   -t, --timeout MS  exit after so many milliseconds; -1: never (default)
+      --token-env NAME  the variable with the token that both ends have to have
+      --token-file PATH  the file with it, read for each connection
       --transport HOW  stubs hand over their descriptors (direct), copy their
       streams over TCP (relay), or either (auto, the default)
+      --trigger COMMAND  run it for each connection, whose bytes are its streams
       --tty WHEN  give commands a terminal: auto (where stubs have one), always
       or never
   -w, --no-wait  on exit, do not wait for running commands
@@ -64,25 +79,34 @@ ended; a second one ends them.
 mod option {
     pub(super) const ALLOW_UID: usize = 0;
     pub(super) const BACKGROUND: usize = 1;
-    pub(super) const DISABLE: usize = 2;
-    pub(super) const DIRECTORY: usize = 3;
-    pub(super) const IGNORE_INVALID: usize = 4;
-    pub(super) const KEEP: usize = 5;
-    pub(super) const LOCAL: usize = 6;
-    pub(super) const MAX_CONNECTIONS: usize = 7;
-    pub(super) const MAX_SESSIONS: usize = 8;
-    pub(super) const OVERWRITE: usize = 9;
-    pub(super) const PID_FILE: usize = 10;
-    pub(super) const SERVER_UID: usize = 11;
-    pub(super) const TIMEOUT: usize = 12;
-    pub(super) const TRANSPORT: usize = 13;
-    pub(super) const TTY: usize = 14;
-    pub(super) const NO_WAIT: usize = 15;
-    pub(super) const CONFIG: usize = 16;
-    pub(super) const HELP: usize = 17;
-    pub(super) const NAME: usize = 18;
-    pub(super) const VERSION: usize = 20;
-    pub(super) const COUNT: usize = 21;
+    pub(super) const DETACH: usize = 3;
+    pub(super) const DISABLE: usize = 4;
+    pub(super) const DIRECTORY: usize = 5;
+    pub(super) const IGNORE_INVALID: usize = 6;
+    pub(super) const KEEP: usize = 7;
+    pub(super) const LOCAL: usize = 8;
+    pub(super) const LISTEN: usize = 9;
+    pub(super) const LOG: usize = 10;
+    pub(super) const LOG_ARGUMENTS: usize = 11;
+    pub(super) const MAX_CONNECTIONS: usize = 12;
+    pub(super) const MAX_SESSIONS: usize = 13;
+    pub(super) const NO_TOKEN: usize = 14;
+    pub(super) const OVERWRITE: usize = 15;
+    pub(super) const PID_FILE: usize = 16;
+    pub(super) const SERVER_UID: usize = 17;
+    pub(super) const SESSION_TIMEOUT: usize = 18;
+    pub(super) const TIMEOUT: usize = 19;
+    pub(super) const TOKEN_ENV: usize = 20;
+    pub(super) const TOKEN_FILE: usize = 21;
+    pub(super) const TRANSPORT: usize = 22;
+    pub(super) const TRIGGER: usize = 23;
+    pub(super) const TTY: usize = 24;
+    pub(super) const NO_WAIT: usize = 25;
+    pub(super) const CONFIG: usize = 26;
+    pub(super) const HELP: usize = 27;
+    pub(super) const NAME: usize = 28;
+    pub(super) const VERSION: usize = 30;
+    pub(super) const COUNT: usize = 31;
 }
 
 /// The value of each option that is given, empty for one that takes none.
@@ -216,12 +240,16 @@ fn check(source: &Source, given: Spec, value: &CStr) -> Result<(), Told> {
         }
         option::HELP => print(USAGE),
         option::VERSION => print(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
-        option::MAX_CONNECTIONS | option::TIMEOUT if parse_signed(value.to_bytes()).is_none() => {
+        option::MAX_CONNECTIONS | option::TIMEOUT | option::SESSION_TIMEOUT
+            if parse_signed(value.to_bytes()).is_none() =>
+        {
             "{}: {} is not a number"
         }
         option::MAX_SESSIONS if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
             "{}: {} is not a number from 1 to {}"
         }
+        option::LISTEN if Address::parse(value.to_bytes()).is_none() => "{}: {} is no address",
+        option::LOG if Format::named(value.to_bytes()).is_none() => "{}: {} is none of text, json, none",
         option::TTY if Tty::named(value.to_bytes()).is_none() => "{}: {} is none of auto, always, never",
         option::TRANSPORT if Transport::named(value.to_bytes()).is_none() => "{}: {} is none of auto, direct, relay",
         option::ALLOW_UID | option::SERVER_UID if !users(value.to_bytes()).all(|user| user.is_some()) => {
@@ -253,13 +281,31 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     // this process, and the kernel would reap in its place.
     signal::block(signal::Set::ALL);
     signal::set_action(signal::name::CHLD, false);
+    let trigger = options.value(option::TRIGGER);
+    let tty = options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default();
     // The port first: where another server has it, its stubs stay as they are.
-    let socket = server.filter(|server| server.has_commands()).map(|server| {
-        let transport = options.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default();
-        Sockets::bind(server.port(), transport).unwrap_or_else(|Told| exit(exit::FAILURE))
+    let socket = server.filter(|server| server.has_commands() || trigger.is_some()).map(|server| {
+        let mut transport = options.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default();
+        if let Some(name) = trigger {
+            if server.command(name.to_bytes()).is_none() {
+                fail!(exit::FAILURE, "--trigger {}: section {} has no such command", name, server.name());
+            }
+            if transport == Transport::Direct || tty == Tty::Always {
+                fail!(exit::FAILURE, "--trigger {}: its streams are a TCP connection: no --transport, no --tty", name);
+            }
+            // Who comes to a trigger has nothing to hand over.
+            transport = Transport::Relay;
+        }
+        let host = options.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK);
+        let Ok(gate) = gate(program, options, &host) else { exit(exit::FAILURE) };
+        if gate.is_some() {
+            // Whoever came by the direct transport would pass it by.
+            transport = Transport::Relay;
+        }
+        (Sockets::bind(&host, server.port(), transport).unwrap_or_else(|Told| exit(exit::FAILURE)), gate)
     });
     let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };
-    let (Some(server), Some(socket)) = (server, socket) else { exit(exit::SUCCESS) };
+    let (Some(server), Some((sockets, gate))) = (server, socket) else { exit(exit::SUCCESS) };
     let limits = listener::Limits {
         connections: options.number(option::MAX_CONNECTIONS),
         milliseconds: options.number(option::TIMEOUT),
@@ -270,15 +316,43 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     let work = listener::Work {
         loaded,
         server,
-        environment: program.environment,
+        environment: program.environment.without(options.value(option::TOKEN_ENV)),
         umask: process::umask(),
         ignored: signal::ignored(),
         users: options.value(option::ALLOW_UID),
-        tty: options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default(),
+        tty,
+        trigger,
+        detaches: options.has(option::DETACH),
+        session_ms: options.number(option::SESSION_TIMEOUT),
+        log: Log {
+            format: options.bytes(option::LOG).and_then(Format::named).unwrap_or(Format::of_trigger(trigger.is_some())),
+            has_arguments: options.has(option::LOG_ARGUMENTS),
+        },
     };
     let most = options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS);
     let crew = Crew::new(most).unwrap_or_else(|errno| fail!(exit::FAILURE, "cannot share memory: {}", errno));
-    Listener::new(socket, crew, limits, stubs, work).run(daemon)
+    Listener::new(sockets, gate, crew, limits, stubs, work).run(daemon)
+}
+
+/// The gate of a section with a token. Without one nobody beyond this Pod may reach the server, unless it is said so.
+#[inline(never)]
+fn gate(program: &Program, options: &Options, host: &Address) -> Result<Option<&'static mut Gate>, Told> {
+    let given = [option::TOKEN_FILE, option::TOKEN_ENV, option::NO_TOKEN].map(|option| options.has(option));
+    let text = match given.into_iter().filter(|is_given| *is_given).count() {
+        0 if !host.is_loopback() => "--listen {}: needs --token-file, --token-env or --no-token",
+        2.. => "there is more than one of --token-file, --token-env and --no-token",
+        _ => "",
+    };
+    if !text.is_empty() {
+        return Err(told!(text, host));
+    }
+    let token = Token::of(options.value(option::TOKEN_FILE), options.value(option::TOKEN_ENV));
+    let Some(token) = token else { return Ok(None) };
+    // Whether there is one is told at once, and not only to the first who connects.
+    token.key(&program.environment)?;
+    Gate::new(token, program.environment, options.has(option::TRIGGER))
+        .map(Some)
+        .map_err(|errno| told!("cannot keep a gate: {}", errno))
 }
 
 /// The stubs as the options ask for them; `None` where there are to be none.
@@ -291,7 +365,7 @@ fn stubs(
     let wish = Wish {
         directory: options.value(option::DIRECTORY).unwrap_or(c"."),
         overwrite: options.has(option::OVERWRITE),
-        local: options.has(option::LOCAL),
+        local: options.has(option::LOCAL) && !options.has(option::TRIGGER),
         server,
     };
     if options.has(option::DISABLE) {
@@ -310,18 +384,27 @@ mod tests {
         for (number, name) in [
             (option::ALLOW_UID, "--allow-uid"),
             (option::BACKGROUND, "-b"),
+            (option::DETACH, "--detach-on-close"),
             (option::DISABLE, "-d"),
             (option::DIRECTORY, "-e"),
             (option::IGNORE_INVALID, "-i"),
             (option::KEEP, "-k"),
+            (option::LISTEN, "--listen"),
             (option::LOCAL, "-l"),
+            (option::LOG, "--log"),
+            (option::LOG_ARGUMENTS, "--log-arguments"),
             (option::MAX_CONNECTIONS, "-m"),
             (option::MAX_SESSIONS, "--max-sessions"),
+            (option::NO_TOKEN, "--no-token"),
             (option::OVERWRITE, "-o"),
             (option::PID_FILE, "-p"),
             (option::SERVER_UID, "--server-uid"),
+            (option::SESSION_TIMEOUT, "--session-timeout"),
             (option::TIMEOUT, "-t"),
+            (option::TOKEN_ENV, "--token-env"),
+            (option::TOKEN_FILE, "--token-file"),
             (option::TRANSPORT, "--transport"),
+            (option::TRIGGER, "--trigger"),
             (option::TTY, "--tty"),
             (option::NO_WAIT, "-w"),
             (option::CONFIG, "-c"),

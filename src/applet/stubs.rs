@@ -128,14 +128,21 @@ impl Stubs {
     }
 }
 
+/// The option by which a section's port takes plain bytes: a stub could not speak to it.
+pub(super) const TRIGGER: &[u8] = b"--trigger";
+
+/// What a stub is told that is left over, or has another configuration.
+pub(super) const MISPLACED: &str = "section {} is a trigger: any client but a stub may connect to port {}";
+
 /// Device and inode.
 fn identity(status: &Stat) -> (u64, u64) {
     (status.st_dev, status.st_ino)
 }
 
-/// The command that a client means by its name is the last of that name.
+/// The command that a client means by its name is the last of that name. A trigger has no stubs.
 fn is_client_command(loaded: Loaded, command: &Command<'_>) -> bool {
-    loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
+    command.server().option(TRIGGER).is_none()
+        && loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
 }
 
 fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {

@@ -58,6 +58,8 @@ pub struct Far<'a> {
     end_mark: Option<u8>,
     /// Whether something was lost for want of room.
     overrun: bool,
+    /// Whether the peer takes no frames but plain text.
+    is_plain: bool,
     decoder: Decoder,
     /// Collects the request; gone once it is complete.
     collector: Option<Collector<'a>>,
@@ -78,18 +80,30 @@ impl<'a> Far<'a> {
             modes: heapless::Vec::new(),
             end_mark: None,
             overrun: false,
+            is_plain: false,
         }
     }
 
     /// Takes the next frame, or part of one, out of what arrived; `None` when that is used up.
     pub fn receive<'i>(&mut self, arrived: &mut &'i [u8]) -> Result<Option<Order<'i>>, Fault> {
-        while let Some(piece) = self.decoder.next(arrived)? {
+        let is_first = self.collector.as_ref().is_some_and(Collector::is_empty);
+        while let Some(piece) = self.decoder.next(arrived).inspect_err(|_| self.is_plain |= is_first)? {
             let order = if self.collector.is_some() { self.collect(&piece)? } else { self.order(&piece)? };
             if order.is_some() {
                 return Ok(order);
             }
         }
         Ok(None)
+    }
+
+    /// The peer is no stub: what it is told is plain text, and frames are not for it.
+    pub fn be_plain(&mut self) {
+        self.is_plain = true;
+    }
+
+    /// Whether the peer is no stub. One that begins with what is no frame is none.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// A piece of the request.
@@ -316,6 +330,9 @@ impl<'a> Far<'a> {
     /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none
     /// for a death by signal, so that the connection closes without one.
     pub fn finish(&mut self, end: End) {
+        if self.is_plain {
+            return;
+        }
         for which in Which::BOTH {
             if self.stream(which).is_open() {
                 self.send(which, 0);
@@ -331,7 +348,11 @@ impl<'a> Far<'a> {
     /// The command could not be run, because of `reason`. A client of protocol 1 finds the line on its stderr.
     pub fn fail(&mut self, code: u8, reason: &[u8]) {
         self.collector = None;
-        if self.negotiated {
+        if self.is_plain {
+            for part in [crate::diag::SERVER, b": ", reason, b"\n"] {
+                self.overrun |= self.outbox.push(part).is_err();
+            }
+        } else if self.negotiated {
             self.explain(Kind::Failure, &[reason]);
         } else {
             self.explain(Kind::Error, &[crate::diag::SERVER, b": ", reason, b"\n"]);

@@ -103,9 +103,9 @@ pub fn pipe() -> Result<(Descriptor, Descriptor)> {
     check(result).map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
 }
 
-/// A TCP socket for IPv4.
-pub fn tcp_socket() -> Result<Descriptor> {
-    socket(libc::AF_INET, libc::SOCK_STREAM)
+/// A TCP socket for IPv4, or for IPv6.
+pub fn tcp_socket(is_v4: bool) -> Result<Descriptor> {
+    socket(if is_v4 { libc::AF_INET } else { libc::AF_INET6 }, libc::SOCK_STREAM)
 }
 
 /// A socket within this kernel (unix(7)), non-blocking.
@@ -202,6 +202,13 @@ pub fn receive(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
     unsafe { transfer(libc::SYS_recvfrom, fd.as_fd(), buffer.as_mut_ptr(), buffer.len(), libc::MSG_DONTWAIT) }
 }
 
+/// Reads what has come to a socket and leaves it there (recv(2), `MSG_PEEK`), without blocking.
+pub fn peek(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    // SAFETY: as in `read`; no address is asked for.
+    unsafe { transfer(libc::SYS_recvfrom, fd.as_fd(), buffer.as_mut_ptr(), buffer.len(), flags) }
+}
+
 /// Writes to a socket (send(2)), without blocking.
 pub fn send(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -228,6 +235,27 @@ unsafe fn transfer(
     check(result).map(length)
 }
 
+/// How many bytes a pipe, terminal or socket holds, by one of the requests that ask for a number (ioctl(2), `FIONREAD`,
+/// `TIOCOUTQ`, which is `SIOCOUTQ`); 0 where it does not know it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "requests have 32 bits")]
+#[inline(never)]
+pub fn count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> u64 {
+    let mut count = 0_i32;
+    // SAFETY: the kernel writes a number.
+    unsafe {
+        arch::syscall(
+            number(libc::SYS_ioctl),
+            [word(fd.as_raw_fd()), request as u32 as usize, (&raw mut count) as usize],
+        )
+    };
+    count.unsigned_abs().into()
+}
+
+/// How many bytes can be read at once.
+pub fn unread(fd: impl AsFd) -> usize {
+    usize::try_from(count(fd.as_fd(), libc::FIONREAD)).unwrap_or(0)
+}
+
 /// A length that the kernel has returned.
 pub(super) fn length(result: i32) -> usize {
     result.unsigned_abs() as usize
@@ -251,6 +279,17 @@ enum Kind {
 /// What a pipe takes without blocking once poll(2) calls it writable: one page (`PIPE_BUF`, pipe(7)).
 const CAREFUL: usize = 4096;
 
+/// How the file of a descriptor is kept from blocking; `None` where it is closed.
+fn kind(fd: BorrowedFd<'static>) -> Option<Kind> {
+    let status = rustix::fs::fstat(fd).ok()?;
+    Some(match FileType::from_raw_mode(status.st_mode) {
+        FileType::Fifo => Kind::Pipe,
+        FileType::Socket => Kind::Socket,
+        FileType::CharacterDevice => Kind::Careful,
+        _ => Kind::File,
+    })
+}
+
 /// One of the caller's streams.
 pub struct Stream {
     fd: BorrowedFd<'static>,
@@ -260,16 +299,10 @@ pub struct Stream {
 impl Stream {
     /// The stream at `fd`; `None` where it is closed.
     pub fn new(fd: BorrowedFd<'static>) -> Option<Stream> {
-        let status = rustix::fs::fstat(fd).ok()?;
+        let kind = kind(fd)?;
         if let Some(own) = reopen_terminal(fd) {
             return Some(Stream { fd: own, kind: Kind::Own });
         }
-        let kind = match FileType::from_raw_mode(status.st_mode) {
-            FileType::Fifo => Kind::Pipe,
-            FileType::Socket => Kind::Socket,
-            FileType::CharacterDevice => Kind::Careful,
-            _ => Kind::File,
-        };
         Some(Stream { fd, kind })
     }
 
@@ -317,6 +350,13 @@ impl Stream {
             result => Some(result.map(length)),
         }
     }
+}
+
+/// Writes what may have to wait for room, but no longer than so many milliseconds.
+pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> Result<usize> {
+    let mut stream = Stream { fd, kind: kind(fd).ok_or(Errno::BADF)? };
+    poll::wait(&mut [poll::Entry::new(fd, PollFlags::OUT)], Some(milliseconds));
+    stream.write(bytes)
 }
 
 impl AsFd for Stream {

@@ -1,5 +1,5 @@
-//! Waiting for a connection beside other processes that wait for the same (epoll(7)): the kernel wakes one of them.
-//! Everything else waits with poll(2).
+//! Waiting for a connection beside other processes that wait for the same (epoll(7)), of which the kernel wakes one; and for
+//! many connections at once, with which nothing is done until something comes. Everything else waits with poll(2).
 
 use super::descriptor::{Descriptor, word};
 use super::{arch, check, number};
@@ -31,15 +31,28 @@ impl Set {
     /// Linux wake all of them, of which one finds it.
     pub fn add(&self, fd: BorrowedFd<'_>, data: u64, alone: bool) -> Result<()> {
         let exclusive = if alone { libc::EPOLLEXCLUSIVE } else { 0 };
-        match self.control(fd, &Event { events: libc::EPOLLIN | exclusive, data }) {
-            Err(Errno::INVAL) => self.control(fd, &Event { events: libc::EPOLLIN, data }),
+        match self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | exclusive, data) {
+            Err(Errno::INVAL) => self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN, data),
             result => result,
         }
     }
 
-    fn control(&self, fd: BorrowedFd<'_>, event: &Event) -> Result<()> {
+    /// Waits for data on `fd` too, and for its end. Each arrival is told once: what is looked at and left where it is does
+    /// not come up again by itself.
+    pub fn add_for_arrivals(&self, fd: BorrowedFd<'_>, data: u64) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET, data)
+    }
+
+    /// Waits for `fd` no more. To be done before it is closed: where a copy of this process has it too, that alone does not
+    /// take it out (epoll(7), question 6).
+    pub fn remove(&self, fd: BorrowedFd<'_>) {
+        let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
+    }
+
+    fn control(&self, operation: i32, fd: BorrowedFd<'_>, events: i32, data: u64) -> Result<()> {
+        let event = Event { events, data };
         let fd = word(fd.as_raw_fd());
-        let arguments = [self.number(), word(libc::EPOLL_CTL_ADD), fd, core::ptr::from_ref(event) as usize, 0, 0];
+        let arguments = [self.number(), word(operation), fd, (&raw const event) as usize, 0, 0];
         // SAFETY: the kernel reads one event.
         check(unsafe { arch::syscall6(number(libc::SYS_epoll_ctl), arguments) }).map(drop)
     }
@@ -47,16 +60,29 @@ impl Set {
     /// Waits, so many milliseconds at most: the number of one descriptor that is ready. `None` where the time is over, or
     /// the wait was interrupted.
     pub fn wait(&self, milliseconds: i32) -> Option<u64> {
+        self.wait_for_arrival(milliseconds).map(|(data, _)| data)
+    }
+
+    /// The same, and whether its other end sends no more.
+    pub fn wait_for_arrival(&self, milliseconds: i32) -> Option<(u64, bool)> {
         let mut event = Event { events: 0, data: 0 };
         let place = (&raw mut event) as usize;
         // SAFETY: the kernel writes one event at the most.
         let result = unsafe {
             arch::syscall6(number(libc::SYS_epoll_pwait), [self.number(), place, 1, word(milliseconds), 0, 0])
         };
-        (result == 1).then_some(event.data)
+        let has_ended = event.events & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
+        (result == 1).then_some((event.data, has_ended))
     }
 
     fn number(&self) -> usize {
         word(self.0.as_fd().as_raw_fd())
+    }
+}
+
+/// It can be read where one of its descriptors is ready.
+impl AsFd for Set {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

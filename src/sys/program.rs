@@ -29,17 +29,36 @@ impl Iterator for Strings {
 
 /// The environment of this process as it was started.
 #[derive(Clone, Copy)]
-pub struct Environment(Strings);
+pub struct Environment {
+    entries: Strings,
+    /// A variable that counts as not set.
+    hidden: Option<&'static CStr>,
+}
 
 impl Environment {
     /// The whole `NAME=value` entry of a variable.
     pub fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
-        self.0.into_iter().find(|entry| value_of(entry, name).is_some())
+        if self.hidden.is_some_and(|hidden| hidden.to_bytes() == name) {
+            return None;
+        }
+        self.entries.into_iter().find(|entry| value_of(entry, name).is_some())
     }
 
     /// The value of a variable.
     pub fn get(&self, name: &[u8]) -> Option<&'static [u8]> {
-        self.0.into_iter().find_map(|entry| value_of(entry, name))
+        value_of(self.entry(name)?, name)
+    }
+
+    /// One without any variable.
+    #[cfg(test)]
+    pub(crate) fn empty() -> Environment {
+        static END: usize = 0;
+        Environment { entries: Strings { next: (&raw const END).cast() }, hidden: None }
+    }
+
+    /// It without this variable, which holds what nobody else is to get.
+    pub fn without(self, hidden: Option<&'static CStr>) -> Environment {
+        Environment { hidden, ..self }
     }
 }
 
@@ -70,7 +89,7 @@ impl Program {
             }
             Program {
                 arguments: Strings { next: arguments.cast() },
-                environment: Environment(Strings { next: environment.cast() }),
+                environment: Environment { entries: Strings { next: environment.cast() }, hidden: None },
                 path: started_path(after.add(1)),
             }
         }

@@ -1,34 +1,113 @@
-//! TCP sockets on this Pod's loopback interface (tcp(7), ip(7)), and their options (socket(7)).
+//! TCP sockets by IPv4 and IPv6 (tcp(7), ip(7), ipv6(7)), and their options (socket(7)).
 
-use super::descriptor::{Descriptor, name, word};
+use super::descriptor::{self, Descriptor, name, word};
 use super::{arch, check, number};
+use crate::address::Address;
+use crate::limits;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Result;
 
-/// `struct sockaddr_in`, with the port in the network's order of bytes.
-#[repr(C)]
-struct Address {
+/// `struct sockaddr_in6` or, in its first [`NAME_V4`] bytes, `struct sockaddr_in`, with the port in the network's order of
+/// bytes. IPv4 has the host where IPv6 has the flow.
+#[repr(C, align(4))]
+struct Name {
     family: u16,
     port: [u8; 2],
-    host: [u8; 4],
-    rest: [u8; 8],
+    flow: [u8; 4],
+    host: [u8; 16],
+    scope: [u8; 4],
 }
 
+/// Bytes of `struct sockaddr_in`.
+const NAME_V4: usize = 16;
+
 /// Makes `call` on the socket and a port of a host.
-fn call_with_address(call: libc::c_long, socket: &Descriptor, host: [u8; 4], port: u16) -> Result<()> {
-    let address = Address { family: 2, port: port.to_be_bytes(), host, rest: [0; 8] };
-    // SAFETY: the address is of the length that goes along.
-    unsafe { name(call, socket, (&raw const address).cast(), size_of::<Address>()) }
+#[inline(never)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "families are small")]
+fn call_with_address(call: libc::c_long, socket: &Descriptor, address: &Address, port: u16) -> Result<()> {
+    let port = port.to_be_bytes();
+    let mut place = Name { family: libc::AF_INET6 as u16, port, flow: [0; 4], host: address.bytes(), scope: [0; 4] };
+    let mut length = size_of::<Name>();
+    if let Some(host) = address.as_v4() {
+        place = Name { family: libc::AF_INET as u16, flow: host, host: [0; 16], ..place };
+        length = NAME_V4;
+    }
+    // SAFETY: the name has `length` bytes and more.
+    unsafe { name(call, socket, (&raw const place).cast(), length) }
+}
+
+/// A socket for this address's family.
+pub fn socket(address: &Address) -> Result<Descriptor> {
+    descriptor::tcp_socket(address.as_v4().is_some())
 }
 
 /// Gives the socket an address (bind(2)). Port 0: one that is free.
-pub fn bind(socket: &Descriptor, host: [u8; 4], port: u16) -> Result<()> {
-    call_with_address(libc::SYS_bind, socket, host, port)
+pub fn bind(socket: &Descriptor, address: &Address, port: u16) -> Result<()> {
+    call_with_address(libc::SYS_bind, socket, address, port)
 }
 
-/// Connects to a port of this Pod (connect(2)).
-pub fn connect(socket: &Descriptor, port: u16) -> Result<()> {
-    call_with_address(libc::SYS_connect, socket, [127, 0, 0, 1], port)
+/// Connects to a port of a host (connect(2)).
+pub fn connect(socket: &Descriptor, address: &Address, port: u16) -> Result<()> {
+    call_with_address(libc::SYS_connect, socket, address, port)
+}
+
+/// The address of the other end (getpeername(2)); none where the connection is no more.
+#[inline(never)]
+pub fn peer(socket: &Descriptor) -> Option<Address> {
+    let mut place = Name { family: 0, port: [0; 2], flow: [0; 4], host: [0; 16], scope: [0; 4] };
+    let mut length = 28_i32;
+    let socket = word(socket.as_fd().as_raw_fd());
+    let arguments = [socket, (&raw mut place) as usize, (&raw mut length) as usize];
+    // SAFETY: the kernel writes at most the length that it is told, which is the name's, and that.
+    let result = unsafe { arch::syscall(number(libc::SYS_getpeername), arguments) };
+    let is_v4 = i32::from(place.family) == libc::AF_INET;
+    let address = if is_v4 { Address::v4(place.flow) } else { Address::v6(place.host) };
+    (result == 0).then_some(address)
+}
+
+/// What has gone over a connection, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// What was read of what has come.
+    pub read: u64,
+    /// What was written, on its way or not.
+    pub written: u64,
+    /// What of that the other end's kernel has.
+    pub arrived: u64,
+}
+
+/// What has gone over a connection until now (tcp(7), `TCP_INFO`); zeros where it is none of TCP, or the kernel is older
+/// than 4.1.
+#[inline(never)]
+pub fn traffic(socket: &Descriptor) -> Traffic {
+    // `struct tcp_info` (`include/uapi/linux/tcp.h`) as words of 64 bits: the state is its first byte, what was acknowledged
+    // and what was received are words 15 and 16.
+    let mut words = [0_u64; 17];
+    let mut length = 136_i32;
+    let mut state = u8::MAX;
+    let fd = socket.as_fd();
+    let socket = word(fd.as_raw_fd());
+    let option = [word(libc::IPPROTO_TCP), word(libc::TCP_INFO)];
+    let place = [(&raw mut words) as usize, (&raw mut length) as usize];
+    // The state is read ahead of the rest, and a connection that ends in between would seem to have a byte more.
+    loop {
+        // SAFETY: the kernel writes at most the length that it is told, and that.
+        unsafe {
+            arch::syscall6(number(libc::SYS_getsockopt), [socket, option[0], option[1], place[0], place[1], 0]);
+        }
+        let [now, ..] = words[0].to_ne_bytes();
+        if core::mem::replace(&mut state, now) == now {
+            break;
+        }
+    }
+    // The other end's end counts as a byte (`net/tcp_states.h`: CLOSE_WAIT, LAST_ACK, CLOSING).
+    let end = u64::from(state > 7 && state != 10);
+    let unread = descriptor::count(fd, libc::FIONREAD);
+    Traffic {
+        read: words[16].saturating_sub(end + unread),
+        written: words[15] + descriptor::count(fd, libc::TIOCOUTQ),
+        arrived: words[15],
+    }
 }
 
 /// Sets an option (setsockopt(2)).
@@ -51,10 +130,41 @@ pub fn set_undelayed(socket: &Descriptor) -> Result<()> {
     unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, &1_i32) }
 }
 
+/// Has the kernel ask a silent other end whether it is there (`SO_KEEPALIVE`), as often as [`limits::KEEPALIVE_S`] and
+/// [`limits::KEEPALIVE_COUNT`] say.
+pub fn set_keepalive(socket: &Descriptor) {
+    static OPTIONS: [[i32; 3]; 4] = [
+        [libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1],
+        [libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, limits::KEEPALIVE_S],
+        [libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, limits::KEEPALIVE_S],
+        [libc::IPPROTO_TCP, libc::TCP_KEEPCNT, limits::KEEPALIVE_COUNT],
+    ];
+    for [level, option, value] in &OPTIONS {
+        // SAFETY: each option takes a number.
+        let _ = unsafe { set(socket, *level, *option, value) };
+    }
+}
+
 /// Lets the socket have an address of which connections are left (`SO_REUSEADDR`).
 pub fn set_reused(socket: &Descriptor) -> Result<()> {
     // SAFETY: the option takes a number.
     unsafe { set(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32) }
+}
+
+/// Lets a listening socket for all addresses of IPv6 take connections by IPv4 as well, whatever the system's habit
+/// (`IPV6_V6ONLY`, ipv6(7)).
+pub fn set_dual(socket: &Descriptor) -> Result<()> {
+    // SAFETY: the option takes a number.
+    unsafe { set(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &0_i32) }
+}
+
+/// Has a connection end whose other end has vanished: it is asked for a sign of life when it has been silent for a while
+/// (`SO_KEEPALIVE`), and what it leaves unacknowledged ends it too (`TCP_USER_TIMEOUT`). On a listening socket: all of its
+/// connections, which inherit the options.
+pub fn set_watched(socket: &Descriptor) -> Result<()> {
+    set_keepalive(socket);
+    // SAFETY: the option takes a number.
+    unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &limits::VANISHED_MS) }
 }
 
 /// Bounds how long sending waits, and connecting (`SO_SNDTIMEO`); not for 0 milliseconds.

@@ -44,6 +44,9 @@ impl Moment {
     /// One that does not come.
     pub const NEVER: Moment = Moment(u64::MAX);
 
+    /// One that has been.
+    pub const PAST: Moment = Moment(0);
+
     /// The present one.
     pub fn now() -> Moment {
         let (seconds, nanoseconds) = read(libc::CLOCK_MONOTONIC);
@@ -53,7 +56,17 @@ impl Moment {
     /// The one so many milliseconds from now.
     #[inline(never)]
     pub fn after(milliseconds: u64) -> Moment {
-        Moment(Moment::now().0.saturating_add(milliseconds))
+        Moment::now().plus(milliseconds)
+    }
+
+    /// The one so many milliseconds after this.
+    pub fn plus(self, milliseconds: u64) -> Moment {
+        Moment(self.0.saturating_add(milliseconds))
+    }
+
+    /// Milliseconds since this one.
+    pub fn passed(self) -> u64 {
+        Moment::now().0.saturating_sub(self.0)
     }
 
     /// Milliseconds until this one; 0 when it is past.

@@ -19,6 +19,20 @@
 //! way, and goes on when the receiver, having passed some on, gives credit for them. A connection is therefore always
 //! read, and a stream that is stuck holds up neither signals nor the other stream.
 
+//!
+//! Where the section has a token, both ends prove to each other that they have it, before anything else and without
+//! sending it. The client begins, and it proves first: a stranger who connects learns nothing that depends on the token, and
+//! the request goes to nobody who has not proven it.
+//!
+//! ```text
+//!  client                             server
+//!  Nonce  c                     ──→
+//!                               ←──   Nonce  s
+//!  Proof  of the client, c, s   ──→
+//!                               ←──   Proof  of the server, c, s
+//!  request                      ──→   Hello …
+//! ```
+
 mod decoder;
 
 pub use decoder::{Decoder, Piece, Unknown};
@@ -99,10 +113,14 @@ pub enum Kind {
     Pixels = 28,
     /// Client: the terminal's modes, as in [`crate::session::Terminal`]. Body.
     Modes = 29,
+    /// Both, the client first: 32 random bytes. They open a connection to a server with a token, ahead of the request.
+    Nonce = 30,
+    /// Both, the client first: the proof that it has the token, a [`crate::proof`] of 32 bytes. The request follows.
+    Proof = 31,
 }
 
 /// All of them, to find one by its number.
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 25] = [
     Kind::Directory,
     Kind::Variable,
     Kind::Argument,
@@ -126,6 +144,8 @@ const KINDS: [Kind; 23] = [
     Kind::Foreground,
     Kind::Pixels,
     Kind::Modes,
+    Kind::Nonce,
+    Kind::Proof,
 ];
 
 impl Kind {
@@ -136,7 +156,7 @@ impl Kind {
 
     /// Whether the number is the length of what follows.
     pub fn has_body(self) -> bool {
-        self as u8 <= Kind::Error as u8 || matches!(self, Kind::Failure | Kind::Modes)
+        self as u8 <= Kind::Error as u8 || matches!(self, Kind::Failure | Kind::Modes | Kind::Nonce | Kind::Proof)
     }
 
     /// The number that a frame carries for this kind, as in [`Kind::HangUp`].
@@ -146,7 +166,7 @@ impl Kind {
 }
 
 /// The first bytes of a frame.
-pub fn header(kind: Kind, number: u32) -> [u8; HEADER] {
+pub const fn header(kind: Kind, number: u32) -> [u8; HEADER] {
     let [a, b, c, d] = number.to_le_bytes();
     [kind as u8, a, b, c, d]
 }

@@ -25,6 +25,11 @@ pub const CREDIT_STDOUT: u8 = 23;
 pub const CREDIT_STDERR: u8 = 24;
 pub const HANG_UP: u8 = 25;
 
+/// Whether there are no frames of this type.
+pub fn is_unknown(kind: u8) -> bool {
+    !matches!(kind, 0..=8 | 16..=29)
+}
+
 /// One frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -114,7 +119,7 @@ impl Peer {
         let kind = header[0];
         let number = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
         let length = match kind {
-            DIRECTORY..=STDERR | FAILURE => usize::try_from(number).expect("a length"),
+            DIRECTORY..=STDERR | FAILURE | 30 | 31 => usize::try_from(number).expect("a length"),
             WINDOW => 8,
             _ => 0,
         };
@@ -124,6 +129,15 @@ impl Peer {
     /// All frames up to the end of the connection.
     pub fn frames(&mut self) -> Vec<Frame> {
         std::iter::from_fn(|| self.frame()).collect()
+    }
+
+    /// What comes in the place of frames, up to the end of the connection.
+    pub fn text(&mut self) -> String {
+        let mut bytes = Vec::new();
+        while let Some(byte) = self.take(1) {
+            bytes.extend(byte);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Whether the other end closes the connection as one does that has said everything, not by a reset.

@@ -276,15 +276,20 @@ impl Pod {
     }
 
     pub fn start_on(&self, command: Command, port: u16) -> Server {
-        self.start_until(command, port, is_listening)
+        self.start_until_on(command, port, is_listening)
     }
 
     /// Starts a server that listens by its name alone.
     pub fn start_direct(&self, command: Command) -> Server {
-        self.start_until(command, self.port(), has_name)
+        self.start_until(command, has_name)
     }
 
-    fn start_until(&self, mut command: Command, port: u16, is_up: fn(u16) -> bool) -> Server {
+    /// Starts a server that is up when `is_up` says so of its port.
+    pub fn start_until(&self, command: Command, is_up: fn(u16) -> bool) -> Server {
+        self.start_until_on(command, self.port(), is_up)
+    }
+
+    fn start_until_on(&self, mut command: Command, port: u16, is_up: fn(u16) -> bool) -> Server {
         let log = self.path(format!("server-{port}.log"));
         let file = fs::File::create(&log).expect("the server's log");
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("the log")).stderr(file);

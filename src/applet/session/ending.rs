@@ -2,9 +2,11 @@
 
 use super::Session;
 use crate::applet::listener::Sockets;
+use crate::applet::log::Cut;
 use crate::diag::Show;
 use crate::exit::End;
 use crate::session::Which;
+use crate::sys::descriptor;
 use crate::sys::process::{self, Children};
 use crate::sys::signal::{self, name};
 use crate::sys::terminal;
@@ -27,7 +29,7 @@ impl Session<'_> {
                     if !process::is_child_of(self.parent) {
                         self.connection = None;
                     }
-                    self.end_command(&"the server ends");
+                    self.end_command(Cut::Server, &"the server ends");
                 }
                 _ => {}
             }
@@ -79,7 +81,7 @@ impl Session<'_> {
         let command = &self.command;
         match &command.outputs[which as usize] {
             Some(_) if command.terminal.is_some() && which == Which::Output => TERMINAL,
-            Some(pipe) => rustix::io::ioctl_fionread(pipe).ok().and_then(|count| count.try_into().ok()).unwrap_or(0),
+            Some(pipe) => descriptor::unread(pipe),
             None => 0,
         }
     }
@@ -95,8 +97,8 @@ impl Session<'_> {
         self.far.stopped(signal);
     }
 
-    /// Ends the command and all its descendants, because of `why`.
-    pub(super) fn end_command(&mut self, why: &dyn Show) {
+    /// Ends the command and all its descendants, because of `why`, which the log calls `cut`.
+    pub(super) fn end_command(&mut self, cut: Cut, why: &dyn Show) {
         if !self.is_running() {
             // A session that only waits for somebody just ends.
             self.connection = None;
@@ -105,6 +107,7 @@ impl Session<'_> {
         if self.ending.is_some() {
             return;
         }
+        self.record.cut = cut;
         let command = &mut self.command;
         report!("{}: {}: ending process {}", self.name, why, command.pid);
         if self.connection.is_none() {

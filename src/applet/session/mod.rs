@@ -5,10 +5,13 @@
 
 mod ending;
 mod streams;
+mod trigger;
 
 use super::command::{self, Passed, Refused, Running};
 use super::connect::{Connection, users};
 use super::listener::{Sockets, Work};
+use super::log::{Cut, Record};
+use super::stubs::MISPLACED;
 use super::watch::{Ready, Watch};
 use crate::diag::{Line, Show};
 use crate::exit::End;
@@ -22,7 +25,7 @@ use crate::sys::signal::{self, name};
 use crate::sys::tcp;
 use crate::sys::terminal::{self, Modes};
 use crate::sys::time::Moment;
-use crate::{debug, exit, limits, report};
+use crate::{add, debug, exit, limits, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -59,13 +62,19 @@ impl Room {
     }
 }
 
+/// Why a command ends that has run long enough.
+const OVERTIME: &str = "its time is over (--session-timeout)";
+
 /// A session. What is used most comes first, where short instructions reach it.
 #[repr(C)]
 pub(super) struct Session<'s> {
     /// The connection, as long as there is one.
     connection: Option<Descriptor>,
+    is_direct: bool,
     /// The descriptors that have come along with the request; `None` where none can.
     passed: Option<&'s mut Passed>,
+    /// Whether the connection is the command's streams, of which this process reads and writes nothing.
+    is_trigger: bool,
     /// When the request has to be complete, until it is.
     request_by: Moment,
     /// The command's name, for messages.
@@ -97,6 +106,10 @@ pub(super) struct Session<'s> {
     is_reusable: bool,
     work: &'s Work,
     signals: &'s Descriptor,
+    /// When the command has run long enough.
+    session_until: Moment,
+    /// What had arrived at the peer of a command that has ended, in bytes, when that was looked at last.
+    arrived: u64,
     /// Where this process's next connection comes from; closed when there is to be none.
     sockets: &'s mut Sockets,
     /// The listener.
@@ -105,6 +118,8 @@ pub(super) struct Session<'s> {
     /// Where what the stub says is read to.
     inbox: &'s mut [u8],
     far: Far<'s>,
+    /// What the log tells of it.
+    record: Record<'s>,
 }
 
 impl<'s> Session<'s> {
@@ -122,12 +137,15 @@ impl<'s> Session<'s> {
             signals,
             sockets,
             parent,
+            record: Record::new(connection.peer()),
             connection: Some(connection.socket),
-            passed: connection.is_direct.then_some(&mut room.passed),
+            passed: (connection.is_direct || work.trigger.is_some()).then_some(&mut room.passed),
             far: Far::new(&mut room.buffers),
             room: &mut room.command,
             inbox: &mut room.inbox,
             is_reusable: true,
+            is_direct: connection.is_direct,
+            is_trigger: false,
             request_by: Moment::after(limits::REQUEST_MS),
             name: c"",
             command: Running::default(),
@@ -140,6 +158,8 @@ impl<'s> Session<'s> {
             send_by: Moment::NEVER,
             is_finished: false,
             linger_until: Moment::NEVER,
+            session_until: work.session_ms.map_or(Moment::NEVER, Moment::after),
+            arrived: 0,
         }
     }
 
@@ -149,17 +169,19 @@ impl<'s> Session<'s> {
         if !self.is_welcome() {
             return true;
         }
-        if let Some(connection) = self.connection.as_ref().filter(|_| self.passed.is_none()) {
+        if let Some(connection) = self.connection.as_ref().filter(|_| !self.is_direct) {
             // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
             let _ = tcp::set_undelayed(connection);
         }
         let inbox = core::mem::take(&mut self.inbox);
+        self.begin_trigger();
         loop {
             self.meet_deadlines();
             self.report_end();
             self.is_reusable &= self.far.kept() <= limits::SPARE_BYTES;
             self.transmit();
             if self.is_over() {
+                self.record.end(self.work, self.end);
                 // A process that leads a terminal's session cannot have another terminal.
                 return self.is_reusable && !process::leads_session() && process::reap() == Children::None;
             }
@@ -171,7 +193,7 @@ impl<'s> Session<'s> {
 
     /// Whether the stub's user may use the direct transport. One that may not sees nobody there, and uses the other.
     fn is_welcome(&self) -> bool {
-        let (Some(list), Some(connection), Some(_)) = (self.work.users, &self.connection, &self.passed) else {
+        let (Some(list), Some(connection), true) = (self.work.users, &self.connection, self.is_direct) else {
             return true;
         };
         let user = local::peer_user(connection);
@@ -202,6 +224,10 @@ impl<'s> Session<'s> {
             let mut events = PollFlags::RDHUP;
             events.set(PollFlags::IN, self.far.has_room() || self.is_finished);
             events.set(PollFlags::OUT, !self.far.outgoing().is_empty() && self.send_by == Moment::NEVER);
+            if self.is_lent() {
+                // A half-close is for the command. What is told in any case is that the peer has hung up.
+                events = PollFlags::empty();
+            }
             watch.add(CONNECTION, connection.as_fd(), events);
         }
         if let Some(input) = &self.command.input {
@@ -217,7 +243,9 @@ impl<'s> Session<'s> {
             }
         }
         // Beyond these the command may run for as long as it likes, and its stub be as slow.
-        watch.wait(Some(self.request_by.min(self.send_by).min(self.kill_at).min(self.linger_until)))
+        watch.wait(Some(
+            self.request_by.min(self.send_by).min(self.kill_at).min(self.linger_until).min(self.session_until),
+        ))
     }
 
     /// Does what can be done: signals first, then what the stub says, then the command's streams.
@@ -238,6 +266,12 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// The command has run long enough.
+    fn time_out(&mut self) {
+        self.session_until = Moment::NEVER;
+        self.end_command(Cut::Timeout, &OVERTIME);
+    }
+
     fn meet_deadlines(&mut self) {
         let now = Moment::now();
         if self.request_by <= now {
@@ -246,8 +280,10 @@ impl<'s> Session<'s> {
             self.request_by = Moment::NEVER;
         }
         if self.linger_until <= now {
-            self.connection = None;
-            self.linger_until = Moment::NEVER;
+            self.stop_lingering();
+        }
+        if self.session_until <= now {
+            self.time_out();
         }
         if self.kill_at <= now {
             self.kill();
@@ -264,7 +300,7 @@ impl Session<'_> {
         if !flags.contains(PollFlags::IN) {
             // Only its end can be the reason: data that a full buffer leaves unread does not keep a dead stub's command.
             if flags.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
-                self.lose(&"the stub has gone");
+                self.lose();
             }
             return;
         }
@@ -278,7 +314,7 @@ impl Session<'_> {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(count @ 1..) if !self.is_finished => self.obey(inbox.get(..count).unwrap_or_default()),
             Ok(1..) => {}
-            Ok(0) | Err(_) => self.lose(&"the stub has gone"),
+            Ok(0) | Err(_) => self.lose(),
         }
     }
 
@@ -307,10 +343,13 @@ impl Session<'_> {
     fn carry_out(&mut self, order: Order<'_>) {
         match order {
             Order::Start => self.start(),
-            Order::Input(bytes) => self.input(bytes),
+            Order::Input(bytes) => {
+                self.record.count(0, bytes.len());
+                self.input(bytes);
+            }
             Order::Signal(signal) => self.signal(signal),
             Order::Terminate => {
-                self.end_command(&"the client terminates it");
+                self.end_command(Cut::Client, &"the client terminates it");
             }
             Order::HangUp(which) => {
                 self.far.hang_up(which);
@@ -350,14 +389,21 @@ impl Session<'_> {
         self.request_by = Moment::NEVER;
         let Some(request) = self.far.take_request() else { return };
         self.name = request.command();
+        self.record.begin(self.work, &request, self.connection.as_ref().filter(|_| self.is_trigger));
         let mut reason = Line::new();
-        let passed = self.passed.as_deref_mut();
-        let result = command::start(self.work, &request, passed, self.room, &mut self.command, &mut reason);
+        let result = if self.is_misplaced() {
+            add!(&mut reason, MISPLACED, self.work.server.name(), self.work.server.port());
+            Err(Refused(exit::UNAVAILABLE))
+        } else {
+            let passed = self.passed.as_deref_mut();
+            command::start(self.work, &request, passed, self.room, &mut self.command, &mut reason)
+        };
         // Why it was refused, or a warning.
         if !reason.bytes().is_empty() {
             report!("{}: {}", self.name, reason);
         }
         if let Err(Refused(code)) = result {
+            self.record.refused = code;
             self.command = Running::default();
             self.far.fail(code, reason.bytes());
             self.say_no_more();
@@ -417,6 +463,9 @@ impl Session<'_> {
     fn give_up(&mut self, fault: Fault) {
         let mut reason = Line::new();
         fault.show(&mut reason);
+        if self.far.is_plain() {
+            add!(&mut reason, "; this port is for k8psh's stubs");
+        }
         report!("{}: {}", self.name, reason);
         self.request_by = Moment::NEVER;
         self.far.fail(exit::UNAVAILABLE, reason.bytes());
@@ -425,19 +474,22 @@ impl Session<'_> {
             self.connection = None;
         }
         if self.is_running() {
-            self.end_command(&reason);
+            self.end_command(Cut::Fault, &reason);
         }
     }
 
-    /// The lease has ended, because of `why`: the command goes.
-    fn lose(&mut self, why: &dyn Show) {
-        self.connection = None;
+    /// The lease has ended: the command goes.
+    fn lose(&mut self) {
+        if let Some(connection) = self.connection.take().filter(|_| self.is_lent()) {
+            self.record.measure(&connection);
+        }
+        let why = if self.is_trigger { "the client has gone" } else { "the stub has gone" };
         let request_by = core::mem::replace(&mut self.request_by, Moment::NEVER);
         if request_by != Moment::NEVER && self.far.is_midway() {
             report!("a connection ended before its request was complete: {}", why);
         }
-        if self.is_running() {
-            self.end_command(why);
+        if self.is_running() && !(self.is_trigger && self.work.detaches) {
+            self.end_command(Cut::Gone, &why);
         }
     }
 
@@ -454,7 +506,7 @@ impl Session<'_> {
                 Ok(count) => self.far.sent(count),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
-                Err(_) => self.lose(&"the stub has gone"),
+                Err(_) => self.lose(),
             }
         }
         if let Some(connection) = self.connection.as_ref().filter(|_| self.is_finished) {

@@ -1,9 +1,10 @@
 //! A session's streams: this end of the command's pipes or terminal.
 
-use super::Session;
+use super::{OVERTIME, Session};
+use crate::applet::log::Cut;
 use crate::session::Which;
 use crate::sys::descriptor::{self, Descriptor};
-use crate::{limits, report};
+use crate::{exit, limits, report};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -75,6 +76,7 @@ impl Session<'_> {
                 }
                 let kept = if is_background { without_returns(space, count) } else { count };
                 self.far.send(which, kept);
+                self.record.count(1, kept);
                 self.left[index] = self.left[index].saturating_sub(count);
             }
             // A terminal has given all that was written to it.
@@ -109,7 +111,18 @@ impl Session<'_> {
         if self.left != [0; 2] {
             return;
         }
-        self.far.finish(end);
+        if self.record.cut == Cut::Timeout && !self.is_trigger {
+            self.far.fail(exit::TIMED_OUT, OVERTIME.as_bytes());
+        } else {
+            self.far.finish(end);
+        }
+        if self.is_trigger {
+            if let Some(connection) = &self.connection {
+                self.record.measure(connection);
+            }
+            self.say_no_more();
+            return;
+        }
         // However slow its reader: the stub is there, and what it has not read yet would be lost.
         self.is_finished = true;
     }

@@ -7,9 +7,11 @@ mod signals;
 mod streams;
 mod terminal;
 
-use super::configuration;
 use super::connect::{Connection, Transport, Way, connect, reset_at_end, user};
+use super::token::{self, Source};
 use super::watch::{Ready, Watch};
+use super::{configuration, stubs};
+use crate::address::Address;
 use crate::bytes::until;
 use crate::config::Server;
 use crate::diag::{Line, Show};
@@ -42,6 +44,9 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
         fail!(exit::UNAVAILABLE, "{}: there is no command {}", loaded.file, name);
     };
     let server = command.server();
+    if server.option(stubs::TRIGGER).is_some() {
+        fail!(exit::UNAVAILABLE, stubs::MISPLACED, server.name(), server.port());
+    }
     let mut way = way(server, &program.environment);
     let terminal = Terminal::of_caller();
     if way.transport == Transport::Auto && !terminal.is_there() && !terminal.is_in_foreground() {
@@ -53,10 +58,13 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
     let mut here = [0; limits::PATH];
     let Ok(directory) = request::directory(loaded, &mut here) else { exit(exit::UNAVAILABLE) };
     // Early, so that the server starts the session while the request is written.
-    let connection = connect(&way, loaded.config.connect_timeout(), true)
-        .unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
+    let timeout = loaded.config.connect_timeout();
+    let connection =
+        connect(&way, timeout, true).unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
+    token::pass(exit::UNAVAILABLE, server, &way, &program.environment, &connection.socket, timeout);
     let mut passed = connection.is_direct.then(|| inherited.unwrap_or_else(|| direct::too_many()));
-    let environment = &program.environment;
+    // A token in it is for nobody else.
+    let environment = &program.environment.without(server.option(token::VARIABLE));
     let circumstances = request::Circumstances { environment, arguments, directory, terminal: &terminal };
     let request = request::write(command, &circumstances, passed.as_deref_mut());
     let Ok(request) = request else { exit(exit::UNAVAILABLE) };
@@ -85,13 +93,29 @@ pub(super) fn way(server: Server<'static>, environment: &Environment) -> Way {
     let Some(transport) = transport else {
         fail!(exit::UNAVAILABLE, "transport {}: there are auto, direct, relay", asked.unwrap_or_default())
     };
-    Way { port: server.port(), transport, user }
+    let mut way = Way { host: Address::LOOPBACK, port: server.port(), transport, user };
+    if let Some(host) = server.option(b"--connect") {
+        // There is no resolver here: it would be larger than all of this.
+        way.host = Address::parse(host.to_bytes()).unwrap_or_else(|| {
+            let text = "--connect {}: not an address; names are not looked up; {} has a Service's";
+            fail!(exit::UNAVAILABLE, text, host, "${NAME_SERVICE_HOST}")
+        });
+        way.transport = Transport::Relay;
+    }
+    if Source::of_section(server).is_some() {
+        // The server has no other one open.
+        way.transport = Transport::Relay;
+    }
+    way
 }
 
 /// Ends this process with that code: with the server at the other end of this way it cannot go on.
 pub(super) fn fail_at(code: u8, server: Server<'static>, way: &Way, reason: &dyn Show) -> ! {
-    let host = if way.transport == Transport::Direct { "k8psh" } else { "127.0.0.1" };
-    fail!(code, "server {} at {}:{}: {}", server.name(), host, way.port, reason)
+    let is_direct = way.transport == Transport::Direct;
+    let host: &dyn Show = if is_direct { &"k8psh" } else { &way.host };
+    let is_v4 = is_direct || way.host.as_v4().is_some();
+    let text = if is_v4 { "server {} at {}:{}: {}" } else { "server {} at [{}]:{}: {}" };
+    fail!(code, text, server.name(), host, way.port, reason)
 }
 
 /// A stub that is connected. Its fields are in this order because what is small and used often then has a short address: that
