@@ -60,6 +60,17 @@ pub fn is_root() -> bool {
     root
 }
 
+/// Whether processes of other users can be started: in a user namespace there may be one user alone.
+pub fn has_users() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let count = map.split_whitespace().nth(2).and_then(|count| count.parse().ok());
+    let many = count.is_some_and(|count: u32| count > 65532);
+    if !many {
+        println!("skipped: needs other users");
+    }
+    is_root() && many
+}
+
 /// Whether all these programs are on the PATH; says that the test is skipped if not.
 pub fn has_programs(names: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -368,9 +379,10 @@ pub struct Process(pub u32);
 impl Process {
     /// Whether it is a server's process that waits for a connection: nothing else of k8psh waits with epoll(7).
     pub fn is_spare(&self) -> bool {
-        let waits = format!("{} ", nix::libc::SYS_epoll_pwait);
         let call = fs::read_to_string(format!("/proc/{}/syscall", self.0)).unwrap_or_default();
-        self.name() == "k8pshd" && call.starts_with(&waits)
+        let number = call.split(' ').next().and_then(|number| number.parse().ok());
+        // 319: of an i386 program on an x86_64 kernel.
+        self.name() == "k8pshd" && [Some(nix::libc::SYS_epoll_pwait), Some(319)].contains(&number)
     }
 
     fn file(self, name: &str) -> Option<String> {
