@@ -50,8 +50,7 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
         way.transport = Transport::Relay;
     }
     let inherited = (way.transport != Transport::Relay).then(direct::inherited).flatten();
-    let mut here = [0; limits::PATH];
-    let Ok(directory) = request::directory(loaded, &mut here) else { exit(exit::UNAVAILABLE) };
+    let Ok(directory) = request::directory(loaded) else { exit(exit::UNAVAILABLE) };
     // Early, so that the server starts the session while the request is written.
     let connection = connect(&way, loaded.config.connect_timeout(), true)
         .unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
