@@ -58,14 +58,20 @@ impl Drop for Descriptor {
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let number = self.number();
         // SAFETY: the kernel gives no negative numbers, and `of` is given the kernel's alone. It stays open as long as this
         // value, which the borrow cannot outlive.
-        unsafe {
-            core::hint::assert_unchecked(number >= 0);
-            BorrowedFd::borrow_raw(number)
-        }
+        unsafe { borrow(self.number()) }
     }
+}
+
+/// A descriptor as rustix takes it. Its own function for that asserts that the number is not -1, which is as much again at
+/// every place where a descriptor is used.
+///
+/// # Safety
+/// The number is not -1, and either stays open as long as the borrow, or nothing is done that could harm its next owner.
+unsafe fn borrow<'fd>(number: i32) -> BorrowedFd<'fd> {
+    // SAFETY: the one is a transparent wrapper around the other; the rest is the caller's promise.
+    unsafe { core::mem::transmute(number) }
 }
 
 /// A number as a system call takes it.
@@ -335,7 +341,7 @@ fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
     let path = path.get(usize::try_from(fd.as_raw_fd()).ok()?)?;
     let own = above_streams(open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0).ok()?).ok()?;
     // SAFETY: it is never closed.
-    Some(unsafe { BorrowedFd::borrow_raw(own.leave_open()) })
+    Some(unsafe { borrow(own.leave_open()) })
 }
 
 /// The offset by which preadv2(2) means the file's own position.
@@ -394,7 +400,7 @@ pub fn close_inherited() {
 /// Whether a descriptor of this number is open.
 pub fn is_open(number: i32) -> bool {
     // SAFETY: nothing is done with it but asking for its flags.
-    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
+    rustix::io::fcntl_getfd(unsafe { borrow(number) }).is_ok()
 }
 
 /// Closes descriptors that went to another process, from number `least` on, so that who is at their other ends notices when
