@@ -7,7 +7,7 @@
 //! A stub's standard streams are open files of its caller's, and so are its flags: switching one to non-blocking would
 //! switch it for everybody. Here one call at a time is made not to block instead, in the way that its kind allows.
 
-use super::{arch, check, number, poll, terminal};
+use super::{arch, call, check, number, poll, terminal};
 use core::ffi::CStr;
 use core::num::NonZero;
 use rustix::event::PollFlags;
@@ -102,11 +102,8 @@ pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> R
 pub fn pipe() -> Result<(Descriptor, Descriptor)> {
     let mut ends = [0_i32; 2];
     // SAFETY: the kernel writes two numbers of descriptors that are nobody else's.
-    let result = unsafe {
-        let call = number(libc::SYS_pipe2);
-        arch::syscall(call, [(&raw mut ends) as usize, word(libc::O_CLOEXEC), 0])
-    };
-    check(result).map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
+    let result = unsafe { call((&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, libc::SYS_pipe2) };
+    result.map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
 }
 
 /// A TCP socket for IPv4.
@@ -135,9 +132,9 @@ fn socket(family: i32, kind: i32) -> Result<Descriptor> {
 /// # Safety
 /// `length` bytes can be read at `address`.
 #[inline(never)]
-pub(super) unsafe fn name(call: libc::c_long, socket: &Descriptor, address: *const u8, length: usize) -> Result<()> {
+pub(super) unsafe fn name(number: libc::c_long, socket: &Descriptor, address: *const u8, length: usize) -> Result<()> {
     // SAFETY: the caller's promise.
-    check(unsafe { arch::syscall(number(call), [word(socket.number()), address as usize, length]) }).map(drop)
+    unsafe { call(word(socket.number()), address as usize, length, number) }.map(drop)
 }
 
 /// The next connection of a listening socket (accept(2)).
@@ -185,8 +182,7 @@ pub fn place(descriptor: Option<&Descriptor>, number: i32) -> Result<()> {
             arch::syscall(super::number(libc::SYS_close), [word(number), 0, 0]);
             return Ok(());
         };
-        let call = super::number(libc::SYS_dup3);
-        check(arch::syscall(call, [word(descriptor.number()), word(number), 0])).map(drop)
+        call(word(descriptor.number()), word(number), 0, libc::SYS_dup3).map(drop)
     }
 }
 
@@ -377,10 +373,7 @@ pub fn close(stream: Stream) {
 /// must not reach what it starts.
 pub fn close_inherited() {
     // SAFETY: called before the program opens descriptors that it keeps, so no owner of any of them exists.
-    let result = unsafe {
-        let call = super::number(libc::SYS_close_range);
-        super::check(super::arch::syscall(call, [3, u32::MAX as usize, 0]))
-    };
+    let result = unsafe { call(3, u32::MAX as usize, 0, libc::SYS_close_range) };
     // Kernels before 5.9 do not have the call; the usual limit of open files bounds what there can be.
     if result.is_err() {
         for fd in 3..1024 {

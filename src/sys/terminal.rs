@@ -3,7 +3,7 @@
 
 use super::descriptor::{self, Descriptor, word};
 use super::memory::Setting;
-use super::{arch, check, number};
+use super::{call, number};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::OFlags;
 use rustix::io::Result;
@@ -119,7 +119,7 @@ const SET: libc::Ioctl = 0x802c_7414;
 unsafe fn control(fd: BorrowedFd<'_>, request: libc::Ioctl, argument: usize) -> Result<i32> {
     let fd = word(fd.as_raw_fd());
     // SAFETY: the caller's promise.
-    check(unsafe { arch::syscall(number(libc::SYS_ioctl), [fd, number(request.cast_signed()), argument]) })
+    unsafe { call(fd, number(request.cast_signed()), argument, libc::SYS_ioctl) }
 }
 
 /// Reads the modes of a terminal; an error for what is none.
