@@ -151,7 +151,7 @@ impl Stub {
         let signals = signal::descriptor(PASSED_ON)
             .and_then(descriptor::above_streams)
             .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for signals: {}", errno));
-        let mut stub = Stub {
+        Stub {
             server,
             way,
             awaits_answer: connection.is_direct || terminal.is_there(),
@@ -171,11 +171,7 @@ impl Stub {
             awaits_stop: false,
             has_failed: false,
             is_deaf: false,
-        };
-        if !stub.connection.is_direct {
-            stub.take_streams();
         }
-        stub
     }
 
     /// Takes the caller's streams to relay them.
@@ -194,6 +190,9 @@ impl Stub {
     fn run(&mut self) -> End {
         static INBOX: Place<[u8; limits::INBOX]> = Place::new([0; limits::INBOX]);
         let inbox = INBOX.take();
+        if !self.connection.is_direct {
+            self.take_streams();
+        }
         loop {
             self.transmit();
             if let Some(end) = self.end.filter(|_| self.has_passed_on()) {
