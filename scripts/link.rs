@@ -23,17 +23,18 @@ fn main() {
         // No interpreter, but position independent: `sys/freestanding` applies the relocations. Not every C compiler
         // knows a static file of that kind, so the linker is told as well.
         &["--no-dynamic-linker"][..],
-        // Nothing reads the unwind tables (panics abort), a build id, nor the table of the few symbols.
+        // Nothing reads the unwind tables (panics abort) nor a build id.
         &["--no-eh-frame-hdr"],
         &["--build-id=none"],
-        &["--hash-style=gnu"],
         // One segment to execute and one to write, which stays writable: see the layout.
         &["-z", "norelro"],
         // Relocations as a bitmap of a few dozen bytes.
         &["-z", "pack-relative-relocs"],
         &["-T", &layout],
+        // A table of sections, which leads to what a debugger wants to know. An older linker writes one all the same.
+        if variable("DEBUG") == "false" { &["-z", "nosectionheader"] } else { &[] },
     ];
-    for words in arguments {
+    for words in arguments.into_iter().filter(|words| !words.is_empty()) {
         if is_direct {
             words.iter().for_each(|word| println!("cargo::rustc-link-arg-bins={word}"));
         } else {

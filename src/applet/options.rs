@@ -63,11 +63,14 @@ impl Show for Misuse {
 #[inline(never)]
 pub(super) fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
     let mut number = 0;
-    for line in usage.as_bytes().split(|byte| *byte == b'\n') {
+    let mut rest = usage.as_bytes();
+    while !rest.is_empty() {
+        let line = until(rest, b'\n');
+        rest = rest.get(line.len() + 1..).unwrap_or_default();
         let (Some(letter), Some(long @ [b'-', b'-', ..])) = (line.get(2..4), line.get(6..)) else { continue };
         let long = until(long, b' ');
         if name == long || name == letter {
-            let takes_value = matches!(line.get(6 + long.len()..), Some([b' ', b'A'..=b'Z', ..]));
+            let takes_value = line.get(7 + long.len()).is_some_and(u8::is_ascii_uppercase);
             return Some(Spec { number, name: long, takes_value });
         }
         number += 1;

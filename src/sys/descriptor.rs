@@ -7,7 +7,7 @@
 //! A stub's standard streams are open files of its caller's, and so are its flags: switching one to non-blocking would
 //! switch it for everybody. Here one call at a time is made not to block instead, in the way that its kind allows.
 
-use super::{arch, check, number, poll, terminal};
+use super::{arch, call, check, number, poll, terminal};
 use core::ffi::CStr;
 use core::num::NonZero;
 use rustix::event::PollFlags;
@@ -58,14 +58,20 @@ impl Drop for Descriptor {
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let number = self.number();
         // SAFETY: the kernel gives no negative numbers, and `of` is given the kernel's alone. It stays open as long as this
         // value, which the borrow cannot outlive.
-        unsafe {
-            core::hint::assert_unchecked(number >= 0);
-            BorrowedFd::borrow_raw(number)
-        }
+        unsafe { borrow(self.number()) }
     }
+}
+
+/// A descriptor as rustix takes it. Its own function for that asserts that the number is not -1, which is as much again at
+/// every place where a descriptor is used.
+///
+/// # Safety
+/// The number is not -1, and either stays open as long as the borrow, or nothing is done that could harm its next owner.
+unsafe fn borrow<'fd>(number: i32) -> BorrowedFd<'fd> {
+    // SAFETY: the one is a transparent wrapper around the other; the rest is the caller's promise.
+    unsafe { core::mem::transmute(number) }
 }
 
 /// A number as a system call takes it.
@@ -96,11 +102,8 @@ pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> R
 pub fn pipe() -> Result<(Descriptor, Descriptor)> {
     let mut ends = [0_i32; 2];
     // SAFETY: the kernel writes two numbers of descriptors that are nobody else's.
-    let result = unsafe {
-        let call = number(libc::SYS_pipe2);
-        arch::syscall(call, [(&raw mut ends) as usize, word(libc::O_CLOEXEC), 0])
-    };
-    check(result).map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
+    let result = unsafe { call((&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, libc::SYS_pipe2) };
+    result.map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
 }
 
 /// A TCP socket for IPv4, or for IPv6.
@@ -129,9 +132,9 @@ fn socket(family: i32, kind: i32) -> Result<Descriptor> {
 /// # Safety
 /// `length` bytes can be read at `address`.
 #[inline(never)]
-pub(super) unsafe fn name(call: libc::c_long, socket: &Descriptor, address: *const u8, length: usize) -> Result<()> {
+pub(super) unsafe fn name(number: libc::c_long, socket: &Descriptor, address: *const u8, length: usize) -> Result<()> {
     // SAFETY: the caller's promise.
-    check(unsafe { arch::syscall(number(call), [word(socket.number()), address as usize, length]) }).map(drop)
+    unsafe { call(word(socket.number()), address as usize, length, number) }.map(drop)
 }
 
 /// The next connection of a listening socket (accept(2)).
@@ -179,8 +182,7 @@ pub fn place(descriptor: Option<&Descriptor>, number: i32) -> Result<()> {
             arch::syscall(super::number(libc::SYS_close), [word(number), 0, 0]);
             return Ok(());
         };
-        let call = super::number(libc::SYS_dup3);
-        check(arch::syscall(call, [word(descriptor.number()), word(number), 0])).map(drop)
+        call(word(descriptor.number()), word(number), 0, libc::SYS_dup3).map(drop)
     }
 }
 
@@ -375,7 +377,7 @@ fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
     let path = path.get(usize::try_from(fd.as_raw_fd()).ok()?)?;
     let own = above_streams(open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0).ok()?).ok()?;
     // SAFETY: it is never closed.
-    Some(unsafe { BorrowedFd::borrow_raw(own.leave_open()) })
+    Some(unsafe { borrow(own.leave_open()) })
 }
 
 /// Half of the offset by which preadv2(2) means the file's own position, -1: where a register has 64 bits the lower half is
@@ -412,10 +414,7 @@ pub fn close(stream: Stream) {
 /// must not reach what it starts.
 pub fn close_inherited() {
     // SAFETY: called before the program opens descriptors that it keeps, so no owner of any of them exists.
-    let result = unsafe {
-        let call = super::number(libc::SYS_close_range);
-        super::check(super::arch::syscall(call, [3, u32::MAX as usize, 0]))
-    };
+    let result = unsafe { call(3, u32::MAX as usize, 0, libc::SYS_close_range) };
     // Kernels before 5.9 do not have the call; the usual limit of open files bounds what there can be.
     if result.is_err() {
         for fd in 3..1024 {
@@ -435,7 +434,7 @@ pub fn close_inherited() {
 /// Whether a descriptor of this number is open.
 pub fn is_open(number: i32) -> bool {
     // SAFETY: nothing is done with it but asking for its flags.
-    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
+    rustix::io::fcntl_getfd(unsafe { borrow(number) }).is_ok()
 }
 
 /// Closes descriptors that went to another process, from number `least` on, so that who is at their other ends notices when

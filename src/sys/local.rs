@@ -2,7 +2,7 @@
 //! a Pod share, and with open descriptors as part of what is sent.
 
 use super::descriptor::{Descriptor, length, name, word};
-use super::{arch, check, number};
+use super::{arch, number};
 use rustix::fd::AsFd;
 use rustix::fd::AsRawFd;
 use rustix::io::Result;
@@ -87,8 +87,7 @@ fn call_with_message(
     };
     let socket = word(socket.as_fd().as_raw_fd());
     // SAFETY: the message names one buffer and one control message that its callers hold, with their lengths.
-    let result = unsafe { arch::syscall(number(call), [socket, (&raw mut message) as usize, word(flags)]) };
-    check(result).map(length)
+    unsafe { super::call(socket, (&raw mut message) as usize, word(flags), call) }.map(length)
 }
 
 /// Sends bytes, and up to [`MOST`] descriptors along with the first of them (sendmsg(2)), without blocking.

@@ -41,3 +41,13 @@ fn check(result: isize) -> Result<i32, Errno> {
         value => Ok(value as i32),
     }
 }
+
+/// Makes a system call that takes three arguments at most. They come first, as they do in the registers.
+///
+/// # Safety
+/// The arguments must be what that system call expects; pointers among them must be valid for its duration.
+#[inline(never)]
+unsafe fn call(first: usize, second: usize, third: usize, call: libc::c_long) -> Result<i32, Errno> {
+    // SAFETY: the caller's promise.
+    check(unsafe { arch::syscall(number(call), [first, second, third]) })
+}

@@ -3,7 +3,7 @@
 use super::descriptor::{self, Descriptor, length, word};
 use super::memory::c_str;
 use super::signal::{self, Set};
-use super::{arch, check, number, terminal};
+use super::{arch, call, check, number, terminal};
 use core::ffi::{CStr, c_char, c_void};
 use core::marker::PhantomData;
 use rustix::fd::{AsFd, AsRawFd};
@@ -52,8 +52,8 @@ pub fn fork() -> Result<Option<i32>> {
 /// The working directory, into `buffer` (getcwd(2)), without its NUL.
 pub fn working_directory(buffer: &mut [u8]) -> Result<&[u8]> {
     // SAFETY: the kernel writes at most the length that it is told.
-    let result = unsafe { arch::syscall(number(libc::SYS_getcwd), [buffer.as_mut_ptr() as usize, buffer.len(), 0]) };
-    let path = buffer.get(..length(check(result)?) - 1).unwrap_or_default();
+    let result = unsafe { call(buffer.as_mut_ptr() as usize, buffer.len(), 0, libc::SYS_getcwd) };
+    let path = buffer.get(..length(result?) - 1).unwrap_or_default();
     // A directory outside this process's root is written without a leading slash (getcwd(3), "(unreachable)").
     if path.first() == Some(&b'/') { Ok(path) } else { Err(Errno::NOENT) }
 }
@@ -391,10 +391,8 @@ const SHELL: &CStr = c"/bin/sh";
 fn execve(path: &CStr, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
     // SAFETY: both lists are a `Vector`'s: pointers to strings that live for good, or a path on the caller's stack, and
     // a null pointer at the end.
-    let result = unsafe {
-        arch::syscall(number(libc::SYS_execve), [path.as_ptr() as usize, arguments as usize, environment as usize])
-    };
-    check(result).err().unwrap_or(Errno::NOEXEC)
+    let result = unsafe { call(path.as_ptr() as usize, arguments as usize, environment as usize, libc::SYS_execve) };
+    result.err().unwrap_or(Errno::NOEXEC)
 }
 
 /// Calls `each` with every child of this process, adopted ones included, that /proc shows (proc(5)).

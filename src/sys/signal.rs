@@ -1,7 +1,7 @@
 //! Signals as data: they are blocked and read from a descriptor, so no handler ever runs.
 
 use super::descriptor::{Descriptor, word};
-use super::{arch, check, number};
+use super::{arch, call, number};
 use rustix::fd::AsFd;
 use rustix::io::Result;
 
@@ -151,8 +151,7 @@ pub fn ignored() -> Set {
 /// Sends a signal: to a process, or to process group `-pid` (kill(2)).
 pub fn send(pid: i32, signal: u8) -> Result<()> {
     // SAFETY: the call takes two numbers.
-    let result = unsafe { arch::syscall(number(libc::SYS_kill), [word(pid), signal.into(), 0]) };
-    check(result).map(drop)
+    unsafe { call(word(pid), signal.into(), 0, libc::SYS_kill) }.map(drop)
 }
 
 /// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.

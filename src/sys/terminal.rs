@@ -3,7 +3,7 @@
 
 use super::descriptor::{self, Descriptor, word};
 use super::memory::Setting;
-use super::{arch, check, number};
+use super::{call, number};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::OFlags;
 use rustix::io::Result;
@@ -116,10 +116,10 @@ const SET: libc::Ioctl = 0x802c_7414;
 /// # Safety
 /// The argument is what `request` takes: a number, or the address of what it reads or writes.
 #[inline(never)]
-unsafe fn control(fd: BorrowedFd<'_>, request: libc::Ioctl, argument: usize) -> isize {
+unsafe fn control(fd: BorrowedFd<'_>, request: libc::Ioctl, argument: usize) -> Result<i32> {
     let fd = word(fd.as_raw_fd());
     // SAFETY: the caller's promise.
-    unsafe { arch::syscall(number(libc::SYS_ioctl), [fd, number(request.cast_signed()), argument]) }
+    unsafe { call(fd, number(request.cast_signed()), argument, libc::SYS_ioctl) }
 }
 
 /// Reads the modes of a terminal; an error for what is none.
@@ -132,7 +132,7 @@ pub fn get_modes(fd: BorrowedFd<'_>, modes: &mut Modes) -> Result<()> {
     }
     // SAFETY: the kernel writes a `struct termios`.
     #[cfg(not(target_arch = "powerpc64"))]
-    check(unsafe { control(fd, GET, core::ptr::from_mut(modes) as usize) }).map(drop)
+    unsafe { control(fd, GET, core::ptr::from_mut(modes) as usize) }.map(drop)
 }
 
 /// All that the kernel says of a terminal's modes.
@@ -140,7 +140,7 @@ pub fn get_modes(fd: BorrowedFd<'_>, modes: &mut Modes) -> Result<()> {
 fn whole(fd: BorrowedFd<'_>) -> Result<Whole> {
     let mut whole = Whole::default();
     // SAFETY: the kernel writes a `struct termios`.
-    check(unsafe { control(fd, GET, (&raw mut whole) as usize) })?;
+    unsafe { control(fd, GET, (&raw mut whole) as usize) }?;
     Ok(whole)
 }
 
@@ -161,21 +161,21 @@ pub fn set_modes(fd: BorrowedFd<'_>, modes: &Modes) -> Result<()> {
     #[cfg(target_arch = "powerpc64")]
     let modes = &Whole { modes: *modes, ..whole(fd)? };
     // SAFETY: the kernel reads a `struct termios`.
-    check(unsafe { control(fd, SET, core::ptr::from_ref(modes) as usize) }).map(drop)
+    unsafe { control(fd, SET, core::ptr::from_ref(modes) as usize) }.map(drop)
 }
 
 /// A terminal's rows, columns, width and height (`struct winsize`), 16 bits each, as they are in memory; 0 where it has none.
 pub fn size(fd: BorrowedFd<'_>) -> u64 {
     let mut size = 0_u64;
     // SAFETY: the kernel writes four numbers of 16 bits.
-    unsafe { control(fd, libc::TIOCGWINSZ, (&raw mut size) as usize) };
+    let _ = unsafe { control(fd, libc::TIOCGWINSZ, (&raw mut size) as usize) };
     size
 }
 
 /// Sets a terminal's size. Its foreground is told by WINCH where that is another one.
 pub fn set_size(fd: BorrowedFd<'_>, size: u64) {
     // SAFETY: the kernel reads four numbers of 16 bits.
-    unsafe { control(fd, libc::TIOCSWINSZ, (&raw const size) as usize) };
+    let _ = unsafe { control(fd, libc::TIOCSWINSZ, (&raw const size) as usize) };
 }
 
 /// Whether this process may read the terminal: it is in the foreground, or the terminal is not its controlling one, which
@@ -190,7 +190,7 @@ pub fn is_in_foreground(fd: BorrowedFd<'_>) -> bool {
 pub fn foreground(fd: BorrowedFd<'_>) -> i32 {
     let mut group = 0_i32;
     // SAFETY: the kernel writes a number.
-    unsafe { control(fd, libc::TIOCGPGRP, (&raw mut group) as usize) };
+    let _ = unsafe { control(fd, libc::TIOCGPGRP, (&raw mut group) as usize) };
     group
 }
 
@@ -200,7 +200,7 @@ pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
         return Ok(());
     }
     // SAFETY: the kernel reads a number.
-    check(unsafe { control(fd, libc::TIOCSPGRP, (&raw const group) as usize) }).map(drop)
+    unsafe { control(fd, libc::TIOCSPGRP, (&raw const group) as usize) }.map(drop)
 }
 
 /// A pseudo-terminal of this mount namespace (pts(4)): this program's side, non-blocking, and the command's.
@@ -208,11 +208,11 @@ pub fn pair() -> Result<(Descriptor, Descriptor)> {
     let near = descriptor::open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
     let lock = 0_i32;
     // SAFETY: the kernel reads a number.
-    check(unsafe { control(near.as_fd(), libc::TIOCSPTLCK, (&raw const lock) as usize) })?;
+    unsafe { control(near.as_fd(), libc::TIOCSPTLCK, (&raw const lock) as usize) }?;
     let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC).unsigned_abs() as usize;
     // Not by its path: /dev/pts can be that of another namespace.
     // SAFETY: the call takes a number; the new descriptor is nobody else's.
-    let far = unsafe { Descriptor::new(control(near.as_fd(), libc::TIOCGPTPEER, flags)) }?;
+    let far = Descriptor::of(unsafe { control(near.as_fd(), libc::TIOCGPTPEER, flags) }?);
     Ok((near, far))
 }
 
@@ -222,7 +222,7 @@ pub fn lead_session(terminal: &Descriptor) -> Result<()> {
     // It fails where this process is one already.
     let _ = rustix::process::setsid();
     // SAFETY: the call takes a number.
-    check(unsafe { control(terminal.as_fd(), libc::TIOCSCTTY, 0) }).map(drop)
+    unsafe { control(terminal.as_fd(), libc::TIOCSCTTY, 0) }.map(drop)
 }
 
 /// The terminal on loan, and its modes before that.

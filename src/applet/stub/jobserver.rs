@@ -4,12 +4,11 @@
 
 use super::direct::Numbers;
 use super::request::Frames;
-use crate::bytes::until;
+use crate::bytes::{c_str, until};
 use crate::limits;
 use crate::line;
 use crate::sys::descriptor;
 use crate::wire::Kind;
-use core::ffi::CStr;
 use rustix::fs::OFlags;
 
 /// The variable that names it.
@@ -48,7 +47,7 @@ fn split(entry: &[u8]) -> Option<[&[u8]; 3]> {
 fn open(path: &[u8], passed: &mut Numbers) -> Option<[i32; 2]> {
     let mut file = [0; limits::PATH];
     file.get_mut(..path.len())?.copy_from_slice(path);
-    let file = CStr::from_bytes_until_nul(&file).ok()?;
+    let file = c_str(&file)?;
     let mut numbers = [0; 2];
     for number in &mut numbers {
         // From here on it is like those that the caller has opened.

@@ -55,8 +55,7 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
         way.transport = Transport::Relay;
     }
     let inherited = (way.transport != Transport::Relay).then(direct::inherited).flatten();
-    let mut here = [0; limits::PATH];
-    let Ok(directory) = request::directory(loaded, &mut here) else { exit(exit::UNAVAILABLE) };
+    let Ok(directory) = request::directory(loaded) else { exit(exit::UNAVAILABLE) };
     // Early, so that the server starts the session while the request is written.
     let timeout = loaded.config.connect_timeout();
     let connection =
@@ -176,7 +175,7 @@ impl Stub {
         let signals = signal::descriptor(PASSED_ON)
             .and_then(descriptor::above_streams)
             .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for signals: {}", errno));
-        let mut stub = Stub {
+        Stub {
             server,
             way,
             awaits_answer: connection.is_direct || terminal.is_there(),
@@ -196,11 +195,7 @@ impl Stub {
             awaits_stop: false,
             has_failed: false,
             is_deaf: false,
-        };
-        if !stub.connection.is_direct {
-            stub.take_streams();
         }
-        stub
     }
 
     /// Takes the caller's streams to relay them.
@@ -219,6 +214,9 @@ impl Stub {
     fn run(&mut self) -> End {
         static INBOX: Place<[u8; limits::INBOX]> = Place::new([0; limits::INBOX]);
         let inbox = INBOX.take();
+        if !self.connection.is_direct {
+            self.take_streams();
+        }
         loop {
             self.transmit();
             if let Some(end) = self.end.filter(|_| self.has_passed_on()) {

@@ -15,15 +15,18 @@ use crate::wire::{self, Kind, attribute};
 use crate::{limits, number, told};
 
 /// The working directory below the base, which all containers share.
-pub(super) fn directory(loaded: Loaded, here: &mut [u8; limits::PATH]) -> Result<&[u8], Told> {
-    let here = process::working_directory(here).map_err(|errno| told!("working directory: {}", errno))?;
+// Paths are no local variables here: beside them everything else would be far away.
+#[inline(never)]
+pub(super) fn directory(loaded: Loaded) -> Result<&'static [u8], Told> {
+    static HERE: Place<[u8; limits::PATH]> = Place::new([0; limits::PATH]);
+    static REAL: Place<[u8; limits::PATH]> = Place::new([0; limits::PATH]);
+    let here = process::working_directory(HERE.take()).map_err(|errno| told!("working directory: {}", errno))?;
     let base = loaded.base.as_bytes();
-    let mut real = [0; limits::PATH];
     // The kernel names the working directory without links; where the base is reached through one, it has to be asked too.
     // The stub itself can be anywhere.
     let mut relative = path::relative(base, here);
     if relative.is_none() && rustix::process::chdir(loaded.base.as_c_str()).is_ok() {
-        relative = process::working_directory(&mut real).ok().and_then(|base| path::relative(base, here));
+        relative = process::working_directory(REAL.take()).ok().and_then(|base| path::relative(base, here));
     }
     relative.ok_or_else(|| told!("working directory {} is outside of baseDirectory {}", here, base))
 }
@@ -68,6 +71,7 @@ impl Frames<'_> {
     }
 }
 
+#[inline(never)]
 /// The request's frames. The descriptors of `passed` go along, if any can; a jobserver's may be added to them.
 pub(super) fn write(
     command: Command<'static>,

@@ -1,13 +1,13 @@
 //! The entry point on 32-bit ARM (everything is on the stack, which is aligned already).
 
-/// Where the kernel enters the program. Hands over the stack as it is, the address at which the file was loaded, and its
-/// dynamic section, all found relative to the program counter: nothing is relocated yet. The program counter reads as the
-/// address of the instruction plus 8.
+/// Where the kernel enters the program. Hands over the stack as it is, the address at which the file was loaded, and
+/// what the layout tells of its relocations, all found relative to the program counter: nothing is relocated yet. The
+/// program counter reads as the address of the instruction plus 8.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _start() -> ! {
     core::arch::naked_asm!(
-        ".hidden _DYNAMIC",
+        ".hidden relocations",
         ".hidden __ehdr_start",
         "mov r11, #0",
         "mov lr, #0",
@@ -19,7 +19,7 @@ unsafe extern "C" fn _start() -> ! {
         "bl {begin}",
         "udf #0",
         "4: .word __ehdr_start - (2b + 8)",
-        "5: .word _DYNAMIC - (3b + 8)",
+        "5: .word relocations - (3b + 8)",
         begin = sym super::start::begin,
     )
 }

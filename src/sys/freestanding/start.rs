@@ -2,11 +2,13 @@
 
 use k8psh::sys::program::Program;
 
-/// One entry of the dynamic section: tag and value (`Elf64_Dyn` and `Elf32_Dyn`, elf(5)).
+/// Where the layout (`scripts/link.ld`) says that the relocations are: offsets from the load address. An older linker does
+/// not know packed ones and writes them all as plain ones.
 #[repr(C)]
-struct Dynamic {
-    tag: usize,
-    value: usize,
+pub(super) struct Relocations {
+    plain: u32,
+    packed: u32,
+    packed_end: u32,
 }
 
 /// One relocation (elf(5)). The 32-bit processors have `Elf32_Rel`, whose addend is what the word holds, the 64-bit ones
@@ -18,15 +20,6 @@ struct Relocation {
     #[cfg(target_pointer_width = "64")]
     addend: usize,
 }
-
-/// The end of the dynamic section, and its two tables of relocations with their sizes in bytes (elf(5), and the generic
-/// ABI for `DT_RELR`). The plain table is `DT_RELA` or, where the words hold the addends, `DT_REL`; the linker is asked for
-/// packed ones, and an older one writes plain ones.
-const DT_NULL: usize = 0;
-const DT_PLAIN: usize = if cfg!(target_pointer_width = "64") { 7 } else { 17 };
-const DT_PLAINSZ: usize = DT_PLAIN + 1;
-const DT_RELRSZ: usize = 35;
-const DT_RELR: usize = 36;
 
 /// "Add the load address", the only kind in a static position independent file (the ABI of each processor).
 const RELATIVE: usize = match () {
@@ -45,11 +38,11 @@ const KIND: usize = if cfg!(target_pointer_width = "64") { 0xffff_ffff } else { 
 ///
 /// # Safety
 /// `stack` is the stack pointer that the kernel entered the process with, `base` the load address of this file, and
-/// `dynamic` its dynamic section.
-pub(super) unsafe extern "C" fn begin(stack: *const usize, base: usize, dynamic: *const usize) -> ! {
+/// `relocations` what its layout tells of them.
+pub(super) unsafe extern "C" fn begin(stack: *const usize, base: usize, relocations: &Relocations) -> ! {
     // SAFETY: `_start` passes what this function asks for; relocating comes first, since statics may hold addresses.
     let program = unsafe {
-        relocate(base, dynamic.cast());
+        relocate(base, relocations);
         Program::new(stack)
     };
     k8psh::applet::main(program)
@@ -59,43 +52,33 @@ pub(super) unsafe extern "C" fn begin(stack: *const usize, base: usize, dynamic:
 ///
 /// # Safety
 /// As for [`begin`].
-unsafe fn relocate(base: usize, mut dynamic: *const Dynamic) {
-    let (mut plain, mut plain_size, mut packed, mut packed_size) = (0, 0, 0, 0);
-    // SAFETY: the section ends with DT_NULL, and the linker wrote the tables that it names.
+unsafe fn relocate(base: usize, relocations: &Relocations) {
+    let at = |offset: u32| base.wrapping_add(offset as usize);
+    // SAFETY: the linker wrote the tables there, one behind the other.
     unsafe {
-        while (*dynamic).tag != DT_NULL {
-            match (*dynamic).tag {
-                DT_PLAIN => plain = (*dynamic).value,
-                DT_PLAINSZ => plain_size = (*dynamic).value,
-                DT_RELR => packed = (*dynamic).value,
-                DT_RELRSZ => packed_size = (*dynamic).value,
-                _ => {}
-            }
-            dynamic = dynamic.add(1);
-        }
-        apply(base, base.wrapping_add(plain) as *const Relocation, plain_size / size_of::<Relocation>());
-        apply_packed(base, base.wrapping_add(packed) as *const usize, packed_size / size_of::<usize>());
+        apply(base, at(relocations.plain) as *const Relocation, at(relocations.packed) as *const Relocation);
+        apply_packed(base, at(relocations.packed) as *const usize, at(relocations.packed_end) as *const usize);
     }
 }
 
 /// Applies plain relocations.
 ///
 /// # Safety
-/// `table` is a `DT_RELA` or `DT_REL` table of `count` entries for a file at `base`; every word that it names is in a segment that is
-/// writable, which all of them are in this file's layout.
-unsafe fn apply(base: usize, table: *const Relocation, count: usize) {
-    for index in 0..count {
+/// From `next` to `end` is a `.rela.dyn` or `.rel.dyn` table (elf(5)) of a file at `base`; every word that it names is in a
+/// segment that is writable, which all of them are in this file's layout.
+unsafe fn apply(base: usize, mut next: *const Relocation, end: *const Relocation) {
+    while next < end {
         // SAFETY: the caller's promise.
         unsafe {
-            let relocation = table.add(index);
-            if (*relocation).information & KIND == RELATIVE {
-                let word = base.wrapping_add((*relocation).offset) as *mut usize;
+            if (*next).information & KIND == RELATIVE {
+                let word = base.wrapping_add((*next).offset) as *mut usize;
                 #[cfg(target_pointer_width = "64")]
-                let addend = (*relocation).addend;
+                let addend = (*next).addend;
                 #[cfg(target_pointer_width = "32")]
                 let addend = word.read();
                 word.write(base.wrapping_add(addend));
             }
+            next = next.add(1);
         }
     }
 }
@@ -104,22 +87,23 @@ unsafe fn apply(base: usize, table: *const Relocation, count: usize) {
 /// the last one, as many as an entry has bits besides the lowest.
 ///
 /// # Safety
-/// `table` is a `DT_RELR` table of `count` entries for a file at `base`; every word that it names is in a segment that is
-/// writable, which all of them are in this file's layout.
-unsafe fn apply_packed(base: usize, table: *const usize, count: usize) {
-    let mut next: *mut usize = core::ptr::null_mut();
-    for index in 0..count {
+/// From `next` to `end` is a `.relr.dyn` table (generic ABI, `DT_RELR`) of a file at `base`; every word that it names is in
+/// a segment that is writable, which all of them are in this file's layout.
+unsafe fn apply_packed(base: usize, mut next: *const usize, end: *const usize) {
+    let mut following: *mut usize = core::ptr::null_mut();
+    while next < end {
         // SAFETY: the caller's promise.
         unsafe {
-            let entry = *table.add(index);
+            let entry = *next;
+            next = next.add(1);
             if entry & 1 == 0 {
                 let word = base.wrapping_add(entry) as *mut usize;
                 word.write(word.read().wrapping_add(base));
-                next = word.add(1);
+                following = word.add(1);
                 continue;
             }
             let mut bits = entry >> 1;
-            let mut word = next;
+            let mut word = following;
             while bits != 0 {
                 if bits & 1 == 1 {
                     word.write(word.read().wrapping_add(base));
@@ -127,7 +111,7 @@ unsafe fn apply_packed(base: usize, table: *const usize, count: usize) {
                 bits >>= 1;
                 word = word.add(1);
             }
-            next = next.add(usize::BITS as usize - 1);
+            following = following.add(usize::BITS as usize - 1);
         }
     }
 }
