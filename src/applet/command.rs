@@ -19,7 +19,7 @@ use rustix::fd::AsFd;
 use rustix::io::Errno;
 
 /// Where a bare name is looked for when the command got no `PATH`.
-const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+pub(super) const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 /// A command that does not run: the exit code of its stub. Why is in the line that was passed along.
 pub(super) struct Refused(pub(super) u8);
@@ -289,7 +289,7 @@ impl Plumbing<'_> {
 }
 
 /// Why the program could not be started.
-fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -> Refused {
+pub(super) fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -> Refused {
     let Refusal { errno, exists } = refusal;
     if !exists && !crate::bytes::has(program.to_bytes(), b'/') {
         add!(reason, "{}: not found in PATH={}", program, search);

@@ -4,9 +4,11 @@
 use super::command::Tty;
 use super::configuration::Loaded;
 use super::connect::{Connection, Transport};
+use super::end_like;
 use super::gate::Gate;
 use super::log::Log;
 use super::stubs::Stubs;
+use super::supervise::Supervised;
 use super::watch::Watch;
 use super::worker::{self, Crew, Worker};
 use crate::address::Address;
@@ -171,6 +173,8 @@ pub(super) struct Listener {
     pause: Option<Moment>,
     /// Whether HUP ends it.
     hangs_up: bool,
+    /// The program that it was started with, which has the signals and is what it ends with.
+    supervised: Option<Supervised>,
     work: Work,
     stubs: Option<Stubs>,
 }
@@ -184,6 +188,7 @@ impl Listener {
         limits: Limits,
         stubs: Option<Stubs>,
         work: Work,
+        supervised: Option<Supervised>,
     ) -> Listener {
         Listener {
             sockets,
@@ -197,6 +202,7 @@ impl Listener {
             gate,
             pause: None,
             hangs_up: true,
+            supervised,
         }
     }
 
@@ -216,12 +222,15 @@ impl Listener {
             fail!(exit::FAILURE, "cannot wait for signals: {}", errno)
         });
         debug!(Applet, "server {} listens on port {}", self.work.server.name(), self.work.server.port());
+        if let Some(supervised) = &self.supervised {
+            supervised.begin();
+        }
         self.serve(&signals);
         self.remove_stubs();
         if daemon.is_some() {
             let _ = rustix::fs::unlink(pid_file.as_c_str());
         }
-        process::exit(exit::SUCCESS)
+        end_like(self.supervised.and_then(|supervised| supervised.end).unwrap_or(End::Code(exit::SUCCESS)))
     }
 
     fn remove_stubs(&mut self) {
@@ -239,7 +248,8 @@ impl Listener {
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
-            if self.phase > Phase::Serving && (self.crew.is_empty() || !self.limits.wait) {
+            let has_program = self.program().is_some();
+            if self.phase > Phase::Serving && !has_program && (self.crew.is_empty() || !self.limits.wait) {
                 return;
             }
             self.turn(signals, if self.phase == Phase::Serving { end } else { Moment::NEVER });
@@ -296,8 +306,19 @@ impl Listener {
         self.phase == Phase::Serving && !self.accepts() && self.crew.spares() < limits::SPARES
     }
 
+    /// The program that it was started with, while that runs.
+    fn program(&self) -> Option<&Supervised> {
+        self.supervised.as_ref().filter(|supervised| supervised.end.is_none())
+    }
+
     fn take_signals(&mut self, signals: &Descriptor) {
         while let Some(signal) = signal::next(signals) {
+            if signal.signal != name::CHLD
+                && let Some(program) = self.program()
+            {
+                program.pass_on(signal);
+                continue;
+            }
             match signal.signal {
                 name::CHLD => self.reap(),
                 name::HUP if !self.hangs_up => {}
@@ -312,7 +333,11 @@ impl Listener {
         loop {
             match process::reap() {
                 Children::Ended(child) => self.forget(child),
-                Children::Stopped(..) => {}
+                Children::Stopped(pid, signal) => {
+                    if let Some(program) = self.program() {
+                        program.stopped(pid, signal);
+                    }
+                }
                 Children::Running | Children::None => return,
             }
         }
@@ -320,6 +345,14 @@ impl Listener {
 
     /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
     fn forget(&mut self, child: Reaped) {
+        if let Some(supervised) = &mut self.supervised
+            && supervised.has_ended(child)
+        {
+            self.drain();
+            if self.limits.wait {
+                self.end_sessions();
+            }
+        }
         let was_spare = self.crew.forget(child.pid).unwrap_or(false);
         if was_spare && child.end != End::Code(exit::SUCCESS) {
             self.pause = Some(Moment::after(limits::SHORTAGE_MS));
@@ -330,15 +363,18 @@ impl Listener {
     fn escalate(&mut self) {
         match self.phase {
             Phase::Serving => self.drain(),
-            Phase::Draining => {
-                self.phase = Phase::Ending;
-                self.crew.signal(name::TERM);
-            }
+            Phase::Draining => self.end_sessions(),
             Phase::Ending | Phase::Killing => {
                 self.phase = Phase::Killing;
                 self.crew.signal(name::KILL);
             }
         }
+    }
+
+    /// Ends what runs, as far as it lets itself be ended.
+    fn end_sessions(&mut self) {
+        self.phase = Phase::Ending;
+        self.crew.signal(name::TERM);
     }
 
     /// Takes no further connections: who connects now is refused at once and can look elsewhere.
@@ -414,7 +450,6 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     // Before the fork, while somebody can still be told.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let file = descriptor::open(pid_file.as_c_str(), flags, 0o644).map_err(explain)?;
-    let null = descriptor::open(c"/dev/null", OFlags::RDWR, 0);
     let pid = process::fork().map_err(|errno| {
         let _ = rustix::fs::unlink(pid_file.as_c_str());
         told!("cannot go to the background: {}", errno)
@@ -433,17 +468,20 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     }
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir(c"/");
-    let _ = leave_streams(null.ok().as_ref());
+    let _ = leave_streams(3);
     Ok(())
 }
 
-/// Gives up the caller's streams, so that a caller that reads them to their end is not kept waiting. An empty root has no
-/// null device; then stdin is a pipe that has ended, and the others one that nobody reads.
-fn leave_streams(null: Option<&Descriptor>) -> Result<()> {
+/// Gives up the first streams of the caller's, so that a caller that reads them to their end is not kept waiting. An empty
+/// root has no null device; then stdin is a pipe that has ended, and the others one that nobody reads.
+pub(super) fn leave_streams(count: i32) -> Result<()> {
+    let null = descriptor::open(c"/dev/null", OFlags::RDWR, 0).ok();
     let (ended, unread) = (descriptor::pipe()?.0, descriptor::pipe()?.1);
-    for (number, other) in [(0, &ended), (1, &unread), (2, &unread)] {
+    let mut other = &ended;
+    for number in 0..count {
         // It fails where the number is that of the null device itself.
-        let _ = descriptor::place(null.or(Some(other)), number);
+        let _ = descriptor::place(null.as_ref().or(Some(other)), number);
+        other = &unread;
     }
     Ok(())
 }

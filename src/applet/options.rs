@@ -75,10 +75,14 @@ pub(super) fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
     None
 }
 
+/// The word that ends the options: what follows is a program and its arguments.
+pub(super) const END: &[u8] = b"--";
+
 /// Whether one of the words is the option of that number, whatever stands before it.
 #[inline(never)]
-pub(super) fn is_among(mut words: Strings, usage: &'static str, number: usize) -> bool {
-    words.any(|word| find(usage, word.to_bytes()).is_some_and(|spec| spec.number == number))
+pub(super) fn is_among(words: Strings, usage: &'static str, number: usize) -> bool {
+    let mut words = words.map(CStr::to_bytes).take_while(|word| *word != END);
+    words.any(|word| find(usage, word).is_some_and(|spec| spec.number == number))
 }
 
 /// The next of `words` by this usage text.

@@ -1,4 +1,4 @@
-//! `k8pshd`: reads its options and the configuration, makes the stubs, and serves.
+//! `k8pshd`: reads its options and the configuration, makes the stubs, serves, and runs the program behind `--`.
 
 use super::command::Tty;
 use super::configuration::{self, Loaded};
@@ -6,9 +6,10 @@ use super::connect::{Transport, users};
 use super::gate::Gate;
 use super::listener::{self, Listener, Sockets};
 use super::log::{Format, Log};
-use super::options::{Misuse, Spec, Word, is_among, next};
+use super::options::{END, Misuse, Spec, Word, is_among, next};
 use super::print;
 use super::stubs::{Stubs, Wish};
+use super::supervise::{self, Supervised};
 use super::token::Source as Token;
 use super::worker::Crew;
 use crate::address::Address;
@@ -26,10 +27,11 @@ use core::ffi::CStr;
 
 /// What `--help` prints.
 const USAGE: &str = "\
-Usage: k8pshd [options]
+Usage: k8pshd [options] [-- program [arguments...]]
 
 Runs the commands of its section for their stubs, and makes the stubs of all
 other sections. Without commands of its own it leaves them there and exits.
+Then it runs the program: as its parent, until that ends, or in its own place.
 
 Options, also in the section's header; the command line wins:
       --allow-uid UID,...  the users whose stubs may come by direct transport
@@ -72,7 +74,7 @@ Options of the command line alone:
   -v, --version  print the version
 
 INT, TERM and, but for a daemon, HUP end it when the running commands have
-ended; a second one ends them.
+ended; a second one ends them. A program behind -- gets all signals instead.
 ";
 
 /// The options, numbered as [`USAGE`] lists them.
@@ -149,17 +151,21 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
         options.command_line[option::IGNORE_INVALID] = Some(c"");
     }
     let mut words = arguments;
-    let told = options.take(&Source::CommandLine, &mut words);
-    let loaded = told.and_then(|()| configuration::load(options.value(option::CONFIG), &program.environment));
+    let Ok(has_program) = options.take(&Source::CommandLine, &mut words) else { exit(exit::FAILURE) };
+    if has_program && words.clone().next().is_none() {
+        fail!(exit::FAILURE, "-- needs a program; see k8pshd --help");
+    }
+    let loaded = configuration::load(options.value(option::CONFIG), &program.environment);
     let Ok(loaded) = loaded else { exit(exit::FAILURE) };
-    // Only now: the configuration may have been given as one of them.
-    descriptor::close_inherited();
     let server = find_server(options, &program.environment, loaded);
     let told = server.map_or(Ok(()), |server| options.take_section(server, loaded));
     if told.is_err() {
         exit(exit::FAILURE);
     }
-    serve(program, options, loaded, server)
+    if has_program && options.has(option::BACKGROUND) {
+        fail!(exit::FAILURE, "--background does not go with a program behind --; see k8pshd --help");
+    }
+    serve(program, options, loaded, server, has_program.then_some(words))
 }
 
 /// Checks what the headers of a server's sections say, and tells of every mistake.
@@ -202,16 +208,16 @@ impl Options {
             at.set(word.at);
             word.text
         });
-        self.take(&source, &mut words)
+        self.take(&source, &mut words).map(drop)
     }
 
-    /// Takes a list of options, and tells of every mistake in it.
-    fn take(&mut self, source: &Source, words: &mut dyn Iterator<Item = &'static CStr>) -> Result<(), Told> {
-        let mut outcome = Ok(());
+    /// Takes a list of options, and tells of every mistake in it. Whether a program follows.
+    fn take(&mut self, source: &Source, words: &mut dyn Iterator<Item = &'static CStr>) -> Result<bool, Told> {
+        let mut outcome = Ok(false);
         while let Some(word) = next(USAGE, words) {
             let problem = match word {
                 Ok(Word::Given(option, value)) => {
-                    outcome = outcome.and(check(source, option, value));
+                    outcome = check(source, option, value).and(outcome);
                     let values = if source.is_section() { &mut self.section } else { &mut self.command_line };
                     if let Some(place) = values.get_mut(option.number) {
                         *place = Some(value);
@@ -219,6 +225,7 @@ impl Options {
                     continue;
                 }
                 Ok(Word::Plain(word)) => Misuse::Unexpected(word.to_bytes()),
+                Err(Misuse::Unknown(END)) if !source.is_section() => return outcome.map(|_| true),
                 Err(misuse) => misuse,
             };
             let may_ignore = self.has(option::IGNORE_INVALID) && problem.can_be_ignored();
@@ -275,16 +282,35 @@ fn find_server(options: &Options, environment: &Environment, loaded: Loaded) -> 
     loaded.config.server(name)
 }
 
-/// Makes the stubs, and serves where there are commands.
-fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Server<'static>>) -> ! {
+/// Makes the stubs, and serves where there are commands. A program that is to run is in `words`.
+fn serve(
+    program: &Program,
+    options: &Options,
+    loaded: Loaded,
+    server: Option<Server<'static>>,
+    words: Option<Strings>,
+) -> ! {
+    let trigger = options.value(option::TRIGGER);
+    let server = server.filter(|server| server.has_commands() || trigger.is_some());
+    let mut supervised = None;
+    if server.is_some() {
+        supervised = words.map(|words| {
+            Supervised::prepare(&program.environment, words)
+                .unwrap_or_else(|errno| fail!(exit::FAILURE, "cannot start a process: {}", errno))
+        });
+        // Only now: the configuration may have been given as one of them, and the program has its own.
+        descriptor::close_inherited();
+    }
     // From here on a signal waits until what is made can be removed again. A caller that ignores CHLD would leave that to
     // this process, and the kernel would reap in its place.
-    signal::block(signal::Set::ALL);
-    signal::set_action(signal::name::CHLD, false);
-    let trigger = options.value(option::TRIGGER);
+    let mask = signal::block(signal::Set::ALL);
+    let ignored = signal::ignored();
+    if server.is_some() {
+        signal::set_action(signal::name::CHLD, false);
+    }
     let tty = options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default();
     // The port first: where another server has it, its stubs stay as they are.
-    let socket = server.filter(|server| server.has_commands() || trigger.is_some()).map(|server| {
+    let socket = server.map(|server| {
         let mut transport = options.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default();
         if let Some(name) = trigger {
             if server.command(name.to_bytes()).is_none() {
@@ -305,7 +331,11 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
         (Sockets::bind(&host, server.port(), transport).unwrap_or_else(|Told| exit(exit::FAILURE)), gate)
     });
     let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };
-    let (Some(server), Some((sockets, gate))) = (server, socket) else { exit(exit::SUCCESS) };
+    let (Some(server), Some((sockets, gate))) = (server, socket) else {
+        let Some(words) = words else { exit(exit::SUCCESS) };
+        signal::block(mask);
+        supervise::replace(&program.environment, words)
+    };
     let limits = listener::Limits {
         connections: options.number(option::MAX_CONNECTIONS),
         milliseconds: options.number(option::TIMEOUT),
@@ -318,7 +348,7 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
         server,
         environment: program.environment.without(options.value(option::TOKEN_ENV)),
         umask: process::umask(),
-        ignored: signal::ignored(),
+        ignored,
         users: options.value(option::ALLOW_UID),
         tty,
         trigger,
@@ -331,7 +361,7 @@ fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Se
     };
     let most = options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS);
     let crew = Crew::new(most).unwrap_or_else(|errno| fail!(exit::FAILURE, "cannot share memory: {}", errno));
-    Listener::new(sockets, gate, crew, limits, stubs, work).run(daemon)
+    Listener::new(sockets, gate, crew, limits, stubs, work, supervised).run(daemon)
 }
 
 /// The gate of a section with a token. Without one nobody beyond this Pod may reach the server, unless it is said so.

@@ -180,7 +180,8 @@ impl Worker<'_> {
                 Ok(connection) => {
                     self.slot.store(pid, Ordering::Relaxed);
                     if self.crew.spares() < limits::SPARES {
-                        let _ = signal::send(self.parent, name::USR1);
+                        // One that it passes on to nobody, and that can come for another reason at the same time.
+                        let _ = signal::send(self.parent, name::CHLD);
                     }
                     return Some(connection);
                 }

@@ -36,6 +36,11 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// All entries.
+    pub fn entries(&self) -> Strings {
+        self.entries
+    }
+
     /// The whole `NAME=value` entry of a variable.
     pub fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
         if self.hidden.is_some_and(|hidden| hidden.to_bytes() == name) {
