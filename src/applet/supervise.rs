@@ -60,7 +60,7 @@ impl Supervised {
     pub(super) fn pass_on(&self, arrival: Arrival) {
         let is_from = |sender: i32| sender.unsigned_abs() == arrival.sender;
         let is_stop = matches!(arrival.signal, name::TSTP | name::TTIN | name::TTOU);
-        let has_it = arrival.by_kernel && process::is_of_own_group(self.pid) || is_stop && is_from(self.pid);
+        let has_it = arrival.by_kernel || is_stop && is_from(self.pid);
         if !has_it && !is_from(process::id()) {
             let _ = signal::send(self.pid, arrival.signal);
         }

@@ -120,11 +120,6 @@ pub fn is_child_of(parent: i32) -> bool {
     rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get()) == parent
 }
 
-/// Whether a process is in this one's process group.
-pub fn is_of_own_group(pid: i32) -> bool {
-    rustix::process::getpgid(rustix::process::Pid::from_raw(pid)) == Ok(rustix::process::getpgrp())
-}
-
 /// This process's file mode creation mask, which can only be read by setting it (umask(2)).
 pub fn umask() -> u32 {
     let mask = rustix::process::umask(Mode::empty());

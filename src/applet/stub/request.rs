@@ -15,7 +15,7 @@ use crate::wire::{self, Kind, attribute};
 use crate::{limits, number, told};
 
 /// The working directory below the base, which all containers share.
-pub(super) fn directory(loaded: Loaded, here: &mut [u8; limits::PATH]) -> Result<&[u8], Told> {
+pub(super) fn directory<'h>(loaded: Loaded<'_>, here: &'h mut [u8; limits::PATH]) -> Result<&'h [u8], Told> {
     let here = process::working_directory(here).map_err(|errno| told!("working directory: {}", errno))?;
     let base = loaded.base.as_bytes();
     let mut real = [0; limits::PATH];
@@ -30,7 +30,7 @@ pub(super) fn directory(loaded: Loaded, here: &mut [u8; limits::PATH]) -> Result
 
 /// What a request is made of besides the command.
 pub(super) struct Circumstances<'r> {
-    pub(super) environment: &'r Environment,
+    pub(super) environment: &'r Environment<'r>,
     pub(super) arguments: Strings,
     /// The working directory below the base.
     pub(super) directory: &'r [u8],
