@@ -19,7 +19,7 @@ use rustix::fd::AsFd;
 use rustix::io::Errno;
 
 /// Where a bare name is looked for when the command got no `PATH`.
-const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+pub(super) const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 /// A command that does not run: the exit code of its stub. Why is in the line that was passed along.
 pub(super) struct Refused(pub(super) u8);
@@ -73,7 +73,7 @@ impl Room {
 /// `passed` are the descriptors that came along, in the order in which the request names their numbers; `None`: none could.
 #[inline(never)]
 pub(super) fn start(
-    work: &Work,
+    work: &Work<'_>,
     request: &Request<'_>,
     passed: Option<&mut Passed>,
     room: &mut Room,
@@ -289,7 +289,7 @@ impl Plumbing<'_> {
 }
 
 /// Why the program could not be started.
-fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -> Refused {
+pub(super) fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &mut Line) -> Refused {
     let Refusal { errno, exists } = refusal;
     if !exists && !crate::bytes::has(program.to_bytes(), b'/') {
         add!(reason, "{}: not found in PATH={}", program, search);
@@ -339,7 +339,7 @@ fn change<'b>(directory: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno>
 
 /// The environment of a command, as far as its variables are settled.
 struct Settled<'w> {
-    server: &'w Environment,
+    server: &'w Environment<'w>,
     /// What is set, `NAME=value`.
     entries: Vector<'w>,
     /// What is left of the room for entries that are put together here.
@@ -351,7 +351,7 @@ struct Settled<'w> {
 impl<'w> Settled<'w> {
     /// The environment that a command gets: the variables that the configuration lists for it, and no other.
     #[inline(never)]
-    fn settle(&mut self, command: Command<'static>, request: &Request<'w>, reason: &mut Line) -> Result<(), Refused> {
+    fn settle(&mut self, command: Command<'w>, request: &Request<'w>, reason: &mut Line) -> Result<(), Refused> {
         for variable in command.environment() {
             let mut entry = if variable.kind == Kind::Fixed { None } else { request.variable(variable.name) };
             if entry.is_none() && variable.value.is_empty() && variable.kind != Kind::Sent {
@@ -373,7 +373,7 @@ impl<'w> Settled<'w> {
 
     /// The entry of a variable whose value has references that were kept until now; `None`: there is no room for it.
     #[inline(never)]
-    fn expand(&mut self, variable: &Variable<'static>) -> Option<&'w CStr> {
+    fn expand(&mut self, variable: &Variable<'_>) -> Option<&'w CStr> {
         self.length = 0;
         self.append(variable.name)?;
         self.append(b"=")?;

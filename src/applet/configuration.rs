@@ -19,37 +19,37 @@ const VARIABLE: &[u8] = b"K8PSH_CONFIG";
 /// The file where nothing names one.
 const DEFAULT: &CStr = c"k8psh.conf";
 
-/// The configuration that was loaded, of which there is one.
-pub(super) type Loaded = &'static File;
+/// A configuration that was loaded. What is derived from it borrows from its [`Room`].
+pub(super) type Loaded<'r> = &'r File<'r>;
 
 /// A configuration and where it came from.
-pub(super) struct File {
+pub(super) struct File<'r> {
     /// What it says.
-    pub(super) config: &'static Config,
+    pub(super) config: &'r Config,
     /// The directory that every container shares, absolute.
-    pub(super) base: &'static Path,
+    pub(super) base: &'r Path,
     /// The file's path as it was given.
-    pub(super) file: &'static CStr,
+    pub(super) file: &'r CStr,
     /// Its bytes.
-    pub(super) source: Source,
+    pub(super) source: Source<'r>,
     /// How many things are wrong with it.
     problems: usize,
 }
 
-impl File {
+impl File<'_> {
     /// It, if nothing is wrong with it.
-    pub(super) fn sound(&'static self) -> Result<Loaded, Told> {
+    pub(super) fn sound(&self) -> Result<&Self, Told> {
         if self.problems == 0 { Ok(self) } else { Err(Told) }
     }
 }
 
 /// A configuration's text.
-pub(super) struct Source {
-    file: &'static CStr,
-    bytes: &'static [u8],
+pub(super) struct Source<'r> {
+    file: &'r CStr,
+    bytes: &'r [u8],
 }
 
-impl Source {
+impl Source<'_> {
     /// Tells what is wrong at an offset, or worth a warning: as a line, `FILE:LINE:COLUMN: ...`, or in the array that the
     /// output is.
     #[inline(never)]
@@ -80,38 +80,78 @@ macro_rules! tell {
 
 pub(super) use tell;
 
-/// Loads the file that is given, or that the environment names, or the default one.
-pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded, Told> {
+/// Loads the file that is given, or that the environment names, or the default one, for good.
+pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded<'static>, Told> {
     inspect(given, environment)?.sound()
 }
 
 /// The same, for those who look for what else is wrong with a file that is not sound.
-pub(super) fn inspect(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded, Told> {
-    static LOADED: Place<Option<File>> = Place::new(None);
-    static CONFIG: Place<Config> = Place::new(Config::empty());
-    static SOURCE: Place<[u8; limits::CONFIG_FILE + 1]> = Place::new([0; limits::CONFIG_FILE + 1]);
-    let file = given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT);
-    let bytes = read(file, SOURCE.take()).map_err(|errno| {
-        let text = match errno {
-            Errno::INVAL => "{}: not a regular file",
-            Errno::NOENT => "{}: {}; give --config FILE or set K8PSH_CONFIG",
-            _ => "{}: {}",
-        };
-        told!(text, file, errno)
-    })?;
-    let config = CONFIG.take();
-    let source = Source { file, bytes };
-    let mut warn = |name: &[u8], at| tell!(source, at, "warning: the variable {} is not set", name);
-    let mut problems = 0;
-    config.load(bytes, &|name| environment.get(name), &mut warn, &mut |problem| {
-        problems += 1;
-        let limit = problem.reason.limit();
-        let text = if limit.is_some() { "{}; the limit is {}" } else { "{}" };
-        tell!(source, problem.at, text, problem.reason.text(), limit.unwrap_or(0));
-    });
-    let base = base_directory(file, config).map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
-    debug!(Config, "loaded {}, baseDirectory {}", file, base.as_c_str());
-    Ok(LOADED.take().insert(File { config, base, file, source, problems }))
+pub(super) fn inspect(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded<'static>, Told> {
+    static LOADED: Place<Option<File<'static>>> = Place::new(None);
+    static ROOM: Place<Room> = Place::new(Room::EMPTY);
+    let (file, room) = (path(given, environment), ROOM.take());
+    room.load(file, environment)?;
+    Ok(LOADED.take().insert(room.view(file)))
+}
+
+/// The path of the file that is given, or that the environment names, or of the default one.
+pub(super) fn path(given: Option<&'static CStr>, environment: &Environment) -> &'static CStr {
+    given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT)
+}
+
+/// Room for a configuration. Large, so it is made as a static.
+pub(super) struct Room {
+    config: Config,
+    base: Path,
+    problems: usize,
+    length: usize,
+    source: [u8; limits::CONFIG_FILE + 1],
+}
+
+impl Room {
+    /// Nothing in it, and all zero.
+    pub(super) const EMPTY: Room = Room {
+        config: Config::empty(),
+        base: Path::new(),
+        problems: 0,
+        length: 0,
+        source: [0; limits::CONFIG_FILE + 1],
+    };
+
+    /// Loads a file in the place of what was there. Whether it is sound, its [`File`] knows.
+    #[inline(never)]
+    pub(super) fn load(&mut self, file: &CStr, environment: &Environment) -> Result<(), Told> {
+        let bytes = read(file, &mut self.source).map_err(|errno| {
+            let text = match errno {
+                Errno::INVAL => "{}: not a regular file",
+                Errno::NOENT => "{}: {}; give --config FILE or set K8PSH_CONFIG",
+                _ => "{}: {}",
+            };
+            told!(text, file, errno)
+        })?;
+        self.length = bytes.len();
+        let source = Source { file, bytes };
+        let mut warn = |name: &[u8], at| tell!(source, at, "warning: the variable {} is not set", name);
+        let mut problems = 0;
+        self.config.load(bytes, &|name| environment.get(name), &mut warn, &mut |problem| {
+            problems += 1;
+            let limit = problem.reason.limit();
+            let text = if limit.is_some() { "{}; the limit is {}" } else { "{}" };
+            tell!(source, problem.at, text, problem.reason.text(), limit.unwrap_or(0));
+        });
+        self.problems = problems;
+        base_directory(file, &self.config, &mut self.base)
+            .map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
+        debug!(Config, "loaded {}, baseDirectory {}", file, self.base.as_c_str());
+        Ok(())
+    }
+
+    /// What was loaded, from this file.
+    pub(super) fn view<'r>(&'r self, file: &'r CStr) -> File<'r> {
+        let bytes = self.source.get(..self.length).unwrap_or_default();
+        let source = Source { file, bytes };
+        File { config: &self.config, base: &self.base, file, source, problems: self.problems }
+    }
 }
 
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
@@ -143,9 +183,7 @@ pub(super) fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Er
 }
 
 /// The shared directory: what the file says, seen from the file's own directory.
-fn base_directory(file: &CStr, config: &Config) -> Result<&'static Path, Errno> {
-    static BASE: Place<Path> = Place::new(Path::new());
-    let base = BASE.take();
+fn base_directory(file: &CStr, config: &Config, base: &mut Path) -> Result<(), Errno> {
     let file = file.to_bytes();
     let own = file.get(..file.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)).unwrap_or_default();
     let written = config.base_directory().unwrap_or_default();
@@ -155,6 +193,5 @@ fn base_directory(file: &CStr, config: &Config) -> Result<&'static Path, Errno> 
         let here = if own.starts_with(b"/") { b"" } else { process::working_directory(&mut here)? };
         beside.join(here, own).map_err(|_| Errno::NAMETOOLONG)?;
     }
-    base.join(beside.as_bytes(), written).map_err(|_| Errno::NAMETOOLONG)?;
-    Ok(base)
+    base.join(beside.as_bytes(), written).map_err(|_| Errno::NAMETOOLONG)
 }

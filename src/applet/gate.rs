@@ -71,8 +71,7 @@ struct Judge {
     /// What a connection has sent: the longest token, CR and LF, or a frame.
     buffer: &'static mut [u8; limits::TOKEN + 2],
     failures: &'static mut [Failure; limits::FAILURES],
-    source: Source,
-    environment: Environment,
+    environment: Environment<'static>,
     /// Whether what is expected is a line.
     is_plain: bool,
 }
@@ -85,9 +84,9 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// A gate for those who have the token from this source: as their first line, where the section takes plain bytes.
+    /// The gate, of which a process has one.
     #[inline(never)]
-    pub(super) fn new(source: Source, environment: Environment, is_plain: bool) -> Result<&'static mut Gate> {
+    pub(super) fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
         static GATE: Place<MaybeUninit<Gate>> = Place::new(MaybeUninit::uninit());
         static GUESTS: Place<[Guest; limits::GATE]> = Place::new([const { Guest::NONE }; limits::GATE]);
         static FAILURES: Place<[Failure; limits::FAILURES]> = Place::new([const { Failure::NONE }; limits::FAILURES]);
@@ -98,11 +97,18 @@ impl Gate {
             count: 0,
             buffer: BUFFER.take(),
             failures: FAILURES.take(),
-            source,
             environment,
-            is_plain,
+            is_plain: false,
         };
         Ok(GATE.take().write(Gate { guests: GUESTS.take(), judge }))
+    }
+
+    /// Expects the token as the first line, where the section takes plain bytes. Who has begun otherwise goes.
+    pub(super) fn expect(&mut self, is_plain: bool) {
+        if self.judge.is_plain != is_plain {
+            self.judge.is_plain = is_plain;
+            self.leave();
+        }
     }
 
     /// Whether there is room for another connection: there is not while all of them have proven themselves and wait.
@@ -143,10 +149,10 @@ impl Gate {
         guest.by = Moment::after(limits::PROOF_MS);
     }
 
-    /// Does what has become possible, and what has become due. Tells when there will be something to do even if nothing
-    /// comes.
+    /// Does what has become possible, and what has become due, for those who have the token from this source. Tells when
+    /// there will be something to do even if nothing comes.
     #[inline(never)]
-    pub(super) fn turn(&mut self) -> Moment {
+    pub(super) fn turn(&mut self, source: Option<Source<'_>>) -> Moment {
         let Gate { judge, guests } = self;
         judge.now = Moment::now();
         // So many a turn, for signals to be heard whatever comes.
@@ -154,13 +160,13 @@ impl Gate {
             let Some((number, has_ended)) = judge.set.wait_for_arrival(0) else { break };
             if let Some(guest) = guests.get_mut(usize::try_from(number).unwrap_or(usize::MAX)) {
                 guest.has_ended |= has_ended;
-                judge.look(guest);
+                judge.look(guest, source);
             }
         }
         let mut next = Moment::NEVER;
         for guest in guests.iter_mut().filter(|guest| guest.order != 0 && guest.stage != Stage::Ready) {
             if guest.by <= judge.now {
-                judge.look(guest);
+                judge.look(guest, source);
             }
             next = next.min(guest.by);
         }
@@ -233,7 +239,7 @@ impl Judge {
 
     /// Looks at what a guest has sent so far, or at what has become of it.
     #[inline(never)]
-    fn look(&mut self, guest: &mut Guest) {
+    fn look(&mut self, guest: &mut Guest, source: Option<Source<'_>>) {
         let Some(socket) = &guest.socket else { return };
         let count = match descriptor::peek(socket, self.buffer) {
             Ok(count @ 1..) => count,
@@ -252,7 +258,7 @@ impl Judge {
             _ => count >= size_of::<Frame>(),
         };
         if is_whole {
-            self.judge(guest, count);
+            self.judge(guest, count, source);
         } else if guest.has_ended || guest.by <= self.now {
             if guest.stage == Stage::Told { self.close(guest) } else { self.refuse(guest, "no token") }
         }
@@ -260,7 +266,7 @@ impl Judge {
 
     /// Judges what a guest has sent, so many bytes, by the token as it is now; later, if its address has failed.
     #[inline(never)]
-    fn judge(&mut self, guest: &mut Guest, count: usize) {
+    fn judge(&mut self, guest: &mut Guest, count: usize, source: Option<Source<'_>>) {
         let Some(socket) = &guest.socket else { return };
         if guest.stage == Stage::Nonce {
             // The stub has begun; this is its part of the nonces. The other is sent to it.
@@ -280,7 +286,7 @@ impl Judge {
             guest.by = judged;
             return;
         }
-        let Ok(key) = self.source.key(&self.environment) else { return self.close(guest) };
+        let Some(Ok(key)) = source.map(|source| source.key(&self.environment)) else { return self.close(guest) };
         let arrived = self.buffer.get(..count).unwrap_or_default();
         let (is_right, length) = if guest.stage == Stage::Line {
             let line = until(arrived, b'\n');
@@ -370,6 +376,7 @@ mod tests {
     /// A gate, and where connections to it come from.
     struct Stand {
         gate: &'static mut Gate,
+        source: Option<Source<'static>>,
         listener: TcpListener,
     }
 
@@ -388,7 +395,7 @@ mod tests {
         /// Has the gate do what it can do for a while, which is long enough for what is on its way.
         fn settle(&mut self, peer: &mut TcpStream) -> Fate {
             for _ in 0..20 {
-                self.gate.turn();
+                self.gate.turn(self.source);
                 if let Some(socket) = self.gate.next() {
                     let mut rest = vec![0; 100];
                     let count = descriptor::receive(&socket, &mut rest).unwrap_or(0);
@@ -434,9 +441,10 @@ mod tests {
         let directory = temp_dir::TempDir::new().expect("a directory");
         let file = directory.path().join("token");
         let path: &'static CString = Box::leak(Box::new(CString::new(file.to_str().expect("a path")).expect("a path")));
-        let source = Source::of(Some(path), None).expect("a source");
-        let gate = Gate::new(source, Environment::empty(), true).expect("a gate");
-        let mut stand = Stand { gate, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };
+        let source = Source::of(Some(path), None);
+        let gate = Gate::new(Environment::empty()).expect("a gate");
+        gate.expect(true);
+        let mut stand = Stand { gate, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };
         std::fs::write(&file, "secret\n").expect("the token");
         let rest = |text: &[u8]| Fate::In(text.to_vec());
         for (parts, ends, wanted) in [

@@ -4,9 +4,11 @@
 use super::command::Tty;
 use super::configuration::Loaded;
 use super::connect::{Connection, Transport};
+use super::end_like;
 use super::gate::Gate;
 use super::log::Log;
-use super::stubs::Stubs;
+use super::supervise::Supervised;
+use super::token::Source as Token;
 use super::watch::Watch;
 use super::worker::{self, Crew, Worker};
 use crate::address::Address;
@@ -22,7 +24,7 @@ use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::tcp;
 use crate::sys::time::Moment;
-use crate::{add, debug, exit, fail, limits, report, told};
+use crate::{add, exit, limits, report, told};
 use core::ffi::CStr;
 use core::sync::atomic::Ordering;
 use rustix::event::PollFlags;
@@ -30,7 +32,7 @@ use rustix::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 
-/// When a server ends by itself, and how many it serves at once.
+/// When a server ends by itself, and how.
 pub(super) struct Limits {
     /// Connections that it takes.
     pub(super) connections: Option<u64>,
@@ -41,13 +43,13 @@ pub(super) struct Limits {
 }
 
 /// What every session of a server works from.
-pub(super) struct Work {
+pub(super) struct Work<'g> {
     /// The configuration.
-    pub(super) loaded: Loaded,
+    pub(super) loaded: Loaded<'g>,
     /// This server's part of it.
-    pub(super) server: Server<'static>,
+    pub(super) server: Server<'g>,
     /// This server's own environment.
-    pub(super) environment: Environment,
+    pub(super) environment: Environment<'g>,
     /// This server's own file mode creation mask: what a client that does not say its own gets.
     pub(super) umask: u32,
     /// The signals that this server was started to ignore, which its commands are not to inherit.
@@ -55,15 +57,17 @@ pub(super) struct Work {
     /// Which commands get a terminal.
     pub(super) tty: Tty,
     /// The users whose stubs may come by the direct transport, with commas between them; all if there are none.
-    pub(super) users: Option<&'static CStr>,
+    pub(super) users: Option<&'g CStr>,
     /// The command that a connection alone starts; `None`: there are stubs to ask for one.
-    pub(super) trigger: Option<&'static CStr>,
+    pub(super) trigger: Option<&'g CStr>,
     /// Whether that one runs on when its client hangs up.
     pub(super) detaches: bool,
     /// How long a command may run, in milliseconds.
     pub(super) session_ms: Option<u64>,
     /// What is said of each session.
     pub(super) log: Log,
+    /// Where its token is, if there is one.
+    pub(super) token: Option<Token<'g>>,
 }
 
 /// The sockets that a server listens on, where its section does not turn the transport off.
@@ -73,20 +77,33 @@ pub(super) struct Sockets {
     pub(super) relay: Option<Descriptor>,
     /// The direct transport's.
     pub(super) direct: Option<Descriptor>,
+    /// The port of both, as the configuration has it, and the relay's address.
+    port: u16,
+    host: Option<Address>,
 }
 
 impl Sockets {
-    /// Listens on a port of this address, and by its name within this Pod.
-    pub(super) fn bind(host: &Address, port: u16, transport: Transport) -> core::result::Result<Sockets, Told> {
-        let mut sockets = Sockets::default();
+    /// Listens on a port of this address, and by its name within this Pod. What `before` has of these it keeps: whoever
+    /// connects meanwhile finds it open.
+    pub(super) fn bind(
+        host: &Address,
+        port: u16,
+        transport: Transport,
+        before: &Sockets,
+    ) -> core::result::Result<Sockets, Told> {
+        let mut sockets = Sockets { port, host: Some(*host), ..Sockets::default() };
+        let before = (before.port == port).then_some(before);
         if transport != Transport::Direct {
-            sockets.relay = Some(bind(host, port).map_err(|errno| {
+            let kept = before.filter(|before| before.host == sockets.host).and_then(|before| before.relay.as_ref());
+            let socket = kept.map_or_else(|| bind(host, port), descriptor::duplicate);
+            sockets.relay = Some(socket.map_err(|errno| {
                 let text = if *host == Address::LOOPBACK { "port {}: {}" } else { "port {}: {}: --listen {}" };
                 told!(text, port, errno, host)
             })?);
         }
         if transport != Transport::Relay {
-            match bind_direct(port) {
+            let kept = before.and_then(|before| before.direct.as_ref());
+            match kept.map_or_else(|| bind_direct(port), descriptor::duplicate) {
                 Ok(socket) => sockets.direct = Some(socket),
                 Err(errno) if transport == Transport::Direct => return Err(told!("name k8psh:{}: {}", port, errno)),
                 Err(errno) => report!("warning: name k8psh:{}: {}: going on without direct transport", port, errno),
@@ -167,92 +184,153 @@ pub(super) struct Listener {
     waiting: Option<Connection>,
     /// Where there is a token: what holds the connections until they have proven that they have it.
     gate: Option<&'static mut Gate>,
+    /// It, while there is no token.
+    idle_gate: Option<&'static mut Gate>,
     /// When to try again after a shortage.
     pause: Option<Moment>,
-    /// Whether HUP ends it.
-    hangs_up: bool,
-    work: Work,
-    stubs: Option<Stubs>,
+    /// When it ends by itself.
+    end: Moment,
+    signals: Descriptor,
+    /// Whether HUP has it reload instead of ending it, and whether one has come.
+    reloads: bool,
+    reload: bool,
+    /// Whether it has served.
+    has_begun: bool,
+    /// Whether processes are on their way out that would take connections by the configuration before.
+    retires: bool,
+    /// The program that it was started with, which has the signals and is what it ends with.
+    supervised: Option<Supervised>,
+    pid_file: Option<&'static Path>,
 }
 
 impl Listener {
-    /// A server that has bound its port and made its stubs.
-    pub(super) fn new(
-        sockets: Sockets,
-        gate: Option<&'static mut Gate>,
-        crew: Crew,
-        limits: Limits,
-        stubs: Option<Stubs>,
-        work: Work,
-    ) -> Listener {
-        Listener {
-            sockets,
-            limits,
-            stubs,
-            work,
+    /// A server that listens nowhere yet.
+    pub(super) fn new(supervised: Option<Supervised>) -> Result<Listener> {
+        Ok(Listener {
+            sockets: Sockets::default(),
+            limits: Limits { connections: None, milliseconds: None, wait: true },
             phase: Phase::Serving,
             accepted: 0,
-            crew,
+            crew: Crew::new()?,
             waiting: None,
-            gate,
+            gate: None,
+            idle_gate: None,
             pause: None,
-            hangs_up: true,
-        }
+            end: Moment::NEVER,
+            signals: signal::descriptor(Set::ALL)?,
+            reloads: supervised.is_some(),
+            reload: false,
+            has_begun: false,
+            retires: false,
+            supervised,
+            pid_file: None,
+        })
     }
 
-    /// Serves until told to end or a limit is reached. With a PID file it goes to the background first.
-    pub(super) fn run(mut self, daemon: Option<&CStr>) -> ! {
-        static PID_FILE: Place<Path> = Place::new(Path::new());
-        let pid_file = PID_FILE.take();
+    /// Goes to the background where there is to be a PID file, and lets the program begin.
+    fn begin(&mut self, daemon: Option<&CStr>, file: &CStr) -> core::result::Result<(), Told> {
+        self.has_begun = true;
         if let Some(path) = daemon {
-            self.hangs_up = false;
-            if become_daemon(path, pid_file).is_err() {
-                self.remove_stubs();
-                process::exit(exit::FAILURE);
+            static PID_FILE: Place<Path> = Place::new(Path::new());
+            let pid_file = PID_FILE.take();
+            become_daemon(path, pid_file)?;
+            self.pid_file = Some(pid_file);
+            self.reloads = true;
+            // Unless a reload sees the configuration's path from here.
+            if file.to_bytes().starts_with(b"/") {
+                let _ = rustix::process::chdir(c"/");
             }
         }
-        let signals = signal::descriptor(Set::ALL).unwrap_or_else(|errno| {
-            self.remove_stubs();
-            fail!(exit::FAILURE, "cannot wait for signals: {}", errno)
-        });
-        debug!(Applet, "server {} listens on port {}", self.work.server.name(), self.work.server.port());
-        self.serve(&signals);
-        self.remove_stubs();
-        if daemon.is_some() {
-            let _ = rustix::fs::unlink(pid_file.as_c_str());
+        if let Some(supervised) = &self.supervised {
+            supervised.begin();
         }
-        process::exit(exit::SUCCESS)
+        Ok(())
     }
 
-    fn remove_stubs(&mut self) {
-        if let Some(stubs) = &mut self.stubs {
-            stubs.remove();
+    /// Follows these limits from now on. A time that has not changed goes on from where it began.
+    pub(super) fn set_limits(&mut self, limits: Limits, most: usize) {
+        if limits.milliseconds != self.limits.milliseconds {
+            self.end = limits.milliseconds.map_or(Moment::NEVER, Moment::after);
         }
+        self.limits = limits;
+        self.crew.resize(most);
     }
 
-    /// The poll loop.
-    fn serve(&mut self, signals: &Descriptor) {
-        let end = self.limits.milliseconds.map_or(Moment::NEVER, Moment::after);
+    /// The sockets that it listens on.
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Has a gate at hand for a section with a token.
+    pub(super) fn prepare_gate(&mut self, environment: Environment<'static>) -> Result<()> {
+        if self.gate.is_none() && self.idle_gate.is_none() {
+            self.idle_gate = Some(Gate::new(environment)?);
+        }
+        Ok(())
+    }
+
+    /// Listens on these sockets from now on, with processes that know the configuration of today. The ones before finish what
+    /// they serve; a connection that comes before there are others waits at the socket.
+    /// `gate`: whether there is a token, and it comes as a line.
+    pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
+        self.sockets = sockets;
+        if let Some(is_plain) = gate {
+            self.gate = self.gate.take().or_else(|| self.idle_gate.take());
+            if let Some(gate) = &mut self.gate {
+                gate.expect(is_plain);
+            }
+        } else if let Some(gate) = self.gate.take() {
+            gate.leave();
+            self.idle_gate = Some(gate);
+        }
+        self.retires = self.has_begun;
+        self.crew.signal(name::USR1);
+    }
+
+    /// Ends as it is to end.
+    pub(super) fn finish(&self, end: End) -> ! {
+        if let Some(path) = self.pid_file {
+            let _ = rustix::fs::unlink(path.as_c_str());
+        }
+        end_like(end)
+    }
+
+    /// Serves until told to end or a limit is reached, and gives how to end then: as the program did. `None`: told to reload.
+    /// At first, with a PID file, it goes to the background.
+    pub(super) fn serve(&mut self, work: &Work<'_>, daemon: Option<&CStr>) -> Option<End> {
+        if !self.has_begun && self.begin(daemon, work.loaded.file).is_err() {
+            return Some(End::Code(exit::FAILURE));
+        }
         loop {
-            let is_over = end <= Moment::now();
+            let is_over = self.end <= Moment::now();
             let is_full = self.limits.connections.is_some_and(|most| self.accepted >= most);
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
-            if self.phase > Phase::Serving && (self.crew.is_empty() || !self.limits.wait) {
-                return;
+            let has_program = self.program().is_some();
+            if self.phase > Phase::Serving && !has_program && (self.crew.is_empty() || !self.limits.wait) {
+                let end = self.supervised.as_ref().and_then(|supervised| supervised.end);
+                return Some(end.unwrap_or(End::Code(exit::SUCCESS)));
             }
-            self.turn(signals, if self.phase == Phase::Serving { end } else { Moment::NEVER });
+            if core::mem::take(&mut self.reload) && self.phase == Phase::Serving {
+                return None;
+            }
+            if self.retires && self.crew.spares() == 0 {
+                self.retires = false;
+                report!("reloaded {}", work.loaded.file);
+            }
+            self.turn(work);
         }
     }
 
-    fn turn(&mut self, signals: &Descriptor, end: Moment) {
+    fn turn(&mut self, work: &Work<'_>) {
+        let end = if self.phase == Phase::Serving { self.end } else { Moment::NEVER };
         let pause = self.pause.filter(|until| *until > Moment::now());
         let has_room = pause.is_none() && self.crew.has_room();
         let mut takes = has_room && self.accepts();
         let mut end = end;
         if let Some(gate) = &mut self.gate {
-            end = end.min(gate.turn());
+            end = end.min(gate.turn(work.token));
             if has_room && self.waiting.is_none() {
                 self.waiting = gate.next().map(|socket| Connection { socket, is_direct: false });
             }
@@ -260,11 +338,11 @@ impl Listener {
             takes = pause.is_none() && gate.has_room();
         }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
-            self.start_worker(signals);
+            self.start_worker(work);
             return;
         }
         let mut watch = Watch::new();
-        watch.add(SIGNALS, signals.as_fd(), PollFlags::IN);
+        watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
         if let Some(gate) = &self.gate {
             watch.add(GATE, gate.as_fd(), PollFlags::IN);
         }
@@ -276,7 +354,7 @@ impl Listener {
         }
         let ready = watch.wait(Some(pause.map_or(end, |until| until.min(end))));
         if !ready.of(SIGNALS).is_empty() {
-            self.take_signals(signals);
+            self.take_signals();
         }
         // One connection each turn: the next one may have to wait for room.
         for (slot, is_direct) in [(DIRECT, true), (RELAY, false)] {
@@ -293,15 +371,22 @@ impl Listener {
 
     /// Whether the next connections would find too few processes that wait for them.
     fn is_short_of_spares(&self) -> bool {
-        self.phase == Phase::Serving && !self.accepts() && self.crew.spares() < limits::SPARES
+        self.phase == Phase::Serving && !self.retires && !self.accepts() && self.crew.spares() < limits::SPARES
     }
 
-    fn take_signals(&mut self, signals: &Descriptor) {
-        while let Some(signal) = signal::next(signals) {
-            match signal.signal {
-                name::CHLD => self.reap(),
-                name::HUP if !self.hangs_up => {}
-                name::INT | name::TERM | name::HUP => self.escalate(),
+    /// The program that it was started with, while that runs.
+    fn program(&self) -> Option<&Supervised> {
+        self.supervised.as_ref().filter(|supervised| supervised.end.is_none())
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(arrival) = signal::next(&self.signals) {
+            let is_hangup = arrival.signal == name::HUP && arrival.by_kernel;
+            match (arrival.signal, self.program()) {
+                (name::CHLD, _) => self.reap(),
+                (name::HUP, _) if self.reloads && !is_hangup => self.reload = true,
+                (_, Some(program)) => program.pass_on(arrival),
+                (name::INT | name::TERM | name::HUP, None) => self.escalate(),
                 _ => {}
             }
         }
@@ -312,7 +397,11 @@ impl Listener {
         loop {
             match process::reap() {
                 Children::Ended(child) => self.forget(child),
-                Children::Stopped(..) => {}
+                Children::Stopped(pid, signal) => {
+                    if let Some(program) = self.program() {
+                        program.stopped(pid, signal);
+                    }
+                }
                 Children::Running | Children::None => return,
             }
         }
@@ -320,6 +409,14 @@ impl Listener {
 
     /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
     fn forget(&mut self, child: Reaped) {
+        if let Some(supervised) = &mut self.supervised
+            && supervised.has_ended(child)
+        {
+            self.drain();
+            if self.limits.wait {
+                self.end_sessions();
+            }
+        }
         let was_spare = self.crew.forget(child.pid).unwrap_or(false);
         if was_spare && child.end != End::Code(exit::SUCCESS) {
             self.pause = Some(Moment::after(limits::SHORTAGE_MS));
@@ -330,15 +427,18 @@ impl Listener {
     fn escalate(&mut self) {
         match self.phase {
             Phase::Serving => self.drain(),
-            Phase::Draining => {
-                self.phase = Phase::Ending;
-                self.crew.signal(name::TERM);
-            }
+            Phase::Draining => self.end_sessions(),
             Phase::Ending | Phase::Killing => {
                 self.phase = Phase::Killing;
                 self.crew.signal(name::KILL);
             }
         }
+    }
+
+    /// Ends what runs, as far as it lets itself be ended.
+    fn end_sessions(&mut self) {
+        self.phase = Phase::Ending;
+        self.crew.signal(name::TERM);
     }
 
     /// Takes no further connections: who connects now is refused at once and can look elsewhere.
@@ -369,7 +469,7 @@ impl Listener {
 
     /// Starts a process for the connection that waits, or for those to come. The connection goes on waiting when the system
     /// has no process to spare.
-    fn start_worker(&mut self, signals: &Descriptor) {
+    fn start_worker(&mut self, work: &Work<'_>) {
         let Some(slot) = self.crew.reserve() else { return };
         let parent = process::id();
         match process::fork() {
@@ -379,14 +479,15 @@ impl Listener {
                 }
                 self.close_gate();
                 let sockets = core::mem::take(&mut self.sockets);
-                let worker = Worker { sockets, signals, work: &self.work, crew: self.crew, slot, parent };
+                let worker = Worker { sockets, signals: &self.signals, work, crew: self.crew, slot, parent };
                 // Without waiting for them, sessions outlive the server.
                 worker.run(self.waiting.take(), self.limits.wait)
             }
             Ok(Some(pid)) => {
                 self.pause = None;
-                self.accepted += u64::from(self.waiting.take().is_some());
-                worker::settle(slot, pid);
+                let has_connection = self.waiting.take().is_some();
+                self.accepted += u64::from(has_connection);
+                worker::settle(slot, if has_connection { pid } else { -pid });
             }
             Err(errno) => {
                 slot.store(0, Ordering::Relaxed);
@@ -414,7 +515,6 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
     // Before the fork, while somebody can still be told.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let file = descriptor::open(pid_file.as_c_str(), flags, 0o644).map_err(explain)?;
-    let null = descriptor::open(c"/dev/null", OFlags::RDWR, 0);
     let pid = process::fork().map_err(|errno| {
         let _ = rustix::fs::unlink(pid_file.as_c_str());
         told!("cannot go to the background: {}", errno)
@@ -432,18 +532,18 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
         }
     }
     let _ = rustix::process::setsid();
-    let _ = rustix::process::chdir(c"/");
-    let _ = leave_streams(null.ok().as_ref());
+    let _ = leave_streams(3);
     Ok(())
 }
 
-/// Gives up the caller's streams, so that a caller that reads them to their end is not kept waiting. An empty root has no
-/// null device; then stdin is a pipe that has ended, and the others one that nobody reads.
-fn leave_streams(null: Option<&Descriptor>) -> Result<()> {
+/// Gives up the first streams of the caller's, so that a caller that reads them to their end is not kept waiting: stdin
+/// has ended, and the others nobody reads. An empty root has no null device for that.
+pub(super) fn leave_streams(count: i32) -> Result<()> {
     let (ended, unread) = (descriptor::pipe()?.0, descriptor::pipe()?.1);
-    for (number, other) in [(0, &ended), (1, &unread), (2, &unread)] {
-        // It fails where the number is that of the null device itself.
-        let _ = descriptor::place(null.or(Some(other)), number);
+    let mut stream = &ended;
+    for number in 0..count {
+        let _ = descriptor::place(Some(stream), number);
+        stream = &unread;
     }
     Ok(())
 }

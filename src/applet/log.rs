@@ -100,7 +100,7 @@ impl<'s> Record<'s> {
 
     /// A request is complete, that of a session whose bytes are seen here if there is no `connection` to ask for them.
     #[inline(never)]
-    pub(super) fn begin(&mut self, work: &Work, request: &Request<'s>, connection: Option<&Descriptor>) {
+    pub(super) fn begin(&mut self, work: &Work<'_>, request: &Request<'s>, connection: Option<&Descriptor>) {
         static LAST: Setting<u64> = Setting::new(0);
         // The number of a process comes back only after a while, so that the time tells two of them apart.
         let (seconds, milliseconds) = time::wall();
@@ -132,7 +132,7 @@ impl<'s> Record<'s> {
 
     /// The session is over.
     #[inline(never)]
-    pub(super) fn end(&self, work: &Work, end: Option<End>) {
+    pub(super) fn end(&self, work: &Work<'_>, end: Option<End>) {
         let (outcome, code) = match (self.cut, end) {
             (Cut::No, None) => (REFUSED, self.refused.into()),
             (Cut::No, Some(End::Code(code))) => (Cut::No as usize, code.into()),
@@ -148,7 +148,7 @@ impl<'s> Record<'s> {
     /// Writes a line, if there is a log: that of the end where there is a code, with the outcome; else that of the start, with
     /// the arguments if they are wanted.
     #[inline(never)]
-    fn write(&self, work: &Work, what: Part<'_>, code: Option<u64>) {
+    fn write(&self, work: &Work<'_>, what: Part<'_>, code: Option<u64>) {
         let is_json = work.log.format == Format::Json;
         let (open, head, close) = match work.log.format {
             Format::None => return,
@@ -173,7 +173,7 @@ impl<'s> Record<'s> {
     }
 
     #[inline(never)]
-    fn show_head(&self, work: &Work, head: &str, event: &str, open: &str, line: &mut Line) {
+    fn show_head(&self, work: &Work<'_>, head: &str, event: &str, open: &str, line: &mut Line) {
         let (section, command) = (work.server.name().to_bytes(), self.command.to_bytes());
         let process = process::id();
         add!(line, head, open, Time::now(), event, process, self.number, self.peer, Json(section), Json(command));

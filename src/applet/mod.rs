@@ -16,14 +16,17 @@ mod server;
 mod session;
 mod stub;
 mod stubs;
+mod supervise;
 mod token;
 mod watch;
 mod worker;
 
 pub use crate::diag::abort;
 
+use crate::exit::End;
 use crate::sys::process;
 use crate::sys::program::Program;
+use crate::sys::signal;
 use crate::{diag, exit};
 
 /// The variable that asks for debug lines.
@@ -51,4 +54,16 @@ pub fn main(program: Program) -> ! {
 fn print(text: &str) -> ! {
     let printed = diag::print(text.as_bytes());
     process::exit(if printed { exit::SUCCESS } else { exit::FAILURE })
+}
+
+/// Ends this process as another one has ended.
+fn end_like(end: End) -> ! {
+    match end {
+        End::Code(code) => process::exit(code),
+        End::Signal(signal) => {
+            signal::die_of(signal);
+            // Process 1 of a container does not die of a signal, so it says it as a shell would.
+            process::exit(128 + signal)
+        }
+    }
 }

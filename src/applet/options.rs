@@ -20,34 +20,34 @@ pub(super) struct Spec {
 
 /// A word, or an option and its value, among the words that a program was given.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Word<'w> {
     /// An option, and its value where it takes one (empty where not).
-    Given(Spec, &'static CStr),
+    Given(Spec, &'w CStr),
     /// A word that is no option.
-    Plain(&'static CStr),
+    Plain(&'w CStr),
 }
 
 /// What is wrong with an option.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Misuse {
+pub(super) enum Misuse<'w> {
     /// There is none of this name.
-    Unknown(&'static [u8]),
+    Unknown(&'w [u8]),
     /// A word that is no option, where only options may stand.
-    Unexpected(&'static [u8]),
+    Unexpected(&'w [u8]),
     /// It is the last word and takes a value.
     NoValue(&'static [u8]),
     /// It takes none but was given one.
     NeedlessValue(&'static [u8]),
 }
 
-impl Misuse {
+impl Misuse<'_> {
     /// Whether the words around it still make sense without it.
     pub(super) fn can_be_ignored(&self) -> bool {
         matches!(self, Misuse::Unknown(_) | Misuse::Unexpected(_))
     }
 }
 
-impl Show for Misuse {
+impl Show for Misuse<'_> {
     fn show(&self, line: &mut Line) {
         let (text, word) = match self {
             Misuse::Unknown(word) => ("unknown option {}", word),
@@ -78,17 +78,21 @@ pub(super) fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
     None
 }
 
+/// The word that ends the options: what follows is a program and its arguments.
+pub(super) const END: &[u8] = b"--";
+
 /// Whether one of the words is the option of that number, whatever stands before it.
 #[inline(never)]
-pub(super) fn is_among(mut words: Strings, usage: &'static str, number: usize) -> bool {
-    words.any(|word| find(usage, word.to_bytes()).is_some_and(|spec| spec.number == number))
+pub(super) fn is_among(words: Strings, usage: &'static str, number: usize) -> bool {
+    let mut words = words.map(CStr::to_bytes).take_while(|word| *word != END);
+    words.any(|word| find(usage, word).is_some_and(|spec| spec.number == number))
 }
 
 /// The next of `words` by this usage text.
-pub(super) fn next(
+pub(super) fn next<'w>(
     usage: &'static str,
-    words: &mut dyn Iterator<Item = &'static CStr>,
-) -> Option<Result<Word, Misuse>> {
+    words: &mut dyn Iterator<Item = &'w CStr>,
+) -> Option<Result<Word<'w>, Misuse<'w>>> {
     let word = words.next()?;
     let text = word.to_bytes();
     let name = match text {
@@ -128,9 +132,9 @@ Options:
 --last
 ";
 
-    fn all(words: &[&'static CStr]) -> Vec<Result<(usize, &'static CStr), Misuse>> {
+    fn all(words: &[&'static CStr]) -> Vec<Result<(usize, &'static CStr), Misuse<'static>>> {
         let mut words = words.iter().copied();
-        let number = |word| match word {
+        let number = |word: Word<'static>| match word {
             Word::Given(spec, value) => (spec.number, value),
             Word::Plain(word) => (usize::MAX, word),
         };

@@ -1,16 +1,15 @@
-//! `k8pshd`: reads its options and the configuration, makes the stubs, and serves.
+//! `k8pshd`: reads its options and the configuration, makes the stubs, serves, and runs the program behind `--`.
 
 use super::command::Tty;
 use super::configuration::{self, Loaded};
 use super::connect::{Transport, users};
-use super::gate::Gate;
 use super::listener::{self, Listener, Sockets};
 use super::log::{Format, Log};
-use super::options::{Misuse, Spec, Word, is_among, next};
+use super::options::{END, Misuse, Spec, Word, is_among, next};
 use super::print;
-use super::stubs::{Stubs, Wish};
+use super::stubs::{Made, Spot, Stubs, Wish};
+use super::supervise::{self, Supervised};
 use super::token::Source as Token;
-use super::worker::Crew;
 use crate::address::Address;
 use crate::config::Server;
 use crate::diag::{Part, Show, Told};
@@ -20,16 +19,17 @@ use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Environment, Program, Strings};
 use crate::sys::signal;
-use crate::{diag, exit, fail, limits, told};
+use crate::{debug, diag, exit, fail, limits, report, told};
 use core::cell::Cell;
 use core::ffi::CStr;
 
 /// What `--help` prints.
 const USAGE: &str = "\
-Usage: k8pshd [options]
+Usage: k8pshd [options] [-- program [arguments...]]
 
 Runs the commands of its section for their stubs, and makes the stubs of all
 other sections. Without commands of its own it leaves them there and exits.
+Then it runs the program, and ends with it.
 
 Options, also in the section's header; the command line wins:
       --allow-uid UID,...  the users whose stubs may come by direct transport
@@ -71,8 +71,9 @@ Options of the command line alone:
   -s, --server  no effect
   -v, --version  print the version
 
-INT, TERM and, but for a daemon, HUP end it when the running commands have
-ended; a second one ends them.
+INT, TERM and HUP end it when the running commands have ended; a second one
+ends them. A program behind -- gets all signals instead. HUP has a daemon, or a
+server with a program, read its configuration anew.
 ";
 
 /// The options, numbered as [`USAGE`] lists them.
@@ -110,23 +111,26 @@ mod option {
 }
 
 /// The value of each option that is given, empty for one that takes none.
-type Values = [Option<&'static CStr>; option::COUNT];
+type Values<'g> = [Option<&'g CStr>; option::COUNT];
 
 /// What the options say. The command line wins.
-struct Options {
-    command_line: Values,
+#[derive(Clone, Copy)]
+struct Options<'g> {
+    command_line: Values<'g>,
     /// Those of the section's header.
-    section: Values,
+    section: Values<'g>,
+    /// Whether what is ignored was told before.
+    is_quiet: bool,
 }
 
 /// Where a list of options stands: what is allowed there differs, and so does how to find a mistake.
-enum Source {
+enum Source<'g> {
     CommandLine,
     /// A section's header, and where in the file the last word stands.
-    Section(Loaded, Cell<usize>),
+    Section(Loaded<'g>, Cell<usize>),
 }
 
-impl Source {
+impl Source<'_> {
     fn is_section(&self) -> bool {
         matches!(self, Source::Section(..))
     }
@@ -140,37 +144,72 @@ impl Source {
     }
 }
 
+/// A configuration and the stubs that were made by it. There are two: one is in force, and the next is put together in the
+/// other. Large, so they are made as a static.
+struct Generation {
+    room: configuration::Room,
+    stubs: Stubs,
+}
+
+/// What no reload changes.
+struct Setup<'p> {
+    program: &'p Program,
+    /// Those of the command line alone.
+    options: Options<'static>,
+    /// The configuration's path.
+    file: &'static CStr,
+    /// The program behind `--`, if there is one.
+    words: Option<Strings>,
+    /// The signals that this server was started to ignore.
+    ignored: signal::Set,
+    /// Where stubs are, once that is known.
+    spot: Option<Spot>,
+}
+
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(diag::SERVER);
-    static OPTIONS: Place<Options> = Place::new(Options::NONE);
-    let options = OPTIONS.take();
+    static GENERATIONS: Place<[Generation; 2]> =
+        Place::new([const { Generation { room: configuration::Room::EMPTY, stubs: Stubs::NONE } }; 2]);
+    let mut options = Options::NONE;
     if is_among(arguments, USAGE, option::IGNORE_INVALID) {
         options.command_line[option::IGNORE_INVALID] = Some(c"");
     }
     let mut words = arguments;
-    let told = options.take(&Source::CommandLine, &mut words);
-    let loaded = told.and_then(|()| configuration::load(options.value(option::CONFIG), &program.environment));
-    let Ok(loaded) = loaded else { exit(exit::FAILURE) };
-    // Only now: the configuration may have been given as one of them.
-    descriptor::close_inherited();
-    let server = find_server(options, &program.environment, loaded);
-    let told = server.map_or(Ok(()), |server| options.take_section(server, loaded));
-    if told.is_err() {
-        exit(exit::FAILURE);
+    let Ok(has_program) = options.take(&Source::CommandLine, &mut words) else { exit(exit::FAILURE) };
+    if has_program && words.clone().next().is_none() {
+        fail!(exit::FAILURE, "-- needs a program; see k8pshd --help");
     }
-    serve(program, options, loaded, server)
+    let mut setup = Setup {
+        program,
+        options,
+        file: configuration::path(options.value(option::CONFIG), &program.environment),
+        words: has_program.then_some(words),
+        ignored: signal::ignored(),
+        spot: None,
+    };
+    let [mut current, mut next] = GENERATIONS.take().each_mut();
+    let mut listener = None;
+    // The first one follows one in which there is nothing.
+    let Ok(()) = advance(&mut setup, &mut listener, (&current.stubs, &current.room.view(c"")), next) else {
+        exit(exit::FAILURE)
+    };
+    loop {
+        core::mem::swap(&mut current, &mut next);
+        serve(&mut setup, &mut listener, current, next);
+    }
 }
 
 /// Checks what the headers of a server's sections say, and tells of every mistake.
-pub(super) fn check_section(server: Server<'static>, loaded: Loaded) -> Result<(), Told> {
+pub(super) fn check_section<'g>(server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Told> {
     let mut options = Options::NONE;
     options.take_section(server, loaded)
 }
 
-impl Options {
+impl<'g> Options<'g> {
     /// None are given.
-    const NONE: Options = Options { command_line: [None; option::COUNT], section: [None; option::COUNT] };
+    const NONE: Options<'static> =
+        Options { command_line: [None; option::COUNT], section: [None; option::COUNT], is_quiet: false };
 
     /// Whether an option is given.
     fn has(&self, option: usize) -> bool {
@@ -179,13 +218,13 @@ impl Options {
 
     /// The value of an option.
     #[inline(never)]
-    fn value(&self, option: usize) -> Option<&'static CStr> {
-        let value = |values: &Values| values.get(option).copied().flatten();
+    fn value(&self, option: usize) -> Option<&'g CStr> {
+        let value = |values: &Values<'g>| values.get(option).copied().flatten();
         value(&self.command_line).or_else(|| value(&self.section))
     }
 
     /// The value of an option, without its NUL.
-    fn bytes(&self, option: usize) -> Option<&'static [u8]> {
+    fn bytes(&self, option: usize) -> Option<&'g [u8]> {
         self.value(option).map(CStr::to_bytes)
     }
 
@@ -194,24 +233,36 @@ impl Options {
         u64::try_from(parse_signed(self.value(option)?.to_bytes())?).ok()
     }
 
+    fn transport(&self) -> Transport {
+        self.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default()
+    }
+
+    fn tty(&self) -> Tty {
+        self.bytes(option::TTY).and_then(Tty::named).unwrap_or_default()
+    }
+
+    fn token(&self) -> Option<Token<'g>> {
+        Token::of(self.value(option::TOKEN_FILE), self.value(option::TOKEN_ENV))
+    }
+
     /// Takes the options of a section's header.
-    fn take_section(&mut self, server: Server<'static>, loaded: Loaded) -> Result<(), Told> {
+    fn take_section(&mut self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Told> {
         let source = Source::Section(loaded, Cell::new(0));
         let Source::Section(_, at) = &source else { return Ok(()) };
         let mut words = server.options().map(|word| {
             at.set(word.at);
             word.text
         });
-        self.take(&source, &mut words)
+        self.take(&source, &mut words).map(drop)
     }
 
-    /// Takes a list of options, and tells of every mistake in it.
-    fn take(&mut self, source: &Source, words: &mut dyn Iterator<Item = &'static CStr>) -> Result<(), Told> {
-        let mut outcome = Ok(());
+    /// Takes a list of options, and tells of every mistake in it. Whether a program follows.
+    fn take(&mut self, source: &Source<'_>, words: &mut dyn Iterator<Item = &'g CStr>) -> Result<bool, Told> {
+        let mut outcome = Ok(false);
         while let Some(word) = next(USAGE, words) {
             let problem = match word {
                 Ok(Word::Given(option, value)) => {
-                    outcome = outcome.and(check(source, option, value));
+                    outcome = check(source, option, value).and(outcome);
                     let values = if source.is_section() { &mut self.section } else { &mut self.command_line };
                     if let Some(place) = values.get_mut(option.number) {
                         *place = Some(value);
@@ -219,6 +270,7 @@ impl Options {
                     continue;
                 }
                 Ok(Word::Plain(word)) => Misuse::Unexpected(word.to_bytes()),
+                Err(Misuse::Unknown(END)) if !source.is_section() => return outcome.map(|_| true),
                 Err(misuse) => misuse,
             };
             let may_ignore = self.has(option::IGNORE_INVALID) && problem.can_be_ignored();
@@ -226,14 +278,16 @@ impl Options {
                 outcome = Err(Told);
             }
             let text = if may_ignore { "warning: {}: ignored" } else { "{}; see k8pshd --help" };
-            source.tell(text, &[problem.part()]);
+            if !(may_ignore && self.is_quiet) {
+                source.tell(text, &[problem.part()]);
+            }
         }
         outcome
     }
 }
 
 /// Whether an option may stand there with this value. Those that ask for a text get it.
-fn check(source: &Source, given: Spec, value: &CStr) -> Result<(), Told> {
+fn check(source: &Source<'_>, given: Spec, value: &CStr) -> Result<(), Told> {
     let problem = match given.number {
         option::CONFIG | option::HELP | option::NAME | option::VERSION if source.is_section() => {
             "{} belongs on the command line"
@@ -266,8 +320,8 @@ fn sessions(text: &CStr) -> Option<usize> {
     usize::try_from(parse(text.to_bytes(), 10)?).ok()
 }
 
-/// This server in the configuration, by its name: given, from the environment, or the host's.
-fn find_server(options: &Options, environment: &Environment, loaded: Loaded) -> Option<Server<'static>> {
+/// This server in the configuration, by its name: given, from the environment, or the host's. `None`: it has no commands.
+fn find_server<'g>(options: &Options<'g>, environment: &Environment, loaded: Loaded<'g>) -> Option<Server<'g>> {
     let host = rustix::system::uname();
     let from_environment = || environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
     let name =
@@ -275,68 +329,28 @@ fn find_server(options: &Options, environment: &Environment, loaded: Loaded) -> 
     loaded.config.server(name)
 }
 
-/// Makes the stubs, and serves where there are commands.
-fn serve(program: &Program, options: &Options, loaded: Loaded, server: Option<Server<'static>>) -> ! {
-    // From here on a signal waits until what is made can be removed again. A caller that ignores CHLD would leave that to
-    // this process, and the kernel would reap in its place.
-    signal::block(signal::Set::ALL);
-    signal::set_action(signal::name::CHLD, false);
-    let trigger = options.value(option::TRIGGER);
-    let tty = options.bytes(option::TTY).and_then(Tty::named).unwrap_or_default();
-    // The port first: where another server has it, its stubs stay as they are.
-    let socket = server.filter(|server| server.has_commands() || trigger.is_some()).map(|server| {
-        let mut transport = options.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default();
-        if let Some(name) = trigger {
-            if server.command(name.to_bytes()).is_none() {
-                fail!(exit::FAILURE, "--trigger {}: section {} has no such command", name, server.name());
-            }
-            if transport == Transport::Direct || tty == Tty::Always {
-                fail!(exit::FAILURE, "--trigger {}: its streams are a TCP connection: no --transport, no --tty", name);
-            }
-            // Who comes to a trigger has nothing to hand over.
-            transport = Transport::Relay;
+/// Adds the options of this server's section, and looks whether they go together. The server, where it has commands.
+#[inline(never)]
+fn settle<'g>(setup: &Setup<'_>, options: &mut Options<'g>, loaded: Loaded<'g>) -> Result<Option<Server<'g>>, Told> {
+    let Some(server) = find_server(options, &setup.program.environment, loaded) else { return Ok(None) };
+    options.take_section(server, loaded)?;
+    if setup.words.is_some() && options.has(option::BACKGROUND) {
+        return Err(told!("--background does not go with a program behind --"));
+    }
+    if let Some(name) = options.value(option::TRIGGER) {
+        if server.command(name.to_bytes()).is_none() {
+            return Err(told!("--trigger {}: section {} has no such command", name, server.name()));
         }
-        let host = options.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK);
-        let Ok(gate) = gate(program, options, &host) else { exit(exit::FAILURE) };
-        if gate.is_some() {
-            // Whoever came by the direct transport would pass it by.
-            transport = Transport::Relay;
+        if options.transport() == Transport::Direct || options.tty() == Tty::Always {
+            return Err(told!("--trigger {}: its streams are a TCP connection: no --transport, no --tty", name));
         }
-        (Sockets::bind(&host, server.port(), transport).unwrap_or_else(|Told| exit(exit::FAILURE)), gate)
-    });
-    let Ok(stubs) = stubs(program, options, loaded, server) else { exit(exit::FAILURE) };
-    let (Some(server), Some((sockets, gate))) = (server, socket) else { exit(exit::SUCCESS) };
-    let limits = listener::Limits {
-        connections: options.number(option::MAX_CONNECTIONS),
-        milliseconds: options.number(option::TIMEOUT),
-        wait: !options.has(option::NO_WAIT),
-    };
-    let stubs = stubs.filter(|_| !options.has(option::KEEP));
-    let daemon = options.has(option::BACKGROUND).then(|| options.value(option::PID_FILE).unwrap_or(c"/run/k8pshd.pid"));
-    let work = listener::Work {
-        loaded,
-        server,
-        environment: program.environment.without(options.value(option::TOKEN_ENV)),
-        umask: process::umask(),
-        ignored: signal::ignored(),
-        users: options.value(option::ALLOW_UID),
-        tty,
-        trigger,
-        detaches: options.has(option::DETACH),
-        session_ms: options.number(option::SESSION_TIMEOUT),
-        log: Log {
-            format: options.bytes(option::LOG).and_then(Format::named).unwrap_or(Format::of_trigger(trigger.is_some())),
-            has_arguments: options.has(option::LOG_ARGUMENTS),
-        },
-    };
-    let most = options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS);
-    let crew = Crew::new(most).unwrap_or_else(|errno| fail!(exit::FAILURE, "cannot share memory: {}", errno));
-    Listener::new(sockets, gate, crew, limits, stubs, work).run(daemon)
+    }
+    Ok(Some(server).filter(|server| server.has_commands()))
 }
 
-/// The gate of a section with a token. Without one nobody beyond this Pod may reach the server, unless it is said so.
+/// Where the token of a section is. Without one nobody beyond this Pod may reach the server, unless it is said so.
 #[inline(never)]
-fn gate(program: &Program, options: &Options, host: &Address) -> Result<Option<&'static mut Gate>, Told> {
+fn token<'g>(setup: &Setup<'_>, options: &Options<'g>, host: &Address) -> Result<Option<Token<'g>>, Told> {
     let given = [option::TOKEN_FILE, option::TOKEN_ENV, option::NO_TOKEN].map(|option| options.has(option));
     let text = match given.into_iter().filter(|is_given| *is_given).count() {
         0 if !host.is_loopback() => "--listen {}: needs --token-file, --token-env or --no-token",
@@ -346,32 +360,148 @@ fn gate(program: &Program, options: &Options, host: &Address) -> Result<Option<&
     if !text.is_empty() {
         return Err(told!(text, host));
     }
-    let token = Token::of(options.value(option::TOKEN_FILE), options.value(option::TOKEN_ENV));
-    let Some(token) = token else { return Ok(None) };
-    // Whether there is one is told at once, and not only to the first who connects.
-    token.key(&program.environment)?;
-    Gate::new(token, program.environment, options.has(option::TRIGGER))
-        .map(Some)
-        .map_err(|errno| told!("cannot keep a gate: {}", errno))
+    let token = options.token();
+    if let Some(token) = token {
+        // Whether there is one is told at once, and not only to the first who connects.
+        token.key(&setup.program.environment)?;
+    }
+    Ok(token)
 }
 
-/// The stubs as the options ask for them; `None` where there are to be none.
-fn stubs(
-    program: &Program,
-    options: &Options,
-    loaded: Loaded,
-    server: Option<Server<'static>>,
-) -> Result<Option<Stubs>, Told> {
+/// Puts the next configuration together and into force, or leaves everything as it is. The first one makes the listener;
+/// where that has nothing to serve, this process ends there or becomes the program.
+#[inline(never)]
+fn advance(
+    setup: &mut Setup<'_>,
+    listener: &mut Option<Listener>,
+    before: Made<'_>,
+    Generation { room, stubs }: &mut Generation,
+) -> Result<(), Told> {
+    let environment = &setup.program.environment;
+    room.load(setup.file, environment)?;
+    let file = room.view(setup.file);
+    let loaded = file.sound()?;
+    let mut options = setup.options;
+    let server = settle(setup, &mut options, loaded)?;
+    let mut mask = signal::Set::default();
+    let is_first = listener.is_none();
+    if is_first {
+        if server.is_some() {
+            *listener = Some(begin(setup)?);
+        }
+        // From here on a signal waits until what is made can be removed again.
+        mask = signal::block(signal::Set::ALL);
+    } else if server.is_none() {
+        return Err(told!("{}: there are no commands for this server", setup.file));
+    }
+    let is_trigger = options.has(option::TRIGGER);
     let wish = Wish {
         directory: options.value(option::DIRECTORY).unwrap_or(c"."),
         overwrite: options.has(option::OVERWRITE),
-        local: options.has(option::LOCAL) && !options.has(option::TRIGGER),
+        local: options.has(option::LOCAL) && !is_trigger,
         server,
     };
-    if options.has(option::DISABLE) {
-        return Stubs::remove_all(&wish, loaded, program).map(|()| None);
+    if is_first {
+        setup.spot = Some(Spot::open(wish.directory, setup.program)?);
     }
-    Stubs::make(&wish, loaded, program).map(Some)
+    let (mut sockets, mut gate) = (Sockets::default(), None);
+    // The port first: where another server has it, its stubs stay as they are.
+    if let (Some(server), Some(listener)) = (server, listener.as_mut()) {
+        let host = options.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK);
+        let mut transport = options.transport();
+        let has_token = token(setup, &options, &host)?.is_some();
+        if has_token {
+            gate = Some(is_trigger);
+            listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot keep a gate: {}", errno))?;
+        }
+        if has_token || is_trigger {
+            // Who comes to a trigger has nothing to hand over, and by the direct transport one would pass the gate by.
+            transport = Transport::Relay;
+        }
+        sockets = Sockets::bind(&host, server.port(), transport, listener.sockets())?;
+    }
+    if let Some(spot) = &setup.spot {
+        if options.has(option::DISABLE) {
+            spot.clear(loaded);
+        } else {
+            stubs.make(spot, &wish, loaded, before)?;
+        }
+    }
+    if let Some(listener) = listener {
+        listener.renew(sockets, gate);
+        return Ok(());
+    }
+    let Some(words) = setup.words else { exit(exit::SUCCESS) };
+    signal::block(mask);
+    supervise::replace(environment, words)
+}
+
+/// Makes the listener, and the process for the program.
+fn begin(setup: &Setup<'_>) -> Result<Listener, Told> {
+    let prepared = setup.words.map(|words| Supervised::prepare(&setup.program.environment, words)).transpose();
+    // Only now: the configuration may have been given as one of them, and the program has its own.
+    descriptor::close_inherited();
+    // A caller that ignores it would leave that to this process, and the kernel would reap in its place.
+    signal::set_action(signal::name::CHLD, false);
+    prepared.and_then(Listener::new).map_err(|errno| told!("cannot start: {}", errno))
+}
+
+/// Serves by the current configuration, until the next one is in force.
+#[inline(never)]
+fn serve(
+    setup: &mut Setup<'_>,
+    place: &mut Option<Listener>,
+    Generation { room, stubs }: &mut Generation,
+    next: &mut Generation,
+) {
+    let loaded = &room.view(setup.file);
+    let mut options = Options { is_quiet: true, ..setup.options };
+    // It was read before, so nothing can be wrong with it.
+    let (Ok(Some(server)), Some(listener)) = (settle(setup, &mut options, loaded), place.as_mut()) else {
+        exit(exit::FAILURE)
+    };
+    let limits = listener::Limits {
+        connections: options.number(option::MAX_CONNECTIONS),
+        milliseconds: options.number(option::TIMEOUT),
+        wait: !options.has(option::NO_WAIT),
+    };
+    listener.set_limits(limits, options.value(option::MAX_SESSIONS).and_then(sessions).unwrap_or(limits::SESSIONS));
+    let daemon = options.has(option::BACKGROUND).then(|| options.value(option::PID_FILE).unwrap_or(c"/run/k8pshd.pid"));
+    let trigger = options.value(option::TRIGGER);
+    let work = listener::Work {
+        loaded,
+        server,
+        environment: setup.program.environment.without(options.value(option::TOKEN_ENV)),
+        umask: process::umask(),
+        ignored: setup.ignored,
+        users: options.value(option::ALLOW_UID),
+        tty: options.tty(),
+        token: options.token(),
+        trigger,
+        detaches: options.has(option::DETACH),
+        session_ms: options.number(option::SESSION_TIMEOUT),
+        log: Log {
+            format: options.bytes(option::LOG).and_then(Format::named).unwrap_or(Format::of_trigger(trigger.is_some())),
+            has_arguments: options.has(option::LOG_ARGUMENTS),
+        },
+    };
+    debug!(Applet, "server {} listens on port {}", server.name(), server.port());
+    loop {
+        let Some(listener) = place else { exit(exit::FAILURE) };
+        let end = listener.serve(&work, daemon);
+        if end.is_none() && advance(setup, place, (stubs, loaded), next).is_err() {
+            report!("the configuration stays as it was");
+            continue;
+        }
+        if let Some(spot) = setup.spot.as_ref().filter(|_| end.is_none() || !options.has(option::KEEP)) {
+            // Nothing is in the next one unless it is in force.
+            stubs.remove(spot, loaded, (&next.stubs, &next.room.view(setup.file)));
+        }
+        match (end, place) {
+            (Some(end), Some(listener)) => listener.finish(end),
+            _ => return,
+        }
+    }
 }
 
 #[cfg(test)]

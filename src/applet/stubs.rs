@@ -22,41 +22,83 @@ pub(super) struct Wish<'w> {
     /// Make stubs for the commands of this server too.
     pub(super) local: bool,
     /// This server, where the configuration has one of its name.
-    pub(super) server: Option<Server<'static>>,
+    pub(super) server: Option<Server<'w>>,
 }
 
-/// The stubs of a server.
-pub(super) struct Stubs {
-    loaded: Loaded,
+/// Which stubs this server made, by their commands' order in the configuration. None while the configuration is not the one
+/// in force.
+pub(super) struct Stubs([bool; limits::CONFIG_COMMANDS]);
+
+/// The stubs of a configuration.
+pub(super) type Made<'m> = (&'m Stubs, Loaded<'m>);
+
+/// Where stubs are, and what they lead to.
+pub(super) struct Spot {
     /// The directory, held open: it stays the same one when this process changes its own.
     directory: Descriptor,
-    /// What stubs lead to.
     target: &'static Path,
-    /// Which stubs this server made, by their commands' order in the configuration.
-    made: &'static mut [bool; limits::CONFIG_COMMANDS],
 }
 
 impl Stubs {
-    /// Makes the stubs, all or none.
-    pub(super) fn make(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<Stubs, Told> {
-        static MADE: Place<[bool; limits::CONFIG_COMMANDS]> = Place::new([false; limits::CONFIG_COMMANDS]);
-        let (directory, target) = open(wish.directory, program)?;
-        let mut stubs = Stubs { loaded, directory, target, made: MADE.take() };
+    /// None.
+    pub(super) const NONE: Stubs = Stubs([false; limits::CONFIG_COMMANDS]);
+
+    /// Makes the stubs, all or none. Those that the configuration `before` has are this server's as well.
+    pub(super) fn make(
+        &mut self,
+        spot: &Spot,
+        wish: &Wish<'_>,
+        loaded: Loaded<'_>,
+        before: Made<'_>,
+    ) -> Result<(), Told> {
         let is_local =
             |command: &Command<'_>| wish.server.is_some_and(|server| server.name() == command.server().name());
         for (index, command) in loaded.config.commands().enumerate() {
             if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
                 continue;
             }
-            match stubs.make_one(command.name(), wish.overwrite) {
-                Ok(made) => stubs.made[index] = made,
+            match spot.make_one(command.name(), wish.overwrite) {
+                Ok(made) => self.0[index] = made || is_in(before, command.name()),
                 Err(errno) => {
-                    stubs.remove();
+                    self.remove(spot, loaded, before);
                     return Err(refused(wish, command.name(), errno));
                 }
             }
         }
-        Ok(stubs)
+        Ok(())
+    }
+
+    /// Removes the stubs that this server made and that are still stubs, but for those that another configuration has.
+    #[inline(never)]
+    pub(super) fn remove(&mut self, spot: &Spot, loaded: Loaded<'_>, but: Made<'_>) {
+        for (index, command) in loaded.config.commands().enumerate() {
+            if core::mem::take(&mut self.0[index]) && !is_in(but, command.name()) {
+                spot.remove_one(command.name());
+            }
+        }
+    }
+}
+
+/// Whether this server made the stub of that name by a configuration.
+#[inline(never)]
+fn is_in((made, loaded): Made<'_>, name: &CStr) -> bool {
+    loaded.config.commands().zip(&made.0).any(|(command, made)| *made && command.name() == name)
+}
+
+impl Spot {
+    /// A directory, and this program.
+    pub(super) fn open(path: &CStr, program: &Program) -> Result<Spot, Told> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let opened = descriptor::open_at(CWD, path, flags, 0);
+        let refused = |errno| told!("--executable-directory {}: {}{}", path, errno, install::advice(errno, ""));
+        let directory = opened.map_err(refused)?;
+        let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
+        Ok(Spot { directory, target })
+    }
+
+    /// Removes every stub of a command's name, whoever made it.
+    pub(super) fn clear(&self, loaded: Loaded<'_>) {
+        loaded.config.commands().for_each(|command| self.remove_one(command.name()));
     }
 
     /// Makes one stub; false where it was there already, another server's of this volume perhaps.
@@ -98,25 +140,6 @@ impl Stubs {
         buffer[..length] == *target.to_bytes() || same_file()
     }
 
-    /// Removes the stubs that this server made and that are still stubs.
-    pub(super) fn remove(&mut self) {
-        let config = self.loaded.config;
-        for (index, command) in config.commands().enumerate() {
-            if core::mem::take(&mut self.made[index]) {
-                self.remove_one(command.name());
-            }
-        }
-    }
-
-    /// Removes every stub of a command's name, whoever made it.
-    pub(super) fn remove_all(wish: &Wish<'_>, loaded: Loaded, program: &Program) -> Result<(), Told> {
-        static NONE: Place<[bool; limits::CONFIG_COMMANDS]> = Place::new([false; limits::CONFIG_COMMANDS]);
-        let (directory, target) = open(wish.directory, program)?;
-        let stubs = Stubs { loaded, directory, target, made: NONE.take() };
-        loaded.config.commands().for_each(|command| stubs.remove_one(command.name()));
-        Ok(())
-    }
-
     fn remove_one(&self, name: &CStr) {
         if !self.is_stub(name) {
             return;
@@ -140,7 +163,7 @@ fn identity(status: &Stat) -> (u64, u64) {
 }
 
 /// The command that a client means by its name is the last of that name. A trigger has no stubs.
-fn is_client_command(loaded: Loaded, command: &Command<'_>) -> bool {
+fn is_client_command(loaded: Loaded<'_>, command: &Command<'_>) -> bool {
     command.server().option(TRIGGER).is_none()
         && loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
 }
@@ -151,15 +174,6 @@ fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {
         _ => install::advice(errno, "; give --executable-directory a writable volume"),
     };
     told!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
-}
-
-fn open(directory: &CStr, program: &Program) -> Result<(Descriptor, &'static Path), Told> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let opened = descriptor::open_at(CWD, directory, flags, 0);
-    let refused = |errno| told!("--executable-directory {}: {}{}", directory, errno, install::advice(errno, ""));
-    let directory = opened.map_err(refused)?;
-    let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
-    Ok((directory, target))
 }
 
 /// The path of the running program: the kernel's, or without /proc the one that it was started by.

@@ -21,21 +21,21 @@ use rustix::io::Errno;
 
 /// Where a section's token is.
 #[derive(Clone, Copy)]
-pub(super) struct Source {
+pub(super) struct Source<'g> {
     /// The path of a file, which may get another one at any time, or the name of a variable of this process's own
     /// environment.
-    place: &'static CStr,
+    place: &'g CStr,
     is_file: bool,
 }
 
-impl Source {
+impl<'g> Source<'g> {
     /// The source that `--token-file` or `--token-env` names.
-    pub(super) fn of(file: Option<&'static CStr>, variable: Option<&'static CStr>) -> Option<Source> {
+    pub(super) fn of(file: Option<&'g CStr>, variable: Option<&'g CStr>) -> Option<Source<'g>> {
         Some(Source { place: file.or(variable)?, is_file: file.is_some() })
     }
 
     /// That of a server's section, as its stubs read it.
-    pub(super) fn of_section(server: Server<'static>) -> Option<Source> {
+    pub(super) fn of_section(server: Server<'g>) -> Option<Source<'g>> {
         Source::of(server.option(b"--token-file"), server.option(VARIABLE))
     }
 

@@ -22,7 +22,14 @@ use rustix::process::Signal;
 /// The processes of a server, in memory that all of them share. Each has a slot: its number while it serves a connection,
 /// the number's negative while it waits for one; 0 where there is none.
 #[derive(Clone, Copy)]
-pub(super) struct Crew(&'static [Slot]);
+pub(super) struct Crew {
+    /// As many as there ever may be.
+    slots: &'static [Slot; limits::MAX_SESSIONS],
+    /// How many processes there may be.
+    most: usize,
+    /// How many there were allowed to be at any time.
+    used: usize,
+}
 
 /// A process's place in the [`Crew`]. Only the process itself writes to one that is taken, and the listener when that has
 /// ended.
@@ -32,15 +39,25 @@ pub(super) type Slot = AtomicI32;
 const UNBORN: i32 = i32::MIN;
 
 impl Crew {
-    /// Room for so many, no more than [`limits::MAX_SESSIONS`].
-    pub(super) fn new(most: usize) -> Result<Crew> {
-        let slots = memory::shared::<{ limits::MAX_SESSIONS }>()?;
-        Ok(Crew(slots.get(..most).unwrap_or(slots)))
+    /// No process yet, and room for none.
+    pub(super) fn new() -> Result<Crew> {
+        Ok(Crew { slots: memory::shared()?, most: 0, used: 0 })
+    }
+
+    /// Makes room for so many, no more than [`limits::MAX_SESSIONS`]. Where there are more, they are to end first.
+    pub(super) fn resize(&mut self, most: usize) {
+        self.most = most;
+        self.used = self.used.max(most);
+    }
+
+    /// The slots. Those that no process ever had are not touched.
+    fn slots(self) -> impl Iterator<Item = &'static Slot> {
+        self.slots.iter().take(self.used)
     }
 
     /// What is in the slots.
     fn numbers(self) -> impl Iterator<Item = i32> {
-        self.0.iter().map(|slot| slot.load(Ordering::Relaxed))
+        self.slots().map(|slot| slot.load(Ordering::Relaxed))
     }
 
     /// A free slot, taken for a process that is about to be forked.
@@ -53,17 +70,17 @@ impl Crew {
     /// The slot of a process; of 0: a free one.
     #[inline(never)]
     fn find(self, pid: i32) -> Option<&'static Slot> {
-        self.0.iter().find(|slot| slot.load(Ordering::Relaxed).wrapping_abs() == pid)
+        self.slots().find(|slot| slot.load(Ordering::Relaxed).wrapping_abs() == pid)
     }
 
     /// Whether one more process has a slot.
     pub(super) fn has_room(self) -> bool {
-        self.count(0) > 0
+        self.count(0) + self.most > self.used
     }
 
     /// Whether there is no process.
     pub(super) fn is_empty(self) -> bool {
-        self.count(0) == self.0.len()
+        self.count(0) == self.used
     }
 
     /// How many wait for a connection.
@@ -90,10 +107,10 @@ impl Crew {
     }
 }
 
-/// Notes in a slot that process `pid` waits for a connection there.
-pub(super) fn settle(slot: &Slot, pid: i32) {
-    // The process itself may have been quicker, and serve one by now.
-    let _ = slot.compare_exchange(UNBORN, -pid, Ordering::Relaxed, Ordering::Relaxed);
+/// Notes in a slot the number of a process, or the negative of one that waits for a connection.
+pub(super) fn settle(slot: &Slot, number: i32) {
+    // The process itself may have been quicker, and serve another one by now.
+    let _ = slot.compare_exchange(UNBORN, number, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// What is ready for a process that waits.
@@ -106,7 +123,7 @@ pub(super) struct Worker<'w> {
     /// Where connections come from. None of them any more: it serves the one that it has, and ends.
     pub(super) sockets: Sockets,
     pub(super) signals: &'w Descriptor,
-    pub(super) work: &'w Work,
+    pub(super) work: &'w Work<'w>,
     pub(super) crew: Crew,
     pub(super) slot: &'static Slot,
     /// The listener.
@@ -174,13 +191,18 @@ impl Worker<'_> {
                     most = limits::SPARES;
                     continue;
                 }
-                Some(data) => self.sockets.accept(data == DIRECT),
+                Some(data) => {
+                    // First: one that is told to end takes nothing else.
+                    self.take_signals();
+                    self.sockets.accept(data == DIRECT)
+                }
             };
             match connection {
                 Ok(connection) => {
                     self.slot.store(pid, Ordering::Relaxed);
                     if self.crew.spares() < limits::SPARES {
-                        let _ = signal::send(self.parent, name::USR1);
+                        // One that it passes on to nobody, and that can come for another reason at the same time.
+                        let _ = signal::send(self.parent, name::CHLD);
                     }
                     return Some(connection);
                 }

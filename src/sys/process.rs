@@ -2,6 +2,7 @@
 
 use super::descriptor::{self, Descriptor, length, word};
 use super::memory::c_str;
+use super::program::Strings;
 use super::signal::{self, Set};
 use super::{arch, call, check, number, terminal};
 use core::ffi::{CStr, c_char, c_void};
@@ -150,6 +151,18 @@ impl<'s> Vector<'s> {
         Vector { pointers: &mut room.0, length: 0, strings: PhantomData }
     }
 
+    /// A list of all these strings; `None` where there is no room for them.
+    #[inline(never)]
+    pub fn of(room: &'s mut Pointers, strings: Strings) -> Option<Vector<'s>> {
+        let mut list = Vector::new(room);
+        for string in strings {
+            if !list.push(string) {
+                return None;
+            }
+        }
+        Some(list)
+    }
+
     /// Adds a string at the end; false where there is no room.
     #[must_use]
     pub fn push(&mut self, string: &'s CStr) -> bool {
@@ -295,7 +308,10 @@ extern "C" fn run_child(argument: *mut c_void) -> ! {
     // SAFETY: `start` passes its `Child` and stands still meanwhile, or has a copy of it where the memory was not shared.
     let child = unsafe { &mut *argument.cast::<Child<'_, '_>>() };
     let refusal = match prepare_child(child) {
-        Ok(()) => execute(child.start),
+        Ok(()) => {
+            let Start { program, search, arguments, environment, .. } = child.start;
+            execute(program, search, arguments, environment)
+        }
         Err(errno) => Refusal { errno, exists: true },
     };
     let [low, high, ..] = refusal.errno.raw_os_error().to_le_bytes();
@@ -332,24 +348,25 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
     Ok(())
 }
 
-/// Replaces this program by the one that was asked for; returns only why it could not.
-fn execute(start: &mut Start<'_>) -> Refusal {
-    let name = start.program.to_bytes();
+/// Replaces this program by `program`, a path or a name along `search`; returns only why it could not.
+#[inline(never)]
+pub fn execute(program: &CStr, search: &[u8], arguments: &mut Vector<'_>, environment: &Vector<'_>) -> Refusal {
+    let name = program.to_bytes();
     if has(name, b'/') {
-        let errno = execute_path(start.program, start);
-        let exists = || rustix::fs::accessat(rustix::fs::CWD, start.program, Access::EXISTS, AtFlags::empty()).is_ok();
+        let errno = execute_path(program, arguments, environment);
+        let exists = || rustix::fs::accessat(rustix::fs::CWD, program, Access::EXISTS, AtFlags::empty()).is_ok();
         // What a file names can be missing, and what a path leads through be a file.
         return Refusal { errno, exists: errno != Errno::NOTDIR && (errno != Errno::NOENT || exists()) };
     }
     let mut refusal = Refusal { errno: Errno::NOENT, exists: false };
-    let mut search = Some(start.search);
+    let mut search = Some(search);
     while let Some(directories) = search {
         let directory = until(directories, b':');
         search = directories.get(directory.len() + 1..);
         let mut buffer = [0; limits::PATH];
         let Some(path) = join(directory, name, &mut buffer) else { continue };
         // Like execvp(3): a file that may not be executed does not end the search, but is remembered.
-        match execute_path(path, start) {
+        match execute_path(path, arguments, environment) {
             Errno::NOENT | Errno::NOTDIR => {}
             errno => refusal = Refusal { errno, exists: true },
         }
@@ -374,12 +391,11 @@ fn join<'b>(directory: &[u8], name: &[u8], buffer: &'b mut [u8; limits::PATH]) -
 }
 
 /// Replaces this program by the file `path`; a text without `#!` is given to the shell, as execvp(3) and every shell do.
-fn execute_path(path: &CStr, start: &mut Start<'_>) -> Errno {
-    let errno = execve(path, start.arguments.as_ptr(), start.environment.as_ptr());
+fn execute_path(path: &CStr, arguments: &mut Vector<'_>, environment: &Vector<'_>) -> Errno {
+    let errno = execve(path, arguments.as_ptr(), environment.as_ptr());
     if errno == Errno::NOEXEC {
         // Where this fails too, the first answer is the better one.
-        let arguments = start.arguments.as_script(SHELL, path);
-        execve(SHELL, arguments, start.environment.as_ptr());
+        execve(SHELL, arguments.as_script(SHELL, path), environment.as_ptr());
     }
     errno
 }

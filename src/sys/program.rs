@@ -29,13 +29,18 @@ impl Iterator for Strings {
 
 /// The environment of this process as it was started.
 #[derive(Clone, Copy)]
-pub struct Environment {
+pub struct Environment<'h> {
     entries: Strings,
     /// A variable that counts as not set.
-    hidden: Option<&'static CStr>,
+    hidden: Option<&'h CStr>,
 }
 
-impl Environment {
+impl Environment<'_> {
+    /// All entries.
+    pub fn entries(&self) -> Strings {
+        self.entries
+    }
+
     /// The whole `NAME=value` entry of a variable.
     pub fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
         if self.hidden.is_some_and(|hidden| hidden.to_bytes() == name) {
@@ -51,14 +56,14 @@ impl Environment {
 
     /// One without any variable.
     #[cfg(test)]
-    pub(crate) fn empty() -> Environment {
+    pub(crate) fn empty() -> Environment<'static> {
         static END: usize = 0;
         Environment { entries: Strings { next: (&raw const END).cast() }, hidden: None }
     }
 
     /// It without this variable, which holds what nobody else is to get.
-    pub fn without(self, hidden: Option<&'static CStr>) -> Environment {
-        Environment { hidden, ..self }
+    pub fn without(self, hidden: Option<&CStr>) -> Environment<'_> {
+        Environment { entries: self.entries, hidden }
     }
 }
 
@@ -67,7 +72,7 @@ pub struct Program {
     /// The arguments, the program's name first.
     pub arguments: Strings,
     /// The environment.
-    pub environment: Environment,
+    pub environment: Environment<'static>,
     /// The path that was given to execve(2) (`AT_EXECFN`), where the kernel told it.
     pub path: Option<&'static CStr>,
 }

@@ -73,15 +73,19 @@ struct Action {
     mask: u64,
 }
 
-/// Makes `set` this process's mask of blocked signals (sigprocmask(2)).
-pub fn block(set: Set) {
-    // SAFETY: the set is 8 bytes that the kernel reads; no handler is ever installed, so nothing runs when one opens.
+/// Makes `set` this process's mask of blocked signals, and gives the one that it had (sigprocmask(2)).
+pub fn block(set: Set) -> Set {
+    let mut before = Set::default();
+    let sets = [(&raw const set) as usize, (&raw mut before) as usize];
+    // SAFETY: the sets are 8 bytes each, one that the kernel reads and one that it writes; no handler is ever installed, so
+    // nothing runs when one opens.
     unsafe {
         arch::syscall6(
             number(libc::SYS_rt_sigprocmask),
-            [libc::SIG_SETMASK.unsigned_abs() as usize, (&raw const set) as usize, 0, SET_SIZE, 0, 0],
+            [libc::SIG_SETMASK.unsigned_abs() as usize, sets[0], sets[1], SET_SIZE, 0, 0],
         );
     }
+    before
 }
 
 /// A descriptor from which blocked signals are read (signalfd(2)), non-blocking and closed on exec.
@@ -99,18 +103,21 @@ pub fn descriptor(set: Set) -> Result<Descriptor> {
 pub struct Arrival {
     /// Its number.
     pub signal: u8,
-    /// The process that sent it; 0 where the kernel did.
+    /// The process that sent it; 0 where the kernel did, or one that this process cannot see.
     pub sender: u32,
+    /// Whether the kernel sent it by itself, as a terminal's keys have it do (`SI_KERNEL`, sigaction(2)).
+    pub by_kernel: bool,
 }
 
 /// The next signal that waits at a descriptor of [`descriptor`], if any.
 pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
-    // struct signalfd_siginfo is 128 bytes; the number is its first word, the sender's process its fourth (signalfd(2)).
+    // struct signalfd_siginfo is 128 bytes; the number is its first word, the code its third, the sender's process its fourth
+    // (signalfd(2)).
     let mut information = [0_u8; 128];
     match super::descriptor::read(descriptor, &mut information) {
         Ok(128) => {
             let word = |at: usize| Some(u32::from_ne_bytes(*information.get(at..)?.first_chunk()?));
-            Some(Arrival { signal: word(0)?.to_le_bytes()[0], sender: word(12)? })
+            Some(Arrival { signal: word(0)?.to_le_bytes()[0], sender: word(12)?, by_kernel: word(8)? == 0x80 })
         }
         _ => None,
     }

@@ -104,7 +104,7 @@ pub(super) struct Session<'s> {
     linger_until: Moment,
     /// Whether this process can serve another one.
     is_reusable: bool,
-    work: &'s Work,
+    work: &'s Work<'s>,
     signals: &'s Descriptor,
     /// When the command has run long enough.
     session_until: Moment,
@@ -129,7 +129,7 @@ impl<'s> Session<'s> {
         room: &'s mut Room,
         sockets: &'s mut Sockets,
         signals: &'s Descriptor,
-        work: &'s Work,
+        work: &'s Work<'s>,
         parent: i32,
     ) -> Session<'s> {
         Session {

@@ -8,6 +8,7 @@ mod streams;
 mod terminal;
 
 use super::connect::{Connection, Transport, Way, connect, reset_at_end, user};
+use super::end_like;
 use super::token::{self, Source};
 use super::watch::{Ready, Watch};
 use super::{configuration, stubs};
@@ -68,14 +69,8 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
     let request = request::write(command, &circumstances, passed.as_deref_mut());
     let Ok(request) = request else { exit(exit::UNAVAILABLE) };
     let passed = passed.map_or(&[][..], |numbers| numbers);
-    match Stub::new(server, way, connection, request, terminal, passed).run() {
-        End::Code(code) => exit(code),
-        End::Signal(signal) => {
-            signal::die_of(signal);
-            // Process 1 of a container does not die of a signal, so it says it as a shell would.
-            exit(128 + signal)
-        }
-    }
+    let mut stub = Stub::new(server, way, connection, request, terminal, passed);
+    end_like(stub.run())
 }
 
 /// The variable that forces one transport.
@@ -161,6 +156,7 @@ const PASSED_ON: Set = Set::ALL.without(name::KILL).without(name::STOP).without(
 
 impl Stub {
     /// A stub with this connection. From here on signals belong to the command.
+    #[inline(always)]
     fn new(
         server: Server<'static>,
         way: Way,

@@ -17,7 +17,7 @@ use crate::{limits, number, told};
 /// The working directory below the base, which all containers share.
 // Paths are no local variables here: beside them everything else would be far away.
 #[inline(never)]
-pub(super) fn directory(loaded: Loaded) -> Result<&'static [u8], Told> {
+pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Told> {
     static HERE: Place<[u8; limits::PATH]> = Place::new([0; limits::PATH]);
     static REAL: Place<[u8; limits::PATH]> = Place::new([0; limits::PATH]);
     let here = process::working_directory(HERE.take()).map_err(|errno| told!("working directory: {}", errno))?;
@@ -33,7 +33,7 @@ pub(super) fn directory(loaded: Loaded) -> Result<&'static [u8], Told> {
 
 /// What a request is made of besides the command.
 pub(super) struct Circumstances<'r> {
-    pub(super) environment: &'r Environment,
+    pub(super) environment: &'r Environment<'r>,
     pub(super) arguments: Strings,
     /// The working directory below the base.
     pub(super) directory: &'r [u8],

@@ -1,0 +1,101 @@
+//! `-- program`: what a container is there for, started once it can use its stubs and others can reach its commands.
+//!
+//! Where nothing is served, this process becomes the program. Else it stays as the program's parent, as process 1 of a
+//! container has to: it passes signals on, stops when the program stops, and ends as it ends. Must not know what the
+//! server does meanwhile.
+//!
+//! The program stays in this process's group, so that a terminal's keys and its foreground are the program's by
+//! themselves, a pipeline's other programs keep theirs, and a shell sees one job. Tini and dumb-init, which give it a group
+//! of its own, have to take the terminal from whoever has it. What a process sends is passed on to the program alone, as
+//! tini does: the group is this server's as well, and who runs children of its own knows what they are to be told.
+
+use super::command::{DEFAULT_PATH, Refused, explain};
+use super::listener::leave_streams;
+use crate::diag::Line;
+use crate::exit::End;
+use crate::sys::descriptor;
+use crate::sys::memory::Place;
+use crate::sys::process::{self, Pointers, Reaped, Refusal, Vector};
+use crate::sys::program::{Environment, Strings};
+use crate::sys::signal::{self, Arrival, Set, name};
+use crate::{exit, fail};
+use rustix::io::{Errno, Result};
+
+/// A program that this process is the parent of.
+pub(super) struct Supervised {
+    pid: i32,
+    /// How it has ended.
+    pub(super) end: Option<End>,
+}
+
+impl Supervised {
+    /// Makes the process for it, which has everything that this one was started with, and waits. This one's stdin is where it
+    /// waits for a byte: the program has its own.
+    pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<Supervised> {
+        let (answer, go) = descriptor::pipe()?;
+        let Some(pid) = process::fork()? else {
+            drop(go);
+            // Where the server fails, there is an end instead.
+            if descriptor::read(&answer, &mut [0]) == Ok(1) {
+                replace(environment, words);
+            }
+            process::exit(exit::FAILURE)
+        };
+        // First: where this process was started without stdin, it is that.
+        drop(answer);
+        let _ = descriptor::place(Some(&go), 0);
+        go.leave_open();
+        Ok(Supervised { pid, end: None })
+    }
+
+    /// It can begin: what it needs is there. Its stdin and stdout are its own from now on, so that who is at their other
+    /// ends notices when it closes them.
+    pub(super) fn begin(&self) {
+        let _ = descriptor::write(descriptor::standard_fds()[0], b"\n");
+        let _ = leave_streams(2);
+    }
+
+    /// Passes a signal on, but for those that it has already: a terminal's keys, which reach the whole group, and what an
+    /// editor stops its whole group by. What this process sent itself, as by writing to nobody, is meant for it alone.
+    pub(super) fn pass_on(&self, arrival: Arrival) {
+        let is_from = |sender: i32| sender.unsigned_abs() == arrival.sender;
+        let is_stop = matches!(arrival.signal, name::TSTP | name::TTIN | name::TTOU);
+        let has_it = arrival.by_kernel || is_stop && is_from(self.pid);
+        if !has_it && !is_from(process::id()) {
+            let _ = signal::send(self.pid, arrival.signal);
+        }
+    }
+
+    /// A child was stopped. If it is this one, this process stops too, for a shell to see that its job has. Where there is
+    /// no such shell, the kernel does not let it (setpgid(2), orphaned process groups). STOP concerns nobody else: who sent
+    /// it resumes the program alone.
+    pub(super) fn stopped(&self, pid: i32, signal: u8) {
+        if pid == self.pid && signal != name::STOP {
+            signal::stop_by(signal, Set::ALL, false);
+        }
+    }
+
+    /// Whether the child that has ended is this one.
+    pub(super) fn has_ended(&mut self, child: Reaped) -> bool {
+        let is_it = child.pid == self.pid && self.end.is_none();
+        if is_it {
+            self.end = Some(child.end);
+        }
+        is_it
+    }
+}
+
+/// Becomes the program that these words are, with the environment that this one was started with.
+pub(super) fn replace(environment: &Environment, words: Strings) -> ! {
+    static ROOM: Place<[Pointers; 2]> = Place::new([const { Pointers::EMPTY }; 2]);
+    let [one, other] = ROOM.take();
+    let program = words.clone().next().unwrap_or_default();
+    let search = environment.get(b"PATH").unwrap_or(DEFAULT_PATH);
+    let mut refusal = Refusal { errno: Errno::TOOBIG, exists: true };
+    if let (Some(mut arguments), Some(variables)) = (Vector::of(one, words), Vector::of(other, environment.entries())) {
+        refusal = process::execute(program, search, &mut arguments, &variables);
+    }
+    let mut reason = Line::new();
+    let Refused(code) = explain(refusal, program, search, &mut reason);
+    fail!(code, "{}", reason)
+}
