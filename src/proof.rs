@@ -1,8 +1,8 @@
 //! Proofs that somebody has a token, which never crosses the wire for it: HMAC-SHA-256 (RFC 2104, FIPS 180-4) over what both
 //! ends chose at random. Must not read a token from anywhere, nor say one.
 //!
-//! The function that mixes a block is RustCrypto's, portable and compact. The padding and HMAC around it are here, because
-//! those of the crates `sha2` and `hmac`, which serve any hash in any order of calls, take 650 bytes more.
+//! All of it is here: what is hashed lies in one piece, and the crates `sha2` and `hmac`, which serve any hash in any order of
+//! calls, take 900 bytes more.
 
 use core::hint::black_box;
 
@@ -16,118 +16,130 @@ const BLOCK: usize = 64;
 const BEGINNING: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
-/// A digest on its way.
-struct Sha256 {
-    state: [u32; 8],
-    block: [u8; BLOCK],
-    /// Bytes so far.
-    length: usize,
-}
+/// What it adds in each round: the fractions of the cube roots of the first 64 primes (4.2.2).
+#[rustfmt::skip]
+static ROUNDS: [u32; BLOCK] = [
+    0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
+    0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174,
+    0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da,
+    0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7, 0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967,
+    0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85,
+    0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070,
+    0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
+    0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
+];
 
-impl Sha256 {
-    #[inline(never)]
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.block[self.length % BLOCK] = *byte;
-            self.length += 1;
-            if self.length.is_multiple_of(BLOCK) {
-                self.mix();
-            }
-        }
-    }
-
-    /// Mixes a whole block into the state.
-    #[inline(never)]
-    fn mix(&mut self) {
-        sha2::compress256(&mut self.state, core::slice::from_ref((&self.block).into()));
-    }
-
-    /// The digest: behind the bytes come a bit, zeros, and how many bits they are, up to the end of a block.
-    #[inline(never)]
-    fn finish(mut self) -> [u8; LENGTH] {
-        let bits = 8 * self.length as u64;
-        self.add(&[0x80]);
-        while self.length % BLOCK != BLOCK - 8 {
-            self.add(&[0]);
-        }
-        self.add(&bits.to_be_bytes());
-        let mut digest = [0; LENGTH];
-        for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(self.state) {
-            *bytes = word.to_be_bytes();
-        }
-        digest
-    }
-}
-
-/// The SHA-256 of bytes in parts; behind a block of a key, if there is one, each byte of which is mixed with `mix`.
+/// The SHA-256 of bytes (FIPS 180-4, 6.2), of less than half a gigabyte. Behind them come a bit, zeros, and how many bits
+/// they are, up to the end of a block.
 #[inline(never)]
-fn sha256(key: &[u8], mix: u8, parts: &[&[u8]]) -> [u8; LENGTH] {
-    let mut digest = Sha256 { state: BEGINNING, block: [mix; BLOCK], length: 0 };
-    if !key.is_empty() {
-        for (place, byte) in digest.block.iter_mut().zip(key) {
-            *place ^= byte;
+#[allow(clippy::cast_possible_truncation, reason = "nothing here is as long")]
+fn sha256(bytes: &[u8]) -> Digest {
+    let mut state = BEGINNING;
+    let mut rest = bytes.iter();
+    let mut end = 0x80;
+    let blocks = (bytes.len() + 8) / BLOCK + 1;
+    for block in 1..blocks + 1 {
+        let mut words = [0_u32; BLOCK];
+        for at in 0..BLOCK {
+            let byte = rest.next().copied().unwrap_or_else(|| core::mem::take(&mut end));
+            words[at / 4] = words[at / 4] << 8 | u32::from(byte);
         }
-        digest.length = BLOCK;
-        digest.mix();
+        if block == blocks {
+            words[15] = 8 * bytes.len() as u32;
+        }
+        mix(&mut state, &mut words);
     }
-    for part in parts {
-        digest.add(part);
+    let mut digest = [0; LENGTH];
+    for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(&state) {
+        *bytes = word.to_be_bytes();
     }
-    digest.finish()
+    digest
 }
+
+/// Mixes a block, the first 16 words, into the state.
+fn mix(state: &mut [u32; 8], words: &mut [u32; BLOCK]) {
+    let mut mixed = *state;
+    for round in 0..BLOCK {
+        if round >= 16 {
+            let (near, far) = (words[round - 2], words[round - 15]);
+            let near = near.rotate_right(17) ^ near.rotate_right(19) ^ near >> 10;
+            let far = far.rotate_right(7) ^ far.rotate_right(18) ^ far >> 3;
+            words[round] = near.wrapping_add(words[round - 7]).wrapping_add(far).wrapping_add(words[round - 16]);
+        }
+        let [a, b, c, _, e, f, g, h] = mixed;
+        let sum = (e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25)).wrapping_add(e & f ^ !e & g);
+        let sum = sum.wrapping_add(h).wrapping_add(ROUNDS[round]).wrapping_add(words[round]);
+        let other = (a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22)).wrapping_add(a & b ^ a & c ^ b & c);
+        mixed.copy_within(0..7, 1);
+        mixed[0] = sum.wrapping_add(other);
+        mixed[4] = mixed[4].wrapping_add(sum);
+    }
+    for (word, mixed) in state.iter_mut().zip(&mixed) {
+        *word = word.wrapping_add(*mixed);
+    }
+}
+
+/// A digest, a proof, or what an end chose at random.
+pub type Digest = [u8; LENGTH];
+
+/// The stub's and the server's.
+pub type Both = [Digest; 2];
 
 /// Whether both are the same, in a time that does not tell where they differ. Without the black box the compiler may see
 /// that the first difference decides.
 #[inline(never)]
-fn is_same(one: &[u8; LENGTH], other: &[u8]) -> bool {
-    let difference = one.iter().zip(other).fold(0, |difference, (one, other)| difference | (one ^ other));
-    other.len() == LENGTH && black_box(difference) == 0
+pub fn is_same(one: &Digest, other: &Digest) -> bool {
+    black_box(one.iter().zip(other).fold(0, |difference, (one, other)| difference | (one ^ other))) == 0
 }
 
-/// Who proves something. A proof of the one is none of the other, so nobody can give a proof back to its maker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Who connects.
-    Stub,
-    /// Who listens.
-    Server,
-}
-
-/// What both ends chose at random, the stub's part first.
-pub type Nonces = [[u8; LENGTH]; 2];
+/// Bytes of what a proof is of: both nonces, and a byte that says whose it is.
+const MESSAGE: usize = 2 * LENGTH + 1;
 
 /// The digest of a token: all that is kept of it.
 ///
 /// Two tokens that differ have different ones. HMAC's own treatment of keys does not see to that: it takes one that is
 /// shorter than a block for the same as one with zeros behind it.
 #[derive(Clone, Copy)]
-pub struct Key([u8; LENGTH]);
+pub struct Key(Digest);
 
 impl Key {
+    /// That of no token, which nobody can prove.
+    pub const NONE: Key = Key([0; LENGTH]);
+
     /// The key of a token.
-    #[inline(never)]
     pub fn of(token: &[u8]) -> Key {
-        Key(sha256(&[], 0, &[token]))
+        Key(sha256(token))
     }
 
     /// Whether this is the token that the key is of, in a time that depends on the length of `token` alone.
     pub fn is_of(&self, token: &[u8]) -> bool {
-        is_same(&self.0, &Key::of(token).0)
+        is_same(&self.0, &sha256(token))
     }
 
-    /// The proof that one end has the token.
+    /// Makes of the nonces of both the proofs that each end has the token. A proof of the one is none of the other, so nobody
+    /// can give a proof back to its maker.
     #[inline(never)]
-    pub fn prove(&self, role: Role, nonces: &Nonces) -> [u8; LENGTH] {
-        self.hmac(&[if role == Role::Stub { b"stub".as_slice() } else { b"server" }, nonces.as_flattened()])
+    pub fn prove(&self, nonces: &mut Both) {
+        let [stub, server] = *nonces;
+        let mut message = [stub, server, [0; LENGTH]];
+        for proof in nonces {
+            *proof = self.hmac(&message.as_flattened()[..MESSAGE]);
+            message[2][0] = 1;
+        }
     }
 
-    /// Whether this is the proof that one end has the token, in a time that does not tell where it is wrong.
-    pub fn is_proven(&self, role: Role, nonces: &Nonces, proof: &[u8]) -> bool {
-        is_same(&self.prove(role, nonces), proof)
+    fn hmac(&self, message: &[u8]) -> Digest {
+        self.digest(0x5c, &self.digest(0x36, message))
     }
 
-    fn hmac(&self, message: &[&[u8]]) -> [u8; LENGTH] {
-        sha256(&self.0, 0x5c, &[&sha256(&self.0, 0x36, message)])
+    /// The SHA-256 of at most [`MESSAGE`] bytes behind a block of the key, each byte of which is mixed with `mix`.
+    #[inline(never)]
+    fn digest(&self, mix: u8, message: &[u8]) -> Digest {
+        let mut text = [mix; BLOCK + MESSAGE];
+        let (key, rest) = text.split_at_mut(BLOCK);
+        key.iter_mut().zip(&self.0).for_each(|(place, byte)| *place ^= byte);
+        rest.iter_mut().zip(message).for_each(|(place, byte)| *place = *byte);
+        sha256(text.get(..BLOCK + message.len()).unwrap_or_default())
     }
 }
 
@@ -153,12 +165,15 @@ mod tests {
                 b"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
                 "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1",
             ),
+            // Where the padding begins another block, and around a whole one.
+            (&[b'a'; 55], "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"),
+            (&[b'a'; 56], "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"),
+            (&[b'a'; 63], "7d3e74a05d7db15bce4ad9ec0658ea98e3f06eeecf16b4c6fff2da457ddc2f34"),
+            (&[b'a'; 64], "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"),
+            (&[b'a'; 119], "31eba51c313a5c08226adf18d4a359cfdfd8d2e816b13f4af952f7ea6584dcfb"),
             (&[b'a'; 1_000_000], "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
         ] {
-            assert_eq!(sha256(&[], 0, &[text]).to_vec(), hex(digest));
-            for cut in [0, 1, 63, 64, 65].into_iter().filter(|cut| *cut <= text.len()) {
-                assert_eq!(sha256(&[], 0, &[&text[..cut], &text[cut..]]).to_vec(), hex(digest), "cut at {cut}");
-            }
+            assert_eq!(sha256(text).to_vec(), hex(digest));
         }
     }
 
@@ -175,28 +190,31 @@ mod tests {
         ] {
             let mut padded = [0; LENGTH];
             padded[..key.len()].copy_from_slice(key);
-            for cut in 0..message.len() {
-                assert_eq!(Key(padded).hmac(&[&message[..cut], &message[cut..]]).to_vec(), hex(wanted));
-            }
+            assert_eq!(Key(padded).hmac(message).to_vec(), hex(wanted));
         }
     }
 
     #[test]
-    fn a_proof_is_of_one_token_one_role_and_one_pair_of_nonces() {
+    fn a_proof_is_of_one_token_one_end_and_one_pair_of_nonces() {
         let (key, nonces) = (Key::of(b"token"), [[7; LENGTH]; 2]);
-        let proof = key.prove(Role::Stub, &nonces);
-        assert!(key.is_proven(Role::Stub, &nonces, &proof));
-        assert!(!key.is_proven(Role::Server, &nonces, &proof));
-        assert!(!Key::of(b"token\0").is_proven(Role::Stub, &nonces, &proof));
+        let proofs = |key: Key, mut nonces: Both| {
+            key.prove(&mut nonces);
+            nonces
+        };
+        let [stubs, servers] = proofs(key, nonces);
+        assert_ne!(stubs, servers);
+        assert_eq!(stubs, key.hmac(&[&[7; 2 * LENGTH][..], &[0]].concat()));
+        assert_eq!(servers, key.hmac(&[&[7; 2 * LENGTH][..], &[1]].concat()));
+        assert_ne!(proofs(Key::of(b"token\0"), nonces), [stubs, servers]);
         for bit in 0..16 * LENGTH {
             let mut other = nonces;
             other.as_flattened_mut()[bit / 8] ^= 1 << (bit % 8);
-            assert!(!key.is_proven(Role::Stub, &other, &proof), "bit {bit} of the nonces");
+            assert!(!proofs(key, other).contains(&stubs), "bit {bit} of the nonces");
         }
         for bit in 0..8 * LENGTH {
-            let mut other = proof;
+            let mut other = stubs;
             other[bit / 8] ^= 1 << (bit % 8);
-            assert!(!key.is_proven(Role::Stub, &nonces, &other), "bit {bit} of the proof");
+            assert!(is_same(&stubs, &stubs) && !is_same(&stubs, &other), "bit {bit} of the proof");
         }
     }
 
@@ -205,9 +223,7 @@ mod tests {
         let key = Key::of(b"secret");
         assert!(key.is_of(b"secret"));
         let long = vec![b's'; 100_000];
-        for other in
-            [&b""[..], b"secre", b"secret\0", b"secrets", b"Secret", b"\0", &long, &sha256(&[], 0, &[b"secret"])]
-        {
+        for other in [&b""[..], b"secre", b"secret\0", b"secrets", b"Secret", b"\0", &long, &sha256(b"secret")] {
             assert!(!key.is_of(other), "{other:?}");
         }
     }

@@ -606,6 +606,7 @@ impl Drop for Net {
 
 #[test]
 fn stubs_of_another_pod_get_in_with_the_token_alone() {
+    let [here, there] = [1, 2].map(|host| format!("fd00:0203:0000:0000:0000:0000:0000:000{host}"));
     for (listen, connect) in [("0.0.0.0", HERE), ("::", HERE), ("::", "fd00:203::1"), (HERE, HERE)] {
         let pod = with_file(&format!("--listen={listen} --connect={connect}"), "cat");
         let Some(net) = Net::new(&pod) else { return };
@@ -625,8 +626,8 @@ fn stubs_of_another_pod_get_in_with_the_token_alone() {
         let text = text.replace(&token, &other.display().to_string()).replace("baseDirectory = work", &base);
         fs::write(pod.path("other.conf"), text).expect("another configuration");
         let outcome = net.inside(&pod, 1, &stub).env("K8PSH_CONFIG", pod.path("other.conf")).run();
-        outcome.fails(125, "cat", &["does not accept this token", connect]);
-        let peer = if connect.contains(':') { "fd00:203::2" } else { THERE };
+        let (shown, peer) = if connect.contains(':') { (&*here, &*there) } else { (HERE, THERE) };
+        outcome.fails(125, "cat", &["does not accept this token", shown]);
         until_logged(&server, &format!("{peer}: wrong token"), 1);
     }
 }

@@ -62,19 +62,17 @@ pub(super) struct Connection {
 pub(super) enum Peer {
     /// A user in this network namespace, by the direct transport.
     User(u32),
-    /// A host.
+    /// A host; [`Address::ANY`] where it has gone.
     Host(Address),
-    /// It has gone.
-    Nobody,
 }
 
 impl Connection {
     /// Who is at its other end.
     pub(super) fn peer(&self) -> Peer {
         if self.is_direct {
-            local::peer_user(&self.socket).map_or(Peer::Nobody, Peer::User)
+            local::peer_user(&self.socket).map_or(Peer::Host(Address::ANY), Peer::User)
         } else {
-            tcp::peer(&self.socket).map_or(Peer::Nobody, Peer::Host)
+            Peer::Host(tcp::peer(&self.socket))
         }
     }
 }
@@ -83,8 +81,8 @@ impl Show for Peer {
     fn show(&self, line: &mut Line) {
         match self {
             Peer::User(user) => add!(line, "user {}", *user),
+            Peer::Host(address) if *address == Address::ANY => add!(line, "a peer that has gone"),
             Peer::Host(address) => address.show(line),
-            Peer::Nobody => add!(line, "a peer that has gone"),
         }
     }
 }
@@ -149,14 +147,15 @@ fn attempt_relay(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<
     if let Some(deadline) = deadline {
         tcp::set_patience(&socket, deadline.left().max(1))?;
     }
-    if !is_first && way.host == Address::LOOPBACK {
+    let is_here = way.host.is_loopback();
+    if !is_first && is_here {
         // Where nobody listens, a connection can end up at its own other end: when the kernel happens to choose the very
         // port for this one (RFC 9293, 3.5, simultaneous open). From another address it cannot.
         let _ = tcp::bind(&socket, &Address::v4([127, 0, 0, 2]), 0);
     }
     tcp::connect(&socket, &way.host, way.port)?;
     tcp::set_undelayed(&socket)?;
-    if !way.host.is_loopback() {
+    if !is_here {
         tcp::set_watched(&socket)?;
     }
     Ok(socket)

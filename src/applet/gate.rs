@@ -9,10 +9,10 @@
 //! Who fails is closed without a byte, and its address has to wait before the next one from there is judged: 100 ms, twice as
 //! long each time. Those of other addresses never wait for it.
 
-use super::token::{Frame, Source, frame, front, without_newline};
+use super::token::{Frame, Source, front, without_newline};
 use crate::address::Address;
-use crate::bytes::{has, until};
-use crate::proof::{LENGTH, Nonces, Role};
+use crate::bytes::until;
+use crate::proof::{Both, Digest, Key, LENGTH, is_same};
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
 use crate::sys::program::Environment;
@@ -51,16 +51,21 @@ struct Guest {
     /// When its proof has to be there; once that is, when it is judged.
     by: Moment,
     address: Address,
-    nonces: Nonces,
+    /// The nonces; once there are proofs, those.
+    both: Both,
 }
 
 /// The failures of an address.
 struct Failure {
-    count: u32,
+    /// How long it had to wait after the last one, in milliseconds.
+    delay: u64,
     /// When the next connection from there is judged.
     until: Moment,
     address: Address,
 }
+
+/// What a connection has sent: the longest token, CR and LF, or a frame.
+type Buffer = [u8; limits::TOKEN + 2];
 
 /// What every connection at the gate is judged with.
 struct Judge {
@@ -68,12 +73,20 @@ struct Judge {
     now: Moment,
     /// So many have come, and become ready.
     count: u64,
-    /// What a connection has sent: the longest token, CR and LF, or a frame.
-    buffer: &'static mut [u8; limits::TOKEN + 2],
+    buffer: &'static mut Buffer,
     failures: &'static mut [Failure; limits::FAILURES],
+    /// That of the token when it was asked for last.
+    key: Key,
     environment: Environment<'static>,
     /// Whether what is expected is a line.
     is_plain: bool,
+}
+
+/// What a gate keeps.
+struct Room {
+    guests: [Guest; limits::GATE],
+    failures: [Failure; limits::FAILURES],
+    buffer: Buffer,
 }
 
 /// The gate.
@@ -88,19 +101,23 @@ impl Gate {
     #[inline(never)]
     pub(super) fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
         static GATE: Place<MaybeUninit<Gate>> = Place::new(MaybeUninit::uninit());
-        static GUESTS: Place<[Guest; limits::GATE]> = Place::new([const { Guest::NONE }; limits::GATE]);
-        static FAILURES: Place<[Failure; limits::FAILURES]> = Place::new([const { Failure::NONE }; limits::FAILURES]);
-        static BUFFER: Place<[u8; limits::TOKEN + 2]> = Place::new([0; limits::TOKEN + 2]);
+        static ROOM: Place<Room> = Place::new(Room {
+            guests: [const { Guest::NONE }; limits::GATE],
+            failures: [const { Failure::NONE }; limits::FAILURES],
+            buffer: [0; limits::TOKEN + 2],
+        });
+        let Room { guests, failures, buffer } = ROOM.take();
         let judge = Judge {
             set: epoll::Set::new()?,
             now: Moment::PAST,
             count: 0,
-            buffer: BUFFER.take(),
-            failures: FAILURES.take(),
+            buffer,
+            failures,
+            key: Key::NONE,
             environment,
             is_plain: false,
         };
-        Ok(GATE.take().write(Gate { guests: GUESTS.take(), judge }))
+        Ok(GATE.take().write(Gate { guests, judge }))
     }
 
     /// Expects the token as the first line, where the section takes plain bytes. Who has begun otherwise goes.
@@ -141,7 +158,7 @@ impl Gate {
         if let Err(errno) = self.judge.set.add_for_arrivals(socket.as_fd(), number as u64) {
             return report!("cannot wait for a connection: {}", errno);
         }
-        guest.address = tcp::peer(&socket).unwrap_or(Address::v6([0; 16]));
+        guest.address = tcp::peer(&socket);
         guest.socket = Some(socket);
         guest.stage = if self.judge.is_plain { Stage::Line } else { Stage::Nonce };
         guest.has_ended = false;
@@ -203,7 +220,7 @@ impl Guest {
         order: 0,
         by: Moment::PAST,
         address: Address::v6([0; 16]),
-        nonces: [[0; LENGTH]; 2],
+        both: [[0; LENGTH]; 2],
     };
 
     #[inline(never)]
@@ -215,7 +232,7 @@ impl Guest {
 
 impl Failure {
     /// None.
-    const NONE: Failure = Failure { count: 0, until: Moment::PAST, address: Address::v6([0; 16]) };
+    const NONE: Failure = Failure { delay: 0, until: Moment::PAST, address: Address::v6([0; 16]) };
 }
 
 impl Judge {
@@ -248,17 +265,15 @@ impl Judge {
             Ok(0) | Err(_) => return self.close(guest),
         };
         let kind = self.buffer[0];
-        let is_whole = match guest.stage {
-            Stage::Told => false,
-            Stage::Line => {
-                let arrived = self.buffer.get(..count).unwrap_or_default();
-                count == self.buffer.len() || count > 0 && (guest.has_ended || has(arrived, b'\n'))
-            }
+        let length = match guest.stage {
+            Stage::Told => usize::MAX,
+            Stage::Line => until(self.buffer.get(..count).unwrap_or_default(), b'\n').len() + 1,
             Stage::Nonce if count > 0 && kind <= Kind::Start as u8 => return self.tell(guest),
-            _ => count >= size_of::<Frame>(),
+            _ => size_of::<Frame>(),
         };
-        if is_whole {
-            self.judge(guest, count, source);
+        let is_over = guest.has_ended || count == self.buffer.len();
+        if count >= length || is_over && guest.stage == Stage::Line {
+            self.judge(guest, length.min(count), source);
         } else if guest.has_ended || guest.by <= self.now {
             if guest.stage == Stage::Told { self.close(guest) } else { self.refuse(guest, "no token") }
         }
@@ -266,45 +281,55 @@ impl Judge {
 
     /// Judges what a guest has sent, so many bytes, by the token as it is now; later, if its address has failed.
     #[inline(never)]
-    fn judge(&mut self, guest: &mut Guest, count: usize, source: Option<Source<'_>>) {
+    fn judge(&mut self, guest: &mut Guest, length: usize, source: Option<Source<'_>>) {
         let Some(socket) = &guest.socket else { return };
-        if guest.stage == Stage::Nonce {
-            // The stub has begun; this is its part of the nonces. The other is sent to it.
-            let mut sent: Frame = [0; size_of::<Frame>()];
-            let _ = descriptor::receive(socket, &mut sent);
-            let [theirs, mine] = &mut guest.nonces;
-            theirs.copy_from_slice(&sent[HEADER..]);
-            let is_nonce = sent[..HEADER] == front(Kind::Nonce);
-            if !is_nonce || sys::random(mine).is_err() || !send(socket, &frame(Kind::Nonce, mine)) {
-                return self.refuse(guest, "no token");
-            }
-            guest.stage = Stage::Proof;
-            return;
-        }
         let judged = self.failure(&guest.address).until;
-        if judged > self.now {
+        if guest.stage != Stage::Nonce && judged > self.now {
             guest.by = judged;
             return;
         }
-        let Some(Ok(key)) = source.map(|source| source.key(&self.environment)) else { return self.close(guest) };
-        let arrived = self.buffer.get(..count).unwrap_or_default();
-        let (is_right, length) = if guest.stage == Stage::Line {
-            let line = until(arrived, b'\n');
-            (key.is_of(without_newline(line)), line.len() + 1)
+        // What follows is the session's.
+        let Some(arrived) = self.buffer.get_mut(..length) else { return };
+        let _ = descriptor::receive(socket, arrived);
+        let kind = if guest.stage == Stage::Nonce { Kind::Nonce } else { Kind::Proof };
+        if guest.stage != Stage::Line && !arrived.starts_with(&front(kind)) {
+            return self.refuse(guest, "no token");
+        }
+        if guest.stage == Stage::Nonce {
+            return self.answer(guest);
+        }
+        let Some(Ok(())) = source.map(|source| source.key(&self.environment, &mut self.key)) else {
+            return self.close(guest);
+        };
+        let is_right = if guest.stage == Stage::Line {
+            self.key.is_of(without_newline(arrived))
         } else {
-            let (start, proof) = arrived.split_at_checked(HEADER).unwrap_or_default();
-            let is_right = start == front(Kind::Proof) && key.is_proven(Role::Stub, &guest.nonces, proof);
-            (is_right && send(socket, &frame(Kind::Proof, &key.prove(Role::Server, &guest.nonces))), count)
+            self.key.prove(&mut guest.both);
+            let body = body(self.buffer);
+            let is_proven = is_same(body, &guest.both[0]);
+            *body = guest.both[1];
+            is_proven && send(socket, self.buffer)
         };
         if !is_right {
             return self.refuse(guest, "wrong token");
         }
-        // What follows is the session's.
-        let _ = descriptor::receive(socket, self.buffer.get_mut(..length.min(count)).unwrap_or_default());
         self.set.remove(socket.as_fd());
         (guest.stage, guest.order) = (Stage::Ready, self.number());
         // They were mistakes.
-        *self.failure(&guest.address) = Failure::NONE;
+        self.failure(&guest.address).delay = 0;
+    }
+
+    /// Answers a stub that has begun, with its part of the nonces.
+    fn answer(&mut self, guest: &mut Guest) {
+        let Some(socket) = &guest.socket else { return };
+        let body = body(self.buffer);
+        guest.both[0] = *body;
+        if sys::random(body).is_err() {
+            return self.close(guest);
+        }
+        guest.both[1] = *body;
+        guest.stage = Stage::Proof;
+        send(socket, self.buffer);
     }
 
     /// The guest does not get in, because of `why`: closed without a byte.
@@ -320,9 +345,8 @@ impl Judge {
         report!("{}: {}", address, why);
         let now = self.now;
         let failure = self.failure(address);
-        let delay = (limits::PENALTY_FIRST_MS << failure.count.min(16)).min(limits::PENALTY_LAST_MS);
-        failure.until = now.plus(delay);
-        failure.count += 1;
+        failure.delay = (2 * failure.delay).clamp(limits::PENALTY_FIRST_MS, limits::PENALTY_LAST_MS);
+        failure.until = now.plus(failure.delay);
     }
 
     /// A stub that knows of no token: tells it, so that its user knows what to do, and waits for its end. Closing now would
@@ -335,7 +359,7 @@ impl Judge {
         const _: () = assert!(TOLD.len() == 3 * HEADER + 0x3b);
         self.blame(&guest.address, "no token");
         let Some(socket) = &guest.socket else { return };
-        let _ = send(socket, TOLD);
+        let _ = descriptor::send(socket, TOLD);
         let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
         guest.stage = Stage::Told;
     }
@@ -349,9 +373,15 @@ impl Judge {
     }
 }
 
-/// Sends what always fits into an empty socket; whether it did.
-fn send(socket: &Descriptor, bytes: &[u8]) -> bool {
-    descriptor::send(socket, bytes) == Ok(bytes.len())
+/// The body of the frame that the buffer begins with.
+fn body(buffer: &mut Buffer) -> &mut Digest {
+    let [_, _, _, _, _, body @ ..] = buffer;
+    body.first_chunk_mut().expect("a buffer is longer than a frame")
+}
+
+/// Sends the frame that the buffer begins with, which always fits into an empty socket. Whether it did.
+fn send(socket: &Descriptor, buffer: &Buffer) -> bool {
+    descriptor::send(socket, &buffer[..size_of::<Frame>()]).is_ok()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::address::Address;
 use crate::config::Server;
 use crate::diag::{Part, Show, Told};
 use crate::number::{parse, parse_signed};
+use crate::proof::Key;
 use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
@@ -363,7 +364,8 @@ fn token<'g>(setup: &Setup<'_>, options: &Options<'g>, host: &Address) -> Result
     let token = options.token();
     if let Some(token) = token {
         // Whether there is one is told at once, and not only to the first who connects.
-        token.key(&setup.program.environment)?;
+        let mut key = Key::NONE;
+        token.key(&setup.program.environment, &mut key)?;
     }
     Ok(token)
 }

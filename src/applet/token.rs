@@ -5,8 +5,8 @@ use super::configuration;
 use super::connect::Way;
 use super::stub::fail_at;
 use crate::config::Server;
-use crate::diag::Told;
-use crate::proof::{Key, LENGTH, Role};
+use crate::diag::{Part, Told};
+use crate::proof::{Both, Key, LENGTH, is_same};
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::process::exit;
 use crate::sys::program::Environment;
@@ -36,42 +36,50 @@ impl<'g> Source<'g> {
 
     /// That of a server's section, as its stubs read it.
     pub(super) fn of_section(server: Server<'g>) -> Option<Source<'g>> {
-        Source::of(server.option(b"--token-file"), server.option(VARIABLE))
+        Source::of(server.option(FILE), server.option(VARIABLE))
     }
 
-    /// The key of the token as it is now. Without a token nobody gets in: says why there is none.
+    /// Makes `key` that of the token as it is now. Without a token nobody gets in: says why there is none.
     #[inline(never)]
-    pub(super) fn key(&self, environment: &Environment) -> Result<Key, Told> {
+    pub(super) fn key(&self, environment: &Environment, key: &mut Key) -> Result<(), Told> {
         let mut buffer = [0; limits::TOKEN + 3];
         let place = self.place.to_bytes();
-        let token = if !self.is_file {
-            Ok(environment.get(place).unwrap_or_default())
+        let mut errno = Errno::INVAL;
+        let mut token: &[u8] = &[];
+        if !self.is_file {
+            token = environment.get(place).unwrap_or_default();
         } else if place.starts_with(b"/") {
-            configuration::read(self.place, &mut buffer).map(without_newline)
-        } else {
             // A daemon's working directory is another one.
-            Err(Errno::INVAL)
-        };
-        let text = match token {
-            Ok(token) if (1..=limits::TOKEN).contains(&token.len()) && !bytes::has(token, b'\n') => {
-                return Ok(Key::of(token));
+            match configuration::read(self.place, &mut buffer) {
+                Ok(text) => token = without_newline(text),
+                Err(reason) => errno = reason,
             }
-            Err(errno) if errno != Errno::INVAL => "--token-{} {}: {}",
-            _ if self.is_file => "--token-{} {}: not the absolute path of a file of one line, 1 to 4096 bytes",
-            _ => "--token-{} {}: not the name of a variable with one line, 1 to 4096 bytes",
+        }
+        if (1..=limits::TOKEN).contains(&token.len()) && !bytes::has(token, b'\n') {
+            *key = Key::of(token);
+            return Ok(());
+        }
+        let text = if errno == Errno::INVAL {
+            "{} {}: wanted is one line of 1 to 4096 bytes, and of a file its absolute path"
+        } else {
+            "{} {}: {}"
         };
-        let option = if self.is_file { "file" } else { "env" };
-        Err(told!(text, option, self.place, token.err().unwrap_or(Errno::INVAL)))
+        Err(told!(text, Part::Words(if self.is_file { FILE } else { VARIABLE }), self.place, errno))
     }
 }
 
-/// The option that names a variable with a token.
+/// The option that names a file with a token.
+const FILE: &[u8] = b"--token-file";
+
+/// The option that names a variable with one.
 pub(super) const VARIABLE: &[u8] = b"--token-env";
 
 /// A line without its end: LF, or CR and LF.
 pub(super) fn without_newline(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
+    match line {
+        [rest @ .., b'\r', b'\n'] | [rest @ .., b'\r' | b'\n'] => rest,
+        _ => line,
+    }
 }
 
 const _: () = assert!(limits::TOKEN == 4096, "a message says so");
@@ -86,15 +94,6 @@ pub(super) const fn front(kind: Kind) -> [u8; HEADER] {
 
 const _: () = assert!(LENGTH == 32);
 
-/// The frame of this kind with this body.
-#[inline(never)]
-pub(super) fn frame(kind: Kind, body: &[u8; LENGTH]) -> Frame {
-    let mut frame = [0; HEADER + LENGTH];
-    frame[..HEADER].copy_from_slice(&front(kind));
-    frame[HEADER..].copy_from_slice(body);
-    frame
-}
-
 /// Has both ends prove the token of the server's section, where it has one, for at most so many milliseconds. Otherwise this
 /// process ends with that code.
 #[inline(never)]
@@ -107,8 +106,13 @@ pub(super) fn pass(
     timeout: Option<u64>,
 ) {
     let Some(source) = Source::of_section(server) else { return };
-    let Ok(key) = source.key(environment) else { exit(code) };
-    prove(socket, &key, timeout).unwrap_or_else(|why| fail_at(code, server, way, &why));
+    let mut key = Key::NONE;
+    if source.key(environment, &mut key).is_err() {
+        exit(code)
+    }
+    if let Err(why) = prove(socket, &key, timeout) {
+        fail_at(code, server, way, &why)
+    }
 }
 
 /// Proves to the server at the other end that this stub has the token, and has it prove the same, for at most so many
@@ -116,42 +120,47 @@ pub(super) fn pass(
 #[inline(never)]
 fn prove(socket: &Descriptor, key: &Key, timeout: Option<u64>) -> Result<(), &'static str> {
     let deadline = timeout.map_or(Moment::NEVER, Moment::after);
-    let mut nonces = [[0; LENGTH]; 2];
-    if sys::random(&mut nonces[0]).is_err() {
+    let mut both = [[0; LENGTH]; 2];
+    if sys::random(&mut both[0]).is_err() {
         return Err("no random numbers here");
     }
-    nonces[1] = nonces[0];
-    exchange(socket, Kind::Nonce, &mut nonces[1], deadline)?;
-    let mut proof = key.prove(Role::Stub, &nonces);
-    exchange(socket, Kind::Proof, &mut proof, deadline)?;
-    if key.is_proven(Role::Server, &nonces, &proof) {
-        Ok(())
-    } else {
-        Err("it does not have this token; nothing was sent to it")
-    }
+    exchange(socket, Kind::Nonce, &mut both, deadline)?;
+    key.prove(&mut both);
+    let wanted = both[1];
+    exchange(socket, Kind::Proof, &mut both, deadline)?;
+    if is_same(&both[1], &wanted) { Ok(()) } else { Err("it does not have this token; nothing was sent to it") }
 }
 
-/// Sends a frame with this body, and receives the body of the server's of the same kind in its place, no byte beyond.
+/// Sends a frame with this end's part, and receives the server's of the same kind with the other, no byte beyond.
 #[inline(never)]
-fn exchange(socket: &Descriptor, kind: Kind, body: &mut [u8; LENGTH], deadline: Moment) -> Result<(), &'static str> {
-    let mut frame = frame(kind, body);
+fn exchange(socket: &Descriptor, kind: Kind, parts: &mut Both, deadline: Moment) -> Result<(), &'static str> {
+    let mut frame: Frame = [0; HEADER + LENGTH];
+    if let Some((head, body)) = frame.split_first_chunk_mut() {
+        *head = front(kind);
+        body.copy_from_slice(&parts[0]);
+    }
     // It always fits into an empty socket; a connection that has ended is noticed by what comes.
     let _ = descriptor::send(socket, &frame);
     let mut rest = &mut frame[..];
     while !rest.is_empty() {
         match descriptor::receive(socket, rest) {
             Ok(count @ 1..) => rest = rest.get_mut(count..).unwrap_or_default(),
-            Err(Errno::AGAIN) if deadline.left() > 0 => {
-                poll::wait(&mut [poll::Entry::new(socket.as_fd(), PollFlags::IN)], Some(deadline.left()));
+            Err(Errno::AGAIN) => {
+                let left = deadline.left();
+                if left == 0 {
+                    return Err("it does not answer");
+                }
+                poll::wait(&mut [poll::Entry::new(socket.as_fd(), PollFlags::IN)], Some(left));
             }
-            Err(Errno::AGAIN) => return Err("it does not answer"),
             _ if kind == Kind::Proof => return Err("it does not accept this token"),
             _ => return Err("the connection ended before it asked for the token"),
         }
     }
-    if frame[..HEADER] != front(kind) {
-        return Err("it asks for no token, and the section here has one");
+    if let Some((head, body)) = frame.split_first_chunk()
+        && *head == front(kind)
+    {
+        parts[1].copy_from_slice(body);
+        return Ok(());
     }
-    body.copy_from_slice(&frame[HEADER..]);
-    Ok(())
+    Err("it asks for no token, and the section here has one")
 }

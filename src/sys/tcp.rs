@@ -7,8 +7,8 @@ use crate::limits;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Result;
 
-/// `struct sockaddr_in6` or, in its first [`NAME_V4`] bytes, `struct sockaddr_in`, with the port in the network's order of
-/// bytes. IPv4 has the host where IPv6 has the flow.
+/// `struct sockaddr_in6`, or at its beginning `struct sockaddr_in`, which has the host where IPv6 has the flow; with the port
+/// in the network's order of bytes. The kernel takes one that is longer than its family's.
 #[repr(C, align(4))]
 struct Name {
     family: u16,
@@ -18,22 +18,18 @@ struct Name {
     scope: [u8; 4],
 }
 
-/// Bytes of `struct sockaddr_in`.
-const NAME_V4: usize = 16;
-
 /// Makes `call` on the socket and a port of a host.
 #[inline(never)]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "families are small")]
 fn call_with_address(call: libc::c_long, socket: &Descriptor, address: &Address, port: u16) -> Result<()> {
     let port = port.to_be_bytes();
     let mut place = Name { family: libc::AF_INET6 as u16, port, flow: [0; 4], host: address.bytes(), scope: [0; 4] };
-    let mut length = size_of::<Name>();
     if let Some(host) = address.as_v4() {
-        place = Name { family: libc::AF_INET as u16, flow: host, host: [0; 16], ..place };
-        length = NAME_V4;
+        place.family = libc::AF_INET as u16;
+        place.flow = host;
     }
-    // SAFETY: the name has `length` bytes and more.
-    unsafe { name(call, socket, (&raw const place).cast(), length) }
+    // SAFETY: the name has as many bytes.
+    unsafe { name(call, socket, (&raw const place).cast(), size_of::<Name>()) }
 }
 
 /// A socket for this address's family.
@@ -51,18 +47,16 @@ pub fn connect(socket: &Descriptor, address: &Address, port: u16) -> Result<()> 
     call_with_address(libc::SYS_connect, socket, address, port)
 }
 
-/// The address of the other end (getpeername(2)); none where the connection is no more.
+/// The address of the other end (getpeername(2)); that of all hosts, `::`, where the connection is no more.
 #[inline(never)]
-pub fn peer(socket: &Descriptor) -> Option<Address> {
+pub fn peer(socket: &Descriptor) -> Address {
     let mut place = Name { family: 0, port: [0; 2], flow: [0; 4], host: [0; 16], scope: [0; 4] };
     let mut length = 28_i32;
     let socket = word(socket.as_fd().as_raw_fd());
     let arguments = [socket, (&raw mut place) as usize, (&raw mut length) as usize];
     // SAFETY: the kernel writes at most the length that it is told, which is the name's, and that.
-    let result = unsafe { arch::syscall(number(libc::SYS_getpeername), arguments) };
-    let is_v4 = i32::from(place.family) == libc::AF_INET;
-    let address = if is_v4 { Address::v4(place.flow) } else { Address::v6(place.host) };
-    (result == 0).then_some(address)
+    unsafe { arch::syscall(number(libc::SYS_getpeername), arguments) };
+    if i32::from(place.family) == libc::AF_INET { Address::v4(place.flow) } else { Address::v6(place.host) }
 }
 
 /// What has gone over a connection, in bytes.
@@ -115,13 +109,22 @@ pub fn traffic(socket: &Descriptor) -> Traffic {
 /// # Safety
 /// `value` is of the type that the option takes.
 unsafe fn set<T>(socket: &Descriptor, level: i32, option: i32, value: &T) -> Result<()> {
-    let socket = word(socket.as_fd().as_raw_fd());
-    let value = [core::ptr::from_ref(value) as usize, size_of::<T>()];
     // SAFETY: the caller's promise.
-    let result = unsafe {
-        arch::syscall6(number(libc::SYS_setsockopt), [socket, word(level), word(option), value[0], value[1], 0])
-    };
-    check(result).map(drop)
+    unsafe { set_bytes(socket, level, option, core::ptr::from_ref(value) as usize, size_of::<T>()) }
+}
+
+/// Sets an option to so many bytes at an address.
+///
+/// # Safety
+/// They can be read, and are of the type that the option takes.
+#[inline(never)]
+unsafe fn set_bytes(socket: &Descriptor, level: i32, option: i32, value: usize, length: usize) -> Result<()> {
+    let socket = word(socket.as_fd().as_raw_fd());
+    // SAFETY: the caller's promise.
+    check(unsafe {
+        arch::syscall6(number(libc::SYS_setsockopt), [socket, word(level), word(option), value, length, 0])
+    })
+    .map(drop)
 }
 
 /// Has frames leave when they are complete (`TCP_NODELAY`).

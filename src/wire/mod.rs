@@ -28,8 +28,8 @@
 //!  client                             server
 //!  Nonce  c                     ──→
 //!                               ←──   Nonce  s
-//!  Proof  of the client, c, s   ──→
-//!                               ←──   Proof  of the server, c, s
+//!  Proof  of c, s, client       ──→
+//!                               ←──   Proof  of c, s, server
 //!  request                      ──→   Hello …
 //! ```
 
