@@ -262,14 +262,7 @@ impl Plumbing<'_> {
 
     /// Pipes for the three streams.
     fn make_pipes(&mut self) -> Result<(), Errno> {
-        let (far, near) = descriptor::pipe()?;
-        // The ends of a pipe are two open files (pipe(7)): the command's end goes on blocking.
-        rustix::fs::fcntl_setfl(&near, rustix::fs::OFlags::NONBLOCK)?;
-        self.near.terminal = None;
-        self.near.input = Some(near);
-        self.far[0] = Some(far);
-        self.make_pipe(1)?;
-        self.make_pipe(2)
+        (0..3).try_for_each(|stream| self.make_pipe(stream))
     }
 
     /// The command's streams.
@@ -279,10 +272,19 @@ impl Plumbing<'_> {
         streams
     }
 
-    /// A pipe for stdout or stderr.
+    /// A pipe for a stream.
+    #[inline(never)]
     fn make_pipe(&mut self, stream: usize) -> Result<(), Errno> {
-        let (near, far) = descriptor::pipe()?;
-        self.near.outputs[stream - 1] = Some(near);
+        let (mut near, mut far) = descriptor::pipe()?;
+        let mut place = &mut self.near.input;
+        if stream > 0 {
+            place = &mut self.near.outputs[stream - 1];
+        } else {
+            core::mem::swap(&mut near, &mut far);
+            // The ends of a pipe are two open files (pipe(7)): the command's end goes on blocking.
+            rustix::fs::fcntl_setfl(&near, rustix::fs::OFlags::NONBLOCK)?;
+        }
+        *place = Some(near);
         self.far[stream] = Some(far);
         Ok(())
     }
