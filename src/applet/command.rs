@@ -267,8 +267,11 @@ impl Plumbing<'_> {
 
     /// The command's streams.
     fn streams(&self) -> [Option<&Descriptor>; 3] {
-        let mut streams = self.far.each_ref().map(Option::as_ref);
-        streams[..self.on_terminal].fill(self.near.terminal.as_ref());
+        let mut streams = [None; 3];
+        for (number, (stream, far)) in streams.iter_mut().zip(&self.far).enumerate() {
+            let end = if number < self.on_terminal { &self.near.terminal } else { far };
+            *stream = end.as_ref();
+        }
         streams
     }
 
