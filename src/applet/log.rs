@@ -175,13 +175,9 @@ impl<'s> Record<'s> {
             Part::Number(self.bytes[1]),
         ];
         let mut line = Line::new();
-        let mut parts = &parts[..];
-        if format == Format::Text {
-            parts = &parts[1..];
-        }
-        for number in [0, tail] {
-            parts = fill(&mut line, bytes::line(TEXTS, number + usize::from(format == Format::Json)), parts);
-        }
+        let (head, parts) = if format == Format::Json { (1, &parts[..]) } else { (0, &parts[1..]) };
+        let parts = fill(&mut line, bytes::line(TEXTS, head), parts);
+        fill(&mut line, bytes::line(TEXTS, tail + head), parts);
         line.log();
     }
 }
