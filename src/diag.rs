@@ -3,7 +3,7 @@
 
 use crate::limits::{LOG_MS, MESSAGE};
 use crate::sys::memory::Setting;
-use crate::{bytes, exit, number, sys};
+use crate::{bytes, exit, json, number, sys};
 use core::ffi::CStr;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -11,7 +11,12 @@ use rustix::io::Errno;
 /// A line that is being put together.
 pub struct Line {
     bytes: heapless::Vec<u8, MESSAGE>,
+    /// Whether it is longer than any room: what does not fit leaves for stdout.
+    is_endless: bool,
 }
+
+/// Bytes of a line but for the ellipsis and its end.
+const MOST: usize = MESSAGE - 5;
 
 impl Default for Line {
     fn default() -> Line {
@@ -22,7 +27,17 @@ impl Default for Line {
 impl Line {
     /// An empty line.
     pub const fn new() -> Line {
-        Line { bytes: heapless::Vec::new() }
+        Line { bytes: heapless::Vec::new(), is_endless: false }
+    }
+
+    /// An empty one of any length, which goes to stdout: piece by piece, and the rest with [`Line::flush`].
+    pub const fn endless() -> Line {
+        Line { bytes: heapless::Vec::new(), is_endless: true }
+    }
+
+    /// Whether it takes any length.
+    pub fn is_endless(&self) -> bool {
+        self.is_endless
     }
 
     /// What it holds.
@@ -31,15 +46,31 @@ impl Line {
     }
 
     /// Adds bytes as they are.
-    fn add(&mut self, bytes: &[u8]) {
-        let most = MESSAGE - 5;
-        // Beyond that only the ellipsis stands, and nothing follows it.
-        let Some(room) = most.checked_sub(self.bytes.len()) else { return };
-        // What is added was measured, so neither can fail.
-        let _ = self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        if bytes.len() > room {
+    pub fn add(&mut self, bytes: &[u8]) {
+        if self.bytes.len() + bytes.len() > MOST {
+            return self.add_beyond(bytes);
+        }
+        // What is added was measured.
+        let _ = self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Adds bytes for which there is not enough room.
+    #[inline(never)]
+    fn add_beyond(&mut self, bytes: &[u8]) {
+        if self.is_endless {
+            self.flush();
+            print_or_end(bytes);
+        } else if let Some(bytes) = MOST.checked_sub(self.bytes.len()).and_then(|room| bytes.get(..room)) {
+            // Behind them only the ellipsis stands, and nothing follows it: both have room.
+            let _ = self.bytes.extend_from_slice(bytes);
             let _ = self.bytes.extend_from_slice("…".as_bytes());
         }
+    }
+
+    /// Writes what is there to stdout. Without a reader this process has nothing left to do.
+    pub fn flush(&mut self) {
+        print_or_end(&self.bytes);
+        self.bytes.clear();
     }
 
     /// Ends the line and writes it to stderr: a line of the log, which has no name before it.
@@ -92,6 +123,8 @@ pub enum Part<'p> {
     Words(&'p [u8]),
     /// Somebody else's bytes.
     Bytes(&'p [u8]),
+    /// The same as a string of JSON's.
+    Json(&'p [u8]),
     /// The same as the kernel and the configuration hand them over.
     String(&'p CStr),
     /// A number, or [`UNKNOWN`].
@@ -100,6 +133,10 @@ pub enum Part<'p> {
     Padded(u32, u8),
     /// A byte in two hexadecimal digits.
     Hex(u8),
+    /// The present time.
+    Now,
+    /// The number of this process.
+    Process,
     /// A number that may be negative.
     Signed(i32),
     /// A reason of the kernel's.
@@ -113,11 +150,14 @@ impl Show for Part<'_> {
         match *self {
             Part::Words(words) => line.add(words),
             Part::Bytes(bytes) => show_bytes(bytes, line),
+            Part::Json(text) => json::string(text, line),
             Part::String(string) => show_bytes(string.to_bytes(), line),
             Part::Number(UNKNOWN) => line.add(b"null"),
             Part::Number(number) => show_padded(number, 1, line),
             Part::Padded(number, digits) => show_padded(number.into(), digits, line),
-            Part::Hex(byte) => line.add(&[number::digit(byte >> 4), number::digit(byte & 15)]),
+            Part::Hex(byte) => show_hex(byte, line),
+            Part::Now => show_time(sys::time::wall(), line),
+            Part::Process => show_signed(sys::process::id(), line),
             Part::Signed(number) => show_signed(number, line),
             Part::Errno(errno) => show_errno(errno, line),
             Part::Other(other) => other.show(line),
@@ -201,6 +241,11 @@ fn show_bytes(bytes: &[u8], line: &mut Line) {
     }
 }
 
+#[inline(never)]
+fn show_hex(byte: u8, line: &mut Line) {
+    line.add(&[number::digit(byte >> 4), number::digit(byte & 15)]);
+}
+
 /// Shows a number with at least so many digits.
 fn show_padded(value: u64, digits: u8, line: &mut Line) {
     let mut room = [0; 24];
@@ -218,6 +263,7 @@ fn show_signed(value: i32, line: &mut Line) {
     show_padded(value.unsigned_abs().into(), 1, line);
 }
 
+#[inline(never)]
 fn show_errno(errno: Errno, line: &mut Line) {
     match crate::errno::text(errno.raw_os_error()) {
         Some(text) => line.add(text),
@@ -304,16 +350,23 @@ pub fn name() -> &'static [u8] {
 /// Adds a text to a line, and each part in the place of a `{}` in it. Parts beyond the last `{}` are left out, so several
 /// texts can go with the same parts.
 pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
-    let mut parts = parts.iter();
-    let mut rest = text.as_bytes();
+    fill(line, text.as_bytes(), parts);
+}
+
+/// The same; the parts that are left.
+#[inline(never)]
+pub fn fill<'p>(line: &mut Line, text: &[u8], mut parts: &'p [Part<'p>]) -> &'p [Part<'p>] {
+    let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
         line.add(rest.get(..at).unwrap_or_default());
-        if let Some(part) = parts.next() {
+        if let Some((part, others)) = parts.split_first() {
             part.show(line);
+            parts = others;
         }
         rest = rest.get(at + 2..).unwrap_or_default();
     }
     line.add(rest);
+    parts
 }
 
 /// Writes a message to stderr, behind this program's name.
@@ -347,6 +400,13 @@ pub fn print(text: &[u8]) -> bool {
         report!("stdout: {}", errno);
     }
     result.is_ok()
+}
+
+/// The same, and ends this process where it could not.
+fn print_or_end(text: &[u8]) {
+    if !print(text) {
+        sys::process::exit(exit::FAILURE);
+    }
 }
 
 /// Writes all of it, by one call unless a signal or the other end cuts it short.
@@ -408,64 +468,41 @@ fn mask_of(name: &[u8]) -> u8 {
 
 /// Time, process, component.
 fn show_stamp(component: Component, line: &mut Line) {
-    add!(
-        line,
-        "{} [{}] {}: ",
-        Time::now(),
-        sys::process::id(),
-        Part::Words(bytes::line(COMPONENTS, component as usize))
-    );
+    add!(line, "{} [{}] {}: ", Part::Now, Part::Process, Part::Words(bytes::line(COMPONENTS, component as usize)));
 }
 
-/// A time of the wall clock, seconds since 1970 and milliseconds.
-pub struct Time(pub u64, pub u32);
-
-impl Time {
-    /// The present one.
-    pub fn now() -> Time {
-        let (seconds, milliseconds) = sys::time::wall();
-        Time(seconds, milliseconds)
+/// Shows a time, in milliseconds since 1970, as RFC 3339 writes it, in UTC.
+#[inline(never)]
+fn show_time(milliseconds: u64, line: &mut Line) {
+    // All the digits as one number: 1970-01-01T00:00:00.000 is 19700101000000000.
+    let (mut rest, mut number, mut unit) = (milliseconds, 0, 1);
+    for radix in [1000_u16, 60, 60, 24] {
+        number += rest % u64::from(radix) * unit;
+        rest /= u64::from(radix);
+        unit *= if radix == 1000 { 1000 } else { 100 };
     }
-}
-
-/// As RFC 3339 writes it, in UTC.
-impl Show for Time {
-    fn show(&self, line: &mut Line) {
-        let mut days = u32::try_from(self.0 / 86_400).unwrap_or(0);
-        let of_day = u32::try_from(self.0 % 86_400).unwrap_or(0);
-        let (mut year, mut month) = (1970, 0);
-        // A loop for each takes half the code of a formula for all.
-        let of_month = loop {
-            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-            let length = match month {
-                1 => 28 + u32::from(is_leap),
-                3 | 5 | 8 | 10 => 30,
-                _ => 31,
-            };
-            if days < length {
-                break days;
-            }
-            days -= length;
-            month += 1;
-            if month == 12 {
-                (year, month) = (year + 1, 0);
-            }
-        };
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        let parts = [self.1, of_day % 60, of_day / 60 % 60, of_day / 3600, of_month + 1, month + 1, year];
-        let mut parts = parts.iter();
-        let mut value = 0_u32;
-        // From the last digit to the first.
-        for place in text.iter_mut().rev() {
-            if *place == b'0' {
-                *place += (value % 10).to_le_bytes()[0];
-                value /= 10;
-            } else {
-                value = *parts.next().unwrap_or(&0);
-            }
+    let (mut year, mut month) = (1970_u32, 1_u32);
+    // A loop for each takes half the code of a formula for all.
+    let mut days = u32::try_from(rest).unwrap_or(0);
+    loop {
+        let is_leap = year % 4 == 0 && (year % 25 != 0 || year % 16 == 0);
+        let length = if month == 2 { 28 + u32::from(is_leap) } else { 30 + ((month ^ month >> 3) & 1) };
+        if days < length {
+            break;
         }
-        line.add(&text);
+        days -= length;
+        month += 1;
+        if month > 12 {
+            (year, month) = (year + 1, 1);
+        }
     }
+    number += unit * u64::from((year * 100 + month) * 100 + days + 1);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for place in text.iter_mut().rev().filter(|place| **place == b'0') {
+        *place += (number % 10).to_le_bytes()[0];
+        number /= 10;
+    }
+    line.add(&text);
 }
 
 /// A bug: says where, and ends with the code for "k8psh itself failed".
@@ -520,7 +557,9 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.007Z"),
             (253_402_300_799, "9999-12-31T23:59:59.007Z"),
         ] {
-            assert_eq!(line!("{}", Time(seconds, 7)).bytes(), wanted.as_bytes());
+            let mut line = Line::new();
+            show_time(seconds * 1000 + 7, &mut line);
+            assert_eq!(line.bytes(), wanted.as_bytes());
         }
     }
 

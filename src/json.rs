@@ -1,81 +1,91 @@
-//! JSON (RFC 8259), for output that a program reads. Written piece by piece; nothing is kept, and nothing is cut.
+//! Texts as strings of JSON's (RFC 8259), for output that a program reads. Must not let through what a terminal or a reader of
+//! lines takes for more than text.
 
-use crate::number;
+use crate::add;
+use crate::diag::{Line, Part};
 
-/// Who takes bytes, one piece after the other.
-pub trait Sink {
-    /// Takes these.
-    fn add(&mut self, bytes: &[u8]);
+/// What one string takes of a line at the most, in bytes, so that what follows has room; a longer one ends in an ellipsis.
+const MOST: usize = 240;
+
+/// Adds a text as a string, quotes included.
+#[inline(never)]
+pub fn string(text: &[u8], line: &mut Line) {
+    line.add(b"\"");
+    escape(text, b'"', line);
+    line.add(b"\"");
 }
 
-/// Writes what stands for a text between two of these quotes: in a string of JSON's, where they are `"`. What is no UTF-8
+/// Adds what stands for a text between two of these quotes: in a string of JSON's, where they are `"`. What is no UTF-8
 /// in it, which JSON has no word for, becomes U+FFFD, byte by byte.
-pub fn escape(text: &[u8], quote: u8, out: &mut dyn Sink) {
+#[inline(never)]
+pub fn escape(text: &[u8], quote: u8, line: &mut Line) {
+    let end = line.bytes().len() + MOST;
     let mut rest = text;
-    while let Some(&byte) = rest.first() {
-        let length = character(rest);
-        if byte == quote || byte == b'\\' {
-            out.add(b"\\");
+    while !rest.is_empty() {
+        if line.bytes().len() > end && !line.is_endless() {
+            return line.add("…".as_bytes());
         }
-        match rest.get(..length).filter(|_| byte >= 32) {
-            None => out.add(&[b'\\', b'u', b'0', b'0', number::digit(byte >> 4), number::digit(byte & 15)]),
-            Some([]) => out.add("\u{fffd}".as_bytes()),
-            Some(character) => out.add(character),
+        let known = character(rest);
+        let (code, length) = known.unwrap_or((0xfffd, 1));
+        let Some((character, next)) = rest.split_at_checked(length) else { return };
+        rest = next;
+        if code < 32 || code.wrapping_sub(127) < 33 {
+            add!(line, "\\u00{}", Part::Hex(code.to_le_bytes()[0]));
+            continue;
         }
-        rest = rest.get(length.max(1)..).unwrap_or_default();
+        if code == u32::from(quote) || code == u32::from(b'\\') {
+            line.add(b"\\");
+        }
+        line.add(if known.is_some() { character } else { "\u{fffd}".as_bytes() });
     }
 }
 
-/// Bytes of the UTF-8 character that a text begins with; 0 if it is none (RFC 3629, 3 and 4).
-fn character(text: &[u8]) -> usize {
-    let code = (0..4).fold(0, |code, at| code << 8 | text.get(at).map_or(0, |byte| u32::from(*byte)));
-    // The bits that say how long it is; then those of which some have to be set, since it would be shorter without.
-    if code >> 31 == 0 {
-        1
-    } else if code & 0xe0c0_0000 == 0xc080_0000 && code & 0x1e00_0000 != 0 {
-        2
-    } else if code & 0xf0c0_c000 == 0xe080_8000 && !matches!(code & 0x0f20_0000, 0 | 0x0d20_0000) {
-        3
-    } else if code & 0xf8c0_c0c0 == 0xf080_8080 && code & 0x0730_0000 != 0 && code < 0xf490_0000 {
-        4
-    } else {
-        0
+/// The number of the UTF-8 character that a text begins with (RFC 3629), and its bytes; `None` if it is none.
+fn character(text: &[u8]) -> Option<(u32, usize)> {
+    let first = *text.first()?;
+    // The bits that say how long it is.
+    let length = first.leading_ones();
+    let mut code = u32::from(first) & (0x7f >> length);
+    let mut end = 1;
+    for _ in 1..length {
+        let next = text.get(end).filter(|next| **next & 0xc0 == 0x80)?;
+        code = code << 6 | u32::from(next & 0x3f);
+        end += 1;
     }
-}
-
-/// Writes a text as it is, and each value in the place of a `$` in it: between quotes any text, without them the digits of
-/// a number.
-pub fn fill(text: &str, values: &[&[u8]], out: &mut dyn Sink) {
-    let mut values = values.iter();
-    for byte in text.as_bytes() {
-        match byte {
-            b'$' => escape(values.next().copied().unwrap_or_default(), b'"', out),
-            _ => out.add(&[*byte]),
-        }
-    }
+    // Of 2, 3 and 4 bytes are only those with more than 7, 11 and 16 bits; some numbers are no characters.
+    let is_known = (2..5).contains(&length)
+        && code >> ((9 * length - 4) / 2) != 0
+        && code >> 11 != 0xd800 >> 11
+        && code < 0x0011_0000;
+    (length == 0 || is_known).then_some((code, end))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    impl Sink for Vec<u8> {
-        fn add(&mut self, bytes: &[u8]) {
-            self.extend_from_slice(bytes);
-        }
-    }
+    use crate::line;
 
     fn written(text: &[u8]) -> String {
-        let mut out = Vec::new();
-        fill("\"$\"", &[text], &mut out);
-        String::from_utf8(out).expect("JSON is UTF-8")
+        String::from_utf8(line!("{}", Part::Json(text)).bytes().to_vec()).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn nothing_but_text_gets_through() {
+        let line = line!("{}", Part::Json(b"a\"b\\c\n\x1b[31m\x7f\xc2\x9b/{}"));
+        assert_eq!(line.bytes(), br#""a\"b\\c\u000a\u001b[31m\u007f\u009b/{}""#);
+    }
+
+    #[test]
+    fn a_long_string_is_closed_all_the_same() {
+        let line = line!("{}", Part::Json(&[b'\n'; 1000]));
+        assert!(line.bytes().len() < MOST + 20 && line.bytes().ends_with("\\u000a…\"".as_bytes()));
     }
 
     #[test]
     fn a_string_is_read_as_it_was_by_another_program() {
         let mut random = fastrand::Rng::with_seed(7);
-        let all: String = (0..0x3000).chain(0xd700..0x11000).filter_map(char::from_u32).collect();
-        for text in ["", "\"\\/'", "\0\x1b\n\r\t\x7f", "ä€😀\u{10ffff}", &all] {
+        let all = (0..0x3000).chain(0xd700..0x11000).filter_map(char::from_u32).map(String::from);
+        for text in ["", "\"\\/'", "\0\x1b\n\r\t\x7f", "ä€😀\u{10ffff}"].map(String::from).into_iter().chain(all) {
             assert_eq!(serde_json::from_str::<String>(&written(text.as_bytes())).expect("JSON"), text);
         }
         for _ in 0..10_000 {
@@ -102,12 +112,5 @@ mod tests {
         ] {
             assert_eq!(written(text), format!("\"{wanted}\""));
         }
-    }
-
-    #[test]
-    fn values_take_their_places() {
-        let mut out = Vec::new();
-        fill("{\"a\":\"$\",\"b\":$}\n", &[b"$\n", b"7"], &mut out);
-        assert_eq!(out, b"{\"a\":\"$\\u000a\",\"b\":7}\n");
     }
 }

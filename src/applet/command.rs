@@ -262,27 +262,32 @@ impl Plumbing<'_> {
 
     /// Pipes for the three streams.
     fn make_pipes(&mut self) -> Result<(), Errno> {
-        let (far, near) = descriptor::pipe()?;
-        // The ends of a pipe are two open files (pipe(7)): the command's end goes on blocking.
-        rustix::fs::fcntl_setfl(&near, rustix::fs::OFlags::NONBLOCK)?;
-        self.near.terminal = None;
-        self.near.input = Some(near);
-        self.far[0] = Some(far);
-        self.make_pipe(1)?;
-        self.make_pipe(2)
+        (0..3).try_for_each(|stream| self.make_pipe(stream))
     }
 
     /// The command's streams.
     fn streams(&self) -> [Option<&Descriptor>; 3] {
-        let mut streams = self.far.each_ref().map(Option::as_ref);
-        streams[..self.on_terminal].fill(self.near.terminal.as_ref());
+        let mut streams = [None; 3];
+        for (number, (stream, far)) in streams.iter_mut().zip(&self.far).enumerate() {
+            let end = if number < self.on_terminal { &self.near.terminal } else { far };
+            *stream = end.as_ref();
+        }
         streams
     }
 
-    /// A pipe for stdout or stderr.
+    /// A pipe for a stream.
+    #[inline(never)]
     fn make_pipe(&mut self, stream: usize) -> Result<(), Errno> {
-        let (near, far) = descriptor::pipe()?;
-        self.near.outputs[stream - 1] = Some(near);
+        let (mut near, mut far) = descriptor::pipe()?;
+        let mut place = &mut self.near.input;
+        if stream > 0 {
+            place = &mut self.near.outputs[stream - 1];
+        } else {
+            core::mem::swap(&mut near, &mut far);
+            // The ends of a pipe are two open files (pipe(7)): the command's end goes on blocking.
+            rustix::fs::fcntl_setfl(&near, rustix::fs::OFlags::NONBLOCK)?;
+        }
+        *place = Some(near);
         self.far[stream] = Some(far);
         Ok(())
     }

@@ -1,15 +1,14 @@
 //! The configuration file: found, read, and handed to the parser; its problems put into words.
 
-use super::output::{self, Output};
+use super::output;
 use crate::config::path::Path;
 use crate::config::{Config, position};
 use crate::diag::{self, Line, Part, Told};
-use crate::number::{self, Digits};
 use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process;
 use crate::sys::program::Environment;
-use crate::{debug, json, limits, report, told};
+use crate::{add, debug, limits, report, told};
 use core::ffi::CStr;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -60,13 +59,10 @@ impl Source<'_> {
         if !output::is_array() {
             return report!("{}:{}:{}: {}", self.file, row, column, message);
         }
-        let (mut rows, mut columns) = (Digits::default(), Digits::default());
-        let row = number::digits(row as u64, 10, &mut rows);
-        let column = number::digits(column as u64, 10, &mut columns);
-        let mut out = Output::default();
-        out.begin_object();
-        let values = [self.file.to_bytes(), row, column, message.bytes()];
-        json::fill("{\"file\":\"$\",\"line\":$,\"column\":$,\"message\":\"$\"}\n", &values, &mut out);
+        let mut out = Line::endless();
+        let (file, message) = (Part::Json(self.file.to_bytes()), Part::Json(message.bytes()));
+        let text = "{}\"file\":{},\"line\":{},\"column\":{},\"message\":{}}\n";
+        add!(&mut out, text, output::object(), file, row, column, message);
         out.flush();
     }
 }

@@ -2,15 +2,15 @@
 //! nobody.
 
 use super::configuration::{self, tell};
-use super::output::{self, Output};
+use super::output;
 use super::server;
 use crate::config::Command;
-use crate::diag::Told;
-use crate::exit;
-use crate::json::{Sink, escape, fill};
+use crate::diag::{Line, Part, Told};
+use crate::json::{escape, string};
 use crate::number::{self, Digits};
 use crate::sys::process::exit;
 use crate::sys::program::Environment;
+use crate::{add, exit};
 use core::ffi::CStr;
 
 /// Prints every error in the configuration; the process's code says whether there is one.
@@ -24,73 +24,85 @@ pub(super) fn check(given: Option<&'static CStr>, environment: &Environment) -> 
             outcome = Err(Told);
         }
     }
-    Output::default().end();
+    output::end(&mut Line::endless());
     exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
 }
 
 /// Prints the commands, their servers, ports and arguments.
 pub(super) fn list(given: Option<&'static CStr>, environment: &Environment) -> ! {
     let Ok(loaded) = configuration::load(given, environment) else { exit(exit::FAILURE) };
-    let mut out = Output::default();
-    let mut ends = [0; 3];
+    let (mut out, mut nowhere) = (Line::endless(), Line::new());
+    let mut widths = [0; 3];
     // The first time shows how wide the columns of a table have to be.
-    out.is_muted = !output::is_array();
+    let mut is_shown = output::is_array();
     loop {
         for command in loaded.config.commands() {
-            print(command, &mut ends, &mut out);
+            print(command, &mut widths, if is_shown { &mut out } else { &mut nowhere });
         }
-        if !out.is_muted {
+        if is_shown {
             break;
         }
-        out.is_muted = false;
+        is_shown = true;
     }
-    out.end();
+    output::end(&mut out);
     exit(exit::SUCCESS)
 }
 
-/// A command as an object, or as a row of a table whose columns end where the longest word so far does.
+/// A command as an object, or as a row of a table whose columns are as wide as their longest word so far.
 #[inline(never)]
-fn print(command: Command<'_>, ends: &mut [usize; 3], out: &mut Output) {
+fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
     let server = command.server();
-    let mut port = Digits::default();
-    let port = number::digits(server.port().into(), 10, &mut port);
-    let words = [command.name().to_bytes(), server.name().to_bytes(), port];
+    let (name, port, server) = (command.name().to_bytes(), server.port(), server.name().to_bytes());
     let is_object = output::is_array();
-    let mut separator = b' ';
+    let mut separator: &[u8] = if is_object { b"[" } else { b" " };
     if is_object {
-        out.begin_object();
-        fill("{\"command\":\"$\",\"server\":\"$\",\"port\":$,\"arguments\":", &words, out);
-        separator = b'[';
+        let text = "{}\"command\":{},\"server\":{},\"port\":{},\"arguments\":";
+        add!(out, text, output::object(), Part::Json(name), Part::Json(server), port);
     } else {
-        out.column = 0;
-        for (word, end) in words.iter().zip(ends) {
-            quote(word, out);
-            *end = out.column.max(*end);
-            while out.column <= *end {
-                out.add(b" ");
-            }
-        }
+        let mut digits = Digits::default();
+        let port = number::digits(port.into(), 10, &mut digits);
+        let [first, second, third] = widths;
+        cell(name, first, out);
+        cell(server, second, out);
+        cell(port, third, out);
     }
     for argument in command.arguments() {
-        out.add(&[separator]);
+        out.add(separator);
         if is_object {
-            separator = b',';
-            fill("\"$\"", &[argument.to_bytes()], out);
+            separator = b",";
+            string(argument.to_bytes(), out);
         } else {
             quote(argument.to_bytes(), out);
         }
     }
-    fill(if is_object { "]}\n" } else { "\n" }, &[], out);
+    out.add(if is_object { b"]}\n" } else { b"\n" });
+}
+
+/// A word in its column, and what is between that and the next one.
+#[inline(never)]
+fn cell(word: &[u8], width: &mut usize, out: &mut Line) {
+    let mut measured = Line::new();
+    quote(word, &mut measured);
+    let mut length = measured.bytes().iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    *width = length.max(*width);
+    quote(word, out);
+    while length <= *width {
+        out.add(b" ");
+        length += 1;
+    }
 }
 
 /// Writes a word as a shell would take it: as it is, in `'...'`, or, where a byte of it has to be escaped, in `$'...'`. A
 /// terminal stays as it is, and a row one line.
-fn quote(word: &[u8], out: &mut Output) {
-    let is_plain = |byte: &u8| matches!(byte, b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | 128..);
+#[inline(never)]
+fn quote(word: &[u8], out: &mut Line) {
+    let is_plain =
+        |byte: &u8| matches!(byte, b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | 128..=0xc1 | 0xc3..);
     if !word.is_empty() && word.iter().all(is_plain) {
         return out.add(word);
     }
-    let is_escaped = word.iter().any(|byte| matches!(byte, 0..=31 | b'\'' | b'\\'));
+    // Among the characters that begin with 0xc2 are control characters.
+    let is_escaped = word.iter().any(|byte| matches!(byte, 0..=31 | 127 | 0xc2 | b'\'' | b'\\'));
     out.add(if is_escaped { b"$'" } else { b"'" });
     escape(word, b'\'', out);
     out.add(b"'");

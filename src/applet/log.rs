@@ -5,14 +5,15 @@ use super::connect::Peer;
 use super::listener::Work;
 use super::options::choice;
 use crate::bytes;
-use crate::diag::{self, Line, Part, Show, Time};
+use crate::diag::{self, Line, Part, Show, fill};
 use crate::exit::{self, End};
+use crate::json::string;
+use crate::limits;
 use crate::session::request::Request;
 use crate::sys::descriptor::Descriptor;
 use crate::sys::memory::Setting;
+use crate::sys::tcp;
 use crate::sys::time::{self, Moment};
-use crate::sys::{process, tcp};
-use crate::{add, limits};
 use core::ffi::CStr;
 
 /// How a session's lines are written.
@@ -85,6 +86,7 @@ pub(super) struct Record<'s> {
 
 impl<'s> Record<'s> {
     /// That of a session that has not begun.
+    #[inline(never)]
     pub(super) fn new(peer: Peer) -> Record<'s> {
         Record {
             cut: Cut::No,
@@ -103,8 +105,7 @@ impl<'s> Record<'s> {
     pub(super) fn begin(&mut self, work: &Work<'_>, request: &Request<'s>, connection: Option<&Descriptor>) {
         static LAST: Setting<u64> = Setting::new(0);
         // The number of a process comes back only after a while, so that the time tells two of them apart.
-        let (seconds, milliseconds) = time::wall();
-        self.number = (LAST.get() + 1).max(seconds * 1000 + u64::from(milliseconds));
+        self.number = (LAST.get() + 1).max(time::wall());
         LAST.set(self.number);
         self.since = Moment::now();
         self.command = request.command();
@@ -149,36 +150,47 @@ impl<'s> Record<'s> {
     /// the arguments if they are wanted.
     #[inline(never)]
     fn write(&self, work: &Work<'_>, what: Part<'_>, code: Option<u64>) {
-        let is_json = work.log.format == Format::Json;
-        let (open, head, close) = match work.log.format {
-            Format::None => return,
-            Format::Text => ("", "{}{} {} session={}-{} peer=\"{}\" section={} command={}", ""),
-            Format::Json => {
-                ("{", r#"{}"time":"{}","event":"{}","session":"{}-{}","peer":"{}","section":{},"command":{}"#, "}")
-            }
-        };
-        let tail = match (code.is_some(), is_json) {
-            (true, true) => r#","outcome":"{}","code":{},"ms":{},"in":{},"out":{}"#,
-            (true, false) => " outcome={} code={} ms={} in={} out={}",
-            (false, true) => r#","arguments":{}"#,
-            (false, false) => " arguments={}",
-        };
-        let mut line = Line::new();
-        self.show_head(work, head, if code.is_some() { "end" } else { "start" }, open, &mut line);
-        if code.is_some() || work.log.has_arguments {
-            add!(&mut line, tail, what, code.unwrap_or(0), self.since.passed(), self.bytes[0], self.bytes[1]);
+        let format = work.log.format;
+        if format == Format::None {
+            return;
         }
-        add!(&mut line, close);
+        let tail = match code {
+            Some(_) => 2,
+            None if work.log.has_arguments => 4,
+            None => 6,
+        };
+        let parts = [
+            Part::Words(b"{"),
+            Part::Now,
+            Part::Words(if code.is_some() { b"end" } else { b"start" }),
+            Part::Process,
+            Part::Number(self.number),
+            self.peer.part(),
+            Part::Json(work.server.name().to_bytes()),
+            Part::Json(self.command.to_bytes()),
+            what,
+            Part::Number(code.unwrap_or(0)),
+            Part::Number(self.since.passed()),
+            Part::Number(self.bytes[0]),
+            Part::Number(self.bytes[1]),
+        ];
+        let mut line = Line::new();
+        let (head, parts) = if format == Format::Json { (1, &parts[..]) } else { (0, &parts[1..]) };
+        let parts = fill(&mut line, bytes::line(TEXTS, head), parts);
+        fill(&mut line, bytes::line(TEXTS, tail + head), parts);
         line.log();
     }
-
-    #[inline(never)]
-    fn show_head(&self, work: &Work<'_>, head: &str, event: &str, open: &str, line: &mut Line) {
-        let (section, command) = (work.server.name().to_bytes(), self.command.to_bytes());
-        let process = process::id();
-        add!(line, head, open, Time::now(), event, process, self.number, self.peer, Json(section), Json(command));
-    }
 }
+
+/// What stands between the parts of a line, as text and as JSON: of its head, and of the three tails that it may have.
+const TEXTS: &[u8] = br#"{} {} session={}-{} peer="{}" section={} command={}
+{}"time":"{}","event":"{}","session":"{}-{}","peer":"{}","section":{},"command":{}
+ outcome={} code={} ms={} in={} out={}
+,"outcome":"{}","code":{},"ms":{},"in":{},"out":{}}
+ arguments={}
+,"arguments":{}}
+
+}"#;
 
 /// The arguments of a request as a list.
 struct Arguments<'r, 's>(&'r Request<'s>);
@@ -187,61 +199,18 @@ struct Arguments<'r, 's>(&'r Request<'s>);
 impl Show for Arguments<'_, '_> {
     #[inline(never)]
     fn show(&self, line: &mut Line) {
-        add!(line, "[");
+        line.add(b"[");
+        let mut separator: &[u8] = b"";
         for argument in self.0.arguments() {
-            if line.bytes().last() != Some(&b'[') {
-                add!(line, ",");
-            }
+            line.add(separator);
+            separator = b",";
             // One more has room, and the end.
             if line.bytes().len() > limits::MESSAGE / 3 {
-                add!(line, "\"...\"");
+                line.add(b"\"...\"");
                 break;
             }
-            Json(argument.to_bytes()).show(line);
+            string(argument.to_bytes(), line);
         }
-        add!(line, "]");
-    }
-}
-
-/// Somebody else's bytes as a JSON string (RFC 8259), quotes included, in printable ASCII alone: what a terminal or a reader of
-/// lines takes for more than text is escaped. A byte beyond ASCII is the character of that number.
-struct Json<'j>(&'j [u8]);
-
-/// What one string takes of a line at the most, in bytes, so that what follows has room; a longer one ends in an ellipsis.
-const MOST: usize = 240;
-
-impl Show for Json<'_> {
-    fn show(&self, line: &mut Line) {
-        let end = line.bytes().len() + MOST;
-        add!(line, "\"");
-        for byte in self.0 {
-            if line.bytes().len() > end {
-                add!(line, "…");
-                break;
-            }
-            match byte {
-                b'"' | b'\\' | 0..32 | 127.. => add!(line, "\\u00{}", Part::Hex(*byte)),
-                _ => Part::Words(core::slice::from_ref(byte)).show(line),
-            }
-        }
-        add!(line, "\"");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::line;
-
-    #[test]
-    fn nothing_but_printable_ascii_gets_through() {
-        let line = line!("{}", Json(b"a\"b\\c\n\x1b[31m\x7f\xc2\x9b/{}"));
-        assert_eq!(line.bytes(), br#""a\u0022b\u005cc\u000a\u001b[31m\u007f\u00c2\u009b/{}""#);
-    }
-
-    #[test]
-    fn a_long_string_is_closed_all_the_same() {
-        let line = line!("{}", Json(&[b'\n'; 1000]));
-        assert!(line.bytes().len() < MOST + 20 && line.bytes().ends_with("\\u000a…\"".as_bytes()));
+        line.add(b"]");
     }
 }

@@ -216,6 +216,7 @@ impl Worker<'_> {
         }
     }
 
+    #[inline(never)]
     fn take_signals(&mut self) {
         while let Some(arrival) = signal::next(self.signals) {
             if matches!(arrival.signal, name::TERM | name::USR1) {

@@ -165,6 +165,7 @@ impl<'s> Vector<'s> {
 
     /// Adds a string at the end; false where there is no room.
     #[must_use]
+    #[inline(never)]
     pub fn push(&mut self, string: &'s CStr) -> bool {
         let Some([place, end]) = self.pointers.get_mut(self.length + 1..).and_then(<[_]>::first_chunk_mut) else {
             return false;

@@ -2,16 +2,17 @@
 
 use super::{arch, number};
 
-/// Reads a clock (clock_gettime(2)) as seconds and nanoseconds.
-fn read(clock: libc::clockid_t) -> (u64, u32) {
+/// Reads a clock (clock_gettime(2)), in milliseconds.
+#[inline(never)]
+fn read(clock: libc::clockid_t) -> u64 {
     // The kernel's 64-bit pair, on the architectures of 32 bits as well.
     let mut time = [0_u64; 2];
     // SAFETY: `time` is the two 64-bit words that the call writes.
     let result = unsafe { ask(CLOCK_GETTIME, clock, (&raw mut time) as usize) };
     if cfg!(target_pointer_width = "32") && result != 0 {
-        return read_narrow(clock);
+        time = read_narrow(clock);
     }
-    (time[0], u32::try_from(time[1]).unwrap_or(0))
+    time[0] * 1000 + time[1] / 1_000_000
 }
 
 /// The call that writes 64-bit words: another one on the architectures of 32 bits, and of one number on all of them
@@ -19,12 +20,12 @@ fn read(clock: libc::clockid_t) -> (u64, u32) {
 const CLOCK_GETTIME: usize = if cfg!(target_pointer_width = "32") { 403 } else { number(libc::SYS_clock_gettime) };
 
 /// The clock as a 32-bit kernel before 5.1 tells it, and one whose container may make only the calls that are older.
-fn read_narrow(clock: libc::clockid_t) -> (u64, u32) {
+fn read_narrow(clock: libc::clockid_t) -> [u64; 2] {
     let mut time = [0_u32; 2];
     // SAFETY: `time` is the two 32-bit words that this call writes where a register has 32 bits; elsewhere nobody calls
     // this function.
     unsafe { ask(number(libc::SYS_clock_gettime), clock, (&raw mut time) as usize) };
-    (time[0].into(), time[1])
+    time.map(u64::from)
 }
 
 /// Makes a call that writes a clock's value at an address.
@@ -49,8 +50,7 @@ impl Moment {
 
     /// The present one.
     pub fn now() -> Moment {
-        let (seconds, nanoseconds) = read(libc::CLOCK_MONOTONIC);
-        Moment(seconds * 1000 + u64::from(nanoseconds / 1_000_000))
+        Moment(read(libc::CLOCK_MONOTONIC))
     }
 
     /// The one so many milliseconds from now.
@@ -76,8 +76,7 @@ impl Moment {
     }
 }
 
-/// The wall clock: seconds since 1970, UTC, and milliseconds.
-pub fn wall() -> (u64, u32) {
-    let (seconds, nanoseconds) = read(libc::CLOCK_REALTIME);
-    (seconds, nanoseconds / 1_000_000)
+/// The wall clock: milliseconds since 1970, UTC.
+pub fn wall() -> u64 {
+    read(libc::CLOCK_REALTIME)
 }

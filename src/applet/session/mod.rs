@@ -65,51 +65,52 @@ impl Room {
 /// Why a command ends that has run long enough.
 const OVERTIME: &str = "its time is over (--session-timeout)";
 
-/// A session. What is used most comes first, where short instructions reach it.
+/// A session. What is used most comes first, where short instructions reach it; what begins alike is beside each other, so
+/// that one instruction sets it.
 #[repr(C)]
 pub(super) struct Session<'s> {
     /// The connection, as long as there is one.
     connection: Option<Descriptor>,
     is_direct: bool,
-    /// The descriptors that have come along with the request; `None` where none can.
-    passed: Option<&'s mut Passed>,
+    /// Whether this process can serve another one.
+    is_reusable: bool,
     /// Whether the connection is the command's streams, of which this process reads and writes nothing.
     is_trigger: bool,
+    /// Whether everything is said that the stub is to hear.
+    is_finished: bool,
+    /// The descriptors that have come along with the request; `None` where none can.
+    passed: Option<&'s mut Passed>,
     /// When the request has to be complete, until it is.
     request_by: Moment,
+    /// When what the command left behind is told to end again.
+    kill_at: Moment,
+    /// How long what nobody waits for is kept.
+    send_by: Moment,
+    /// Until when the stub is waited for once everything is said.
+    linger_until: Moment,
+    /// When the command has run long enough.
+    session_until: Moment,
     /// The command's name, for messages.
     name: &'s CStr,
     /// Nothing yet, before it runs.
     command: Running,
-    /// While the stub is in the background: the process group that the foreground of the command's terminal is given back
-    /// to.
-    background: Option<i32>,
-    /// How the command ended.
-    end: Option<End>,
+    /// What had arrived at the peer of a command that has ended, in bytes, when that was looked at last.
+    arrived: u64,
     /// What is left of its stdout and stderr to pass on then: what is in the pipes at that moment. A grandchild may hold
     /// them open and go on writing; a shell would not wait for it either.
     left: [usize; 2],
+    /// Whether this process has no children left, while it is ending them.
+    is_childless: bool,
     /// What the command and all its descendants are told while they are being ended: TERM, and KILL when the grace is
     /// over.
     ending: Option<u8>,
-    /// When they are told again.
-    kill_at: Moment,
-    /// Whether this process has no children left, while it is ending them.
-    is_childless: bool,
-    /// How long what nobody waits for is kept.
-    send_by: Moment,
-    /// Whether everything is said that the stub is to hear.
-    is_finished: bool,
-    /// Until when the stub is waited for then.
-    linger_until: Moment,
-    /// Whether this process can serve another one.
-    is_reusable: bool,
+    /// How the command ended.
+    end: Option<End>,
+    /// While the stub is in the background: the process group that the foreground of the command's terminal is given back
+    /// to.
+    background: Option<i32>,
     work: &'s Work<'s>,
     signals: &'s Descriptor,
-    /// When the command has run long enough.
-    session_until: Moment,
-    /// What had arrived at the peer of a command that has ended, in bytes, when that was looked at last.
-    arrived: u64,
     /// Where this process's next connection comes from; closed when there is to be none.
     sockets: &'s mut Sockets,
     /// The listener.
@@ -124,6 +125,7 @@ pub(super) struct Session<'s> {
 
 impl<'s> Session<'s> {
     /// A session for this connection, of the listener that is process `parent`.
+    #[inline(never)]
     pub(super) fn new(
         connection: Connection,
         room: &'s mut Room,
