@@ -313,7 +313,6 @@ pub(super) fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &
 
 /// Changes to `directory` below `base`. The check comes after the change: what this process then is in is what it is,
 /// whatever links and `..` led there.
-#[inline(never)]
 fn enter(
     base: &CStr,
     directory: &CStr,
@@ -355,7 +354,6 @@ struct Settled<'w> {
 
 impl<'w> Settled<'w> {
     /// The environment that a command gets: the variables that the configuration lists for it, and no other.
-    #[inline(never)]
     fn settle(&mut self, command: Command<'w>, request: &Request<'w>, reason: &mut Line) -> Result<(), Refused> {
         for variable in command.environment() {
             let mut entry = if variable.kind == Kind::Fixed { None } else { request.variable(variable.name) };

@@ -43,7 +43,6 @@ impl Path {
     }
 
     /// Goes on along `path`; from the root, where nothing else is yet, if it is absolute.
-    #[inline(never)]
     fn walk(&mut self, path: &[u8]) -> Result<(), TooLong> {
         if is_absolute(path) {
             self.append(b"/")?;

@@ -27,12 +27,17 @@ impl Descriptor {
     /// Nobody else owns it.
     #[inline(never)]
     pub(super) unsafe fn new(result: isize) -> Result<Descriptor> {
-        check(result).map(Descriptor::of)
+        // SAFETY: as for this function; what is no error is not negative.
+        check(result).map(|number| unsafe { Descriptor::of(number) })
     }
 
     /// The owner of this number.
-    pub(super) fn of(number: i32) -> Descriptor {
-        Descriptor(NonZero::new(!number).unwrap_or(NonZero::<i32>::MIN))
+    ///
+    /// # Safety
+    /// The kernel gave it, so it is not negative, and nobody else owns it.
+    pub(super) unsafe fn of(number: i32) -> Descriptor {
+        // SAFETY: only -1 is the complement of 0.
+        Descriptor(unsafe { NonZero::new_unchecked(!number) })
     }
 
     /// Its number, which stays open for good.
@@ -58,8 +63,8 @@ impl Drop for Descriptor {
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the kernel gives no negative numbers, and `of` is given the kernel's alone. It stays open as long as this
-        // value, which the borrow cannot outlive.
+        // SAFETY: it is not negative, as `of` was promised. It stays open as long as this value, which the borrow cannot
+        // outlive.
         unsafe { borrow(self.number()) }
     }
 }
@@ -102,8 +107,10 @@ pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> R
 pub fn pipe() -> Result<(Descriptor, Descriptor)> {
     let mut ends = [0_i32; 2];
     // SAFETY: the kernel writes two numbers of descriptors that are nobody else's.
-    let result = unsafe { call((&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, libc::SYS_pipe2) };
-    result.map(|_| (Descriptor::of(ends[0]), Descriptor::of(ends[1])))
+    unsafe {
+        call((&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, libc::SYS_pipe2)?;
+        Ok((Descriptor::of(ends[0]), Descriptor::of(ends[1])))
+    }
 }
 
 /// A TCP socket for IPv4, or for IPv6.

@@ -112,7 +112,8 @@ pub fn receive(socket: &Descriptor, buffer: &mut [u8], take: &mut dyn FnMut(Desc
     if result.is_ok() && control.kind == libc::SCM_RIGHTS {
         let count = control.length.saturating_sub(HEADER) / size_of::<i32>();
         for descriptor in control.descriptors.iter().take(count) {
-            take(Descriptor::of(*descriptor));
+            // SAFETY: the kernel has just made these numbers this process's.
+            take(unsafe { Descriptor::of(*descriptor) });
         }
     }
     result

@@ -212,7 +212,7 @@ pub fn pair() -> Result<(Descriptor, Descriptor)> {
     let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC).unsigned_abs() as usize;
     // Not by its path: /dev/pts can be that of another namespace.
     // SAFETY: the call takes a number; the new descriptor is nobody else's.
-    let far = Descriptor::of(unsafe { control(near.as_fd(), libc::TIOCGPTPEER, flags) }?);
+    let far = unsafe { Descriptor::of(control(near.as_fd(), libc::TIOCGPTPEER, flags)?) };
     Ok((near, far))
 }
 

@@ -14,7 +14,6 @@ pub(super) type Numbers = heapless::Vec<i32, { limits::DESCRIPTORS }>;
 
 /// The numbers of the descriptors that this program was started with: all that are open before it opens its own. `None`:
 /// there are too many.
-#[inline(never)]
 pub(super) fn inherited() -> Option<&'static mut Numbers> {
     static INHERITED: Place<Numbers> = Place::new(Numbers::new());
     let inherited = INHERITED.take();
