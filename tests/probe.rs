@@ -60,10 +60,7 @@ fn a_server_that_is_absent_is_named_at_once() {
 fn a_server_that_hangs_is_told_from_one_that_runs() {
     for transport in TRANSPORTS {
         let (pod, server) = served(transport, "");
-        // Each of its processes accepts for itself.
-        let of_server = pod.all_processes();
-        of_server.iter().for_each(|process| process.signal(Signal::SIGSTOP));
-        until_true("it is stopped", || of_server.iter().all(|process| process.state() == Some('T')));
+        let of_server = pod.stop_all();
         let outcome = probe(&pod, &["--timeout", "300"]);
         outcome.fails(1, "k8psh", &["server box", &pod.port().to_string(), "timed out"]);
         assert!(outcome.took >= Duration::from_millis(300), "{transport}: {:?}", outcome.took);

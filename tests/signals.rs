@@ -121,8 +121,7 @@ fn a_signal_sent_while_the_request_is_under_way_is_not_lost() {
     let server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
         // The kernel takes the connection; nobody answers yet.
-        let of_server = pod.all_processes();
-        of_server.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+        let of_server = pod.stop_all();
         let mut stub = pod.relay_stub("stay").stdin(Stdio::null()).process_group(0).live();
         until_true("the stub has sent its request", || is_connected(&pod));
         stub.signal(signal);

@@ -71,8 +71,8 @@ const TRANSPORTS: &[Transport] = &[
 /// KiB that a listener keeps resident, whatever stubs come by.
 const LISTENER: Goal = Goal::AtMost(200.0);
 
-/// The binary's size in bytes, the same limit as in `scripts/check`.
-const SIZE: Goal = Goal::AtMost(65536.0);
+/// The binary's size in bytes: the goal that `scripts/check` names.
+const SIZE: Goal = Goal::AtMost(73728.0);
 
 /// How much is measured.
 struct Scale {

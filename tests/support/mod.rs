@@ -349,6 +349,16 @@ impl Pod {
         self.all_processes().into_iter().filter(|process| process.parent() == Some(parent)).collect()
     }
 
+    /// Stops all processes, each of which accepts connections for itself, and those that are being forked meanwhile.
+    pub fn stop_all(&self) -> Vec<Process> {
+        until("everything stands still", || {
+            let processes = self.all_processes();
+            let moving: Vec<_> = processes.iter().filter(|process| process.state() != Some('T')).collect();
+            moving.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+            moving.is_empty().then_some(processes)
+        })
+    }
+
     /// Ends what a test leaves behind on purpose.
     pub fn kill_all(&self) {
         until_true("everything is gone", || {
