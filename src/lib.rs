@@ -6,8 +6,8 @@
 //!
 //! ```text
 //!  caller ── stub ══ frames by a socket ══ session ── command
-//!            applet::stub                  applet::session, a process per connection,
-//!            session::near                 session::far, forked by applet::listener
+//!            applet::stub                  applet::session, in a process of applet::worker's,
+//!            session::near                 session::far, forked ahead by applet::listener
 //! ```
 //!
 //! Dependencies go one way, from the top of this list down:
