@@ -87,6 +87,10 @@ pub const SHORTAGE_MS: u64 = 100;
 /// Connections that wait to be accepted: the kernel's default `somaxconn` since Linux 5.4.
 pub const BACKLOG: i32 = 4096;
 
+/// Time for a stub that has come to a trigger by mistake to say so by its first bytes, in milliseconds. It is as long as a
+/// client that says nothing has to wait for its command.
+pub const STUB_MS: u64 = 50;
+
 /// Time for a connection to deliver its request, in milliseconds. A stub sends it at once; only a stranger is slower.
 pub const REQUEST_MS: u64 = 10_000;
 

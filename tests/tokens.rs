@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use support::frames::{self, EXIT, FAILURE, HELLO, Peer};
-use support::{DEADLINE, Pod, Run, Server, has_programs, is_root, until, until_true};
+use support::{DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, is_root, until, until_true};
 
 /// A frame that opens a connection to a server with a token: random bytes, or a proof.
 const NONCE: u8 = 30;
@@ -306,15 +306,6 @@ impl Listening for Pod {
     fn server_listening(&self) -> Server {
         self.start_until(self.command_listening(), is_listening_anywhere)
     }
-}
-
-/// Whether something listens on this port, whatever the address.
-fn is_listening_anywhere(port: u16) -> bool {
-    let wanted = format!(":{port:04X} ");
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|file| {
-        let sockets = fs::read_to_string(file).unwrap_or_default();
-        sockets.lines().any(|line| line.contains(&wanted) && line.contains(" 0A "))
-    })
 }
 
 #[test]

@@ -11,7 +11,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
 use support::frames::{self, Peer};
-use support::{DEADLINE, Pod, Run, Server, has_programs, read_all, read_line, until, until_true, wait_for_file};
+use support::{
+    DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, read_all, read_line, until, until_true,
+    wait_for_file,
+};
 
 /// A Pod whose section is a trigger of the first of these commands, `go`.
 fn pod(options: &str, commands: &str) -> Pod {
@@ -50,6 +53,25 @@ fn until_ended(server: &Server, count: usize) -> Vec<String> {
         let ends = ends(server);
         (ends.len() >= count).then_some(ends)
     })
+}
+
+#[test]
+fn a_probe_finds_a_trigger_and_does_not_set_it_off() {
+    for options in ["", "--token-env=TOKEN --listen=0.0.0.0", "--listen=:: --no-token"] {
+        let pod = pod(options, "go touch touched");
+        let mut command = pod.k8pshd();
+        command.args(["-n", "box", "-d"]).env("TOKEN", "secret");
+        let mut server = pod.start_until(command, is_listening_anywhere);
+        for words in [&[][..], &["box"]] {
+            assert_eq!(pod.k8psh().arg("--probe").args(words).run().succeeds(), "", "{options}");
+        }
+        assert!(!pod.work().join("touched").exists());
+        assert_eq!(server.log(), "", "{options}");
+        server.signal(Signal::SIGTERM);
+        assert!(server.end().success());
+        let refused = pod.k8psh().arg("--probe").run();
+        refused.fails(1, "k8psh", &["server box", "Connection refused"]);
+    }
 }
 
 #[test]
@@ -376,11 +398,14 @@ fn binary_input_that_looks_like_frames_goes_through() {
 fn a_stub_that_comes_to_a_trigger_is_told_so_in_frames() {
     let pod = pod("", "go sh -c 'echo >>runs'");
     let server = pod.server();
+    // On a busy machine a stub may take longer than the server waits for its first bytes: here they are there.
+    let stopped = pod.stop_all();
     let mut peer = Peer::connect(pod.port());
     peer.send(&frames::request("", &["K8PSH_PROTOCOL=2"], &[], "go"));
     // A request begins with its protocol; the directory comes later.
     let mut stub = Peer::connect(pod.port());
     stub.send(&[frames::data(frames::VARIABLE, b"K8PSH_PROTOCOL=2"), frames::data(frames::START, b"go")].concat());
+    stopped.iter().for_each(|process| process.signal(Signal::SIGCONT));
     let answer = stub.frames();
     let reason = frames::content(&answer, frames::FAILURE);
     assert_eq!(

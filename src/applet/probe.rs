@@ -5,12 +5,15 @@
 use super::configuration;
 use super::connect::{Transport, Way, connect};
 use super::stub::{fail_at, way};
+use super::stubs::TRIGGER;
 use super::token;
+use crate::address::Address;
 use crate::config::Server;
 use crate::sys::descriptor;
 use crate::sys::poll::{self, Entry};
 use crate::sys::process::exit;
 use crate::sys::program::{Environment, Program};
+use crate::sys::tcp;
 use crate::sys::time::Moment;
 use crate::{exit, fail, wire};
 use core::ffi::CStr;
@@ -43,18 +46,31 @@ pub(super) fn main(
 
 /// Ends this process if the server is not up.
 ///
-/// What a server is asked is decided here and nowhere else. One that speaks no frames must not get the question, and one
-/// that any connection sets off no connection at all: that something listens on a port shows when a socket with
-/// `SO_REUSEADDR` cannot have it (`EADDRINUSE`; socket(7)).
+/// What a server is asked is decided here and nowhere else.
 fn probe(server: Server<'static>, environment: &Environment, deadline: Moment) {
     let mut way = way(server, environment);
     if way.transport == Transport::Auto {
         // Its port is open to every user.
         way.transport = Transport::Relay;
     }
-    if let Err(errno) = ask(server, &way, environment, deadline) {
+    let is_trigger = server.option(TRIGGER).is_some();
+    let result = if is_trigger { look(server) } else { ask(server, &way, environment, deadline) };
+    if let Err(errno) = result {
         let errno = if errno == Errno::AGAIN { Errno::TIMEDOUT } else { errno };
         fail_at(exit::FAILURE, server, &way, &errno);
+    }
+}
+
+/// Looks for a trigger without a connection, which would set it off: that something listens on a port shows when a socket
+/// with `SO_REUSEADDR` cannot have it (`EADDRINUSE`; socket(7)).
+fn look(server: Server<'static>) -> Result<()> {
+    let address = server.option(b"--listen").and_then(|address| Address::parse(address.to_bytes()));
+    let address = address.unwrap_or(Address::LOOPBACK);
+    let socket = tcp::socket(&address)?;
+    tcp::set_reused(&socket)?;
+    match tcp::bind(&socket, &address, server.port()) {
+        Err(Errno::ADDRINUSE) => Ok(()),
+        result => Err(result.err().unwrap_or(Errno::CONNREFUSED)),
     }
 }
 

@@ -118,6 +118,15 @@ pub fn is_listening(port: u16) -> bool {
     sockets.lines().any(|line| line.contains(&local) && line.contains(" 0A "))
 }
 
+/// Whether something listens on this port, whatever the address.
+pub fn is_listening_anywhere(port: u16) -> bool {
+    let wanted = format!(":{port:04X} ");
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|file| {
+        let sockets = fs::read_to_string(file).unwrap_or_default();
+        sockets.lines().any(|line| line.contains(&wanted) && line.contains(" 0A "))
+    })
+}
+
 /// Whether something has the name of the server at this port.
 pub fn has_name(port: u16) -> bool {
     let sockets = fs::read_to_string("/proc/net/unix").expect("/proc/net/unix");

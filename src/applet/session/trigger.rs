@@ -71,6 +71,6 @@ impl Session<'_> {
 /// Whether what has come is a stub's request. It comes at once where it comes at all; who says nothing waits this long.
 fn is_stub(connection: &Descriptor) -> bool {
     let mut start = [0; STUB.len()];
-    poll::wait(&mut [Entry::new(connection.as_fd(), PollFlags::IN)], Some(limits::COMPANY_MS));
+    poll::wait(&mut [Entry::new(connection.as_fd(), PollFlags::IN)], Some(limits::STUB_MS));
     descriptor::peek(connection, &mut start).is_ok() && start == *STUB
 }
