@@ -443,9 +443,10 @@ impl Process {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Memory that is this process's own, in KiB.
+    /// Pages of memory that this process has, in KiB. Not its share of them (Pss), which rises when another one that has
+    /// them too ends.
     pub fn memory(self) -> u64 {
-        self.number("smaps_rollup", "Pss").or_else(|| self.number("status", "VmRSS")).unwrap_or_default()
+        self.number("smaps_rollup", "Rss").or_else(|| self.number("status", "VmRSS")).unwrap_or_default()
     }
 
     pub fn signal(self, signal: Signal) {
