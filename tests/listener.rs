@@ -280,6 +280,8 @@ fn as_process_1_the_server_answers_signals() {
         assert_eq!(stub.end().code(), Some(0));
         let status = holder.end();
         assert!(status.success(), "{signal}: {status}");
+        // Group and session of all its processes are outside the namespace, and 0 to them.
+        assert_eq!(holder.log(), "");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::descriptor::{self, Descriptor, word};
 use super::memory::Setting;
-use super::{call, number};
+use super::{call, number, process};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::OFlags;
 use rustix::io::Result;
@@ -183,7 +183,7 @@ pub fn set_size(fd: BorrowedFd<'_>, size: u64) {
 #[inline(never)]
 pub fn is_in_foreground(fd: BorrowedFd<'_>) -> bool {
     let group = foreground(fd);
-    group == 0 || group == rustix::process::getpgrp().as_raw_nonzero().get()
+    group == 0 || group == process::group()
 }
 
 /// The process group in the foreground of a terminal; 0 where it cannot be told.
