@@ -1,6 +1,6 @@
 //! `k8psh`: runs a command by name, installs the program, or turns into the server.
 
-use super::options::{Misuse, Word, is_among, next};
+use super::options::{Misuse, Word, next, value};
 use super::{inspection, install, output, print, probe, server, stub};
 use crate::diag::Show;
 use crate::number::parse;
@@ -74,7 +74,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
             Some(Ok(Word::Plain(name))) if task == option::PROBE && server.is_none() => server = Some(name),
             Some(Ok(Word::Plain(word))) => misused(&Misuse::Unexpected(word.to_bytes())),
             // An option of the server's may come before the one that says so.
-            Some(Err(_)) if is_among(words, USAGE, option::SERVER) => server::main(program, arguments),
+            Some(Err(_)) if value(USAGE, &mut words, option::SERVER).is_some() => server::main(program, arguments),
             Some(Err(misuse)) => misused(&misuse),
             None => break,
         }

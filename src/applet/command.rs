@@ -151,9 +151,12 @@ pub(super) enum Tty {
 }
 
 impl Tty {
+    /// Their names, in their order.
+    pub(super) const NAMES: &str = "auto, always, never";
+
     /// The rule of this name.
     pub(super) fn named(name: &[u8]) -> Option<Tty> {
-        choice(&["auto", "always", "never"], name).map(|place| [Tty::Auto, Tty::Always, Tty::Never][place])
+        choice(Tty::NAMES, name).map(|place| [Tty::Auto, Tty::Always, Tty::Never][place])
     }
 }
 

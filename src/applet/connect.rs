@@ -22,9 +22,12 @@ pub(super) enum Transport {
 }
 
 impl Transport {
+    /// Their names, in their order.
+    pub(super) const NAMES: &str = "auto, direct, relay";
+
     /// The transport of this name.
     pub(super) fn named(name: &[u8]) -> Option<Transport> {
-        let place = choice(&["auto", "direct", "relay"], name)?;
+        let place = choice(Transport::NAMES, name)?;
         Some([Transport::Auto, Transport::Direct, Transport::Relay][place])
     }
 }

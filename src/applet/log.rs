@@ -19,16 +19,19 @@ use core::ffi::CStr;
 /// How a session's lines are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// There are none.
-    None,
     Text,
     Json,
+    /// There are none.
+    None,
 }
 
 impl Format {
+    /// Their names, in their order.
+    pub(super) const NAMES: &str = "text, json, none";
+
     /// The format of this name.
     pub(super) fn named(name: &[u8]) -> Option<Format> {
-        choice(&["none", "text", "json"], name).map(|place| [Format::None, Format::Text, Format::Json][place])
+        choice(Format::NAMES, name).map(|place| [Format::Text, Format::Json, Format::None][place])
     }
 
     /// The one of a section that does not say: who sets off a trigger may be anybody.

@@ -4,7 +4,6 @@
 use crate::add;
 use crate::bytes::until;
 use crate::diag::{Line, Show};
-use crate::sys::program::Strings;
 use core::ffi::CStr;
 
 /// An option that a program knows: a line `  -x, --long VALUE  …` or `      --long VALUE  …` of its usage text. One that
@@ -81,11 +80,23 @@ pub(super) fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
 /// The word that ends the options: what follows is a program and its arguments.
 pub(super) const END: &[u8] = b"--";
 
-/// Whether one of the words is the option of that number, whatever stands before it.
+/// The value of the option of that number among `words`, the last where it is given more than once. What is wrong with the
+/// others is not its business.
 #[inline(never)]
-pub(super) fn is_among(words: Strings, usage: &'static str, number: usize) -> bool {
-    let mut words = words.map(CStr::to_bytes).take_while(|word| *word != END);
-    words.any(|word| find(usage, word).is_some_and(|spec| spec.number == number))
+pub(super) fn value<'w>(
+    usage: &'static str,
+    words: &mut dyn Iterator<Item = &'w CStr>,
+    number: usize,
+) -> Option<&'w CStr> {
+    let mut last = None;
+    while let Some(word) = next(usage, words) {
+        match word {
+            Ok(Word::Given(option, value)) if option.number == number => last = Some(value),
+            Err(Misuse::Unknown(END)) => break,
+            _ => {}
+        }
+    }
+    last
 }
 
 /// The next of `words` by this usage text.
@@ -111,9 +122,18 @@ pub(super) fn next<'w>(
     Some(value.map(|value| Word::Given(spec, value)))
 }
 
-/// The place of a word among those that a value can be.
-pub(super) fn choice(words: &[&str], value: &[u8]) -> Option<usize> {
-    words.iter().position(|word| word.as_bytes() == value)
+/// The place of a value in the list of those that there are, as a message shows it: with a comma and a blank between them.
+#[inline(never)]
+pub(super) fn choice(list: &str, value: &[u8]) -> Option<usize> {
+    let mut rest = list.as_bytes();
+    for place in 0.. {
+        let word = until(rest, b',');
+        if word == value {
+            return Some(place);
+        }
+        rest = rest.get(word.len() + 2..)?;
+    }
+    None
 }
 
 #[cfg(test)]

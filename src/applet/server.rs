@@ -5,7 +5,7 @@ use super::configuration::{self, Loaded};
 use super::connect::{Transport, users};
 use super::listener::{self, Listener, Sockets};
 use super::log::{Format, Log};
-use super::options::{END, Misuse, Spec, Word, is_among, next};
+use super::options::{self, END, Misuse, Spec, Word, choice, next};
 use super::print;
 use super::stubs::{Made, Spot, Stubs, Wish};
 use super::supervise::{self, Supervised};
@@ -18,7 +18,7 @@ use crate::proof::Key;
 use crate::sys::descriptor;
 use crate::sys::memory::Place;
 use crate::sys::process::{self, exit};
-use crate::sys::program::{Environment, Program, Strings};
+use crate::sys::program::{Program, Strings};
 use crate::sys::signal;
 use crate::{debug, diag, exit, fail, limits, report, told};
 use core::cell::Cell;
@@ -108,20 +108,14 @@ mod option {
     pub(super) const HELP: usize = 27;
     pub(super) const NAME: usize = 28;
     pub(super) const VERSION: usize = 30;
-    pub(super) const COUNT: usize = 31;
 }
 
-/// The value of each option that is given, empty for one that takes none.
-type Values<'g> = [Option<&'g CStr>; option::COUNT];
-
-/// What the options say. The command line wins.
+/// What the options say. The command line wins. They are looked for where they stand, each time: that is seldom.
 #[derive(Clone, Copy)]
 struct Options<'g> {
-    command_line: Values<'g>,
-    /// Those of the section's header.
-    section: Values<'g>,
-    /// Whether what is ignored was told before.
-    is_quiet: bool,
+    command_line: Strings,
+    /// Whose sections' headers have others, once that is known.
+    server: Option<Server<'g>>,
 }
 
 /// Where a list of options stands: what is allowed there differs, and so does how to find a mistake.
@@ -155,7 +149,7 @@ struct Generation {
 /// What no reload changes.
 struct Setup<'p> {
     program: &'p Program,
-    /// Those of the command line alone.
+    /// What the command line says.
     options: Options<'static>,
     /// The configuration's path.
     file: &'static CStr,
@@ -172,12 +166,9 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(diag::SERVER);
     static GENERATIONS: Place<[Generation; 2]> =
         Place::new([const { Generation { room: configuration::Room::EMPTY, stubs: Stubs::NONE } }; 2]);
-    let mut options = Options::NONE;
-    if is_among(arguments, USAGE, option::IGNORE_INVALID) {
-        options.command_line[option::IGNORE_INVALID] = Some(c"");
-    }
+    let options = Options { command_line: arguments, server: None };
     let mut words = arguments;
-    let Ok(has_program) = options.take(&Source::CommandLine, &mut words) else { exit(exit::FAILURE) };
+    let Ok(has_program) = check_words(&options, &Source::CommandLine, &mut words) else { exit(exit::FAILURE) };
     if has_program && words.clone().next().is_none() {
         fail!(exit::FAILURE, "-- needs a program; see k8pshd --help");
     }
@@ -203,25 +194,20 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
 
 /// Checks what the headers of a server's sections say, and tells of every mistake.
 pub(super) fn check_section<'g>(server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Told> {
-    let mut options = Options::NONE;
-    options.take_section(server, loaded)
+    check_options(&Options { command_line: Strings::NONE, server: Some(server) }, loaded)
 }
 
 impl<'g> Options<'g> {
-    /// None are given.
-    const NONE: Options<'static> =
-        Options { command_line: [None; option::COUNT], section: [None; option::COUNT], is_quiet: false };
-
     /// Whether an option is given.
     fn has(&self, option: usize) -> bool {
         self.value(option).is_some()
     }
 
-    /// The value of an option.
+    /// The value of an option, empty for one that takes none.
     #[inline(never)]
     fn value(&self, option: usize) -> Option<&'g CStr> {
-        let value = |values: &Values<'g>| values.get(option).copied().flatten();
-        value(&self.command_line).or_else(|| value(&self.section))
+        options::value(USAGE, &mut self.command_line.clone(), option)
+            .or_else(|| options::value(USAGE, &mut self.server?.options().map(|word| word.text), option))
     }
 
     /// The value of an option, without its NUL.
@@ -232,6 +218,11 @@ impl<'g> Options<'g> {
     /// The number that is an option's value; nothing for a negative one, by which no limit is meant.
     fn number(&self, option: usize) -> Option<u64> {
         u64::try_from(parse_signed(self.value(option)?.to_bytes())?).ok()
+    }
+
+    /// The server, where it has commands.
+    fn served(&self) -> Option<Server<'g>> {
+        self.server.filter(|server| server.has_commands())
     }
 
     fn transport(&self) -> Transport {
@@ -246,49 +237,54 @@ impl<'g> Options<'g> {
         Token::of(self.value(option::TOKEN_FILE), self.value(option::TOKEN_ENV))
     }
 
-    /// Takes the options of a section's header.
-    fn take_section(&mut self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Told> {
-        let source = Source::Section(loaded, Cell::new(0));
-        let Source::Section(_, at) = &source else { return Ok(()) };
-        let mut words = server.options().map(|word| {
-            at.set(word.at);
-            word.text
-        });
-        self.take(&source, &mut words).map(drop)
-    }
+}
 
-    /// Takes a list of options, and tells of every mistake in it. Whether a program follows.
-    fn take(&mut self, source: &Source<'_>, words: &mut dyn Iterator<Item = &'g CStr>) -> Result<bool, Told> {
-        let mut outcome = Ok(false);
-        while let Some(word) = next(USAGE, words) {
-            let problem = match word {
-                Ok(Word::Given(option, value)) => {
-                    outcome = check(source, option, value).and(outcome);
-                    let values = if source.is_section() { &mut self.section } else { &mut self.command_line };
-                    if let Some(place) = values.get_mut(option.number) {
-                        *place = Some(value);
-                    }
-                    continue;
-                }
-                Ok(Word::Plain(word)) => Misuse::Unexpected(word.to_bytes()),
-                Err(Misuse::Unknown(END)) if !source.is_section() => return outcome.map(|_| true),
-                Err(misuse) => misuse,
-            };
-            let may_ignore = self.has(option::IGNORE_INVALID) && problem.can_be_ignored();
-            if !may_ignore {
-                outcome = Err(Told);
+/// Checks the options in the headers of a server's sections.
+fn check_options<'g>(options: &Options<'g>, loaded: Loaded<'g>) -> Result<(), Told> {
+    let source = Source::Section(loaded, Cell::new(0));
+    let (Some(server), Source::Section(_, at)) = (options.server, &source) else { return Ok(()) };
+    let mut words = server.options().map(|word| {
+        at.set(word.at);
+        word.text
+    });
+    check_words(options, &source, &mut words).map(drop)
+}
+
+/// Checks a list of options, and tells of every mistake in it. Whether a program follows.
+fn check_words<'g>(
+    options: &Options<'_>,
+    source: &Source<'_>,
+    words: &mut dyn Iterator<Item = &'g CStr>,
+) -> Result<bool, Told> {
+    let mut outcome = Ok(false);
+    while let Some(word) = next(USAGE, words) {
+        let problem = match word {
+            Ok(Word::Given(option, value)) => {
+                outcome = check(source, option, value).and(outcome);
+                continue;
             }
-            let text = if may_ignore { "warning: {}: ignored" } else { "{}; see k8pshd --help" };
-            if !(may_ignore && self.is_quiet) {
-                source.tell(text, &[problem.part()]);
-            }
+            Ok(Word::Plain(word)) => Misuse::Unexpected(word.to_bytes()),
+            Err(Misuse::Unknown(END)) if !source.is_section() => return outcome.map(|_| true),
+            Err(misuse) => misuse,
+        };
+        let may_ignore = problem.can_be_ignored() && options.has(option::IGNORE_INVALID);
+        if !may_ignore {
+            outcome = Err(Told);
         }
-        outcome
+        source.tell(if may_ignore { "warning: {}: ignored" } else { "{}; see k8pshd --help" }, &[problem.part()]);
     }
+    outcome
 }
 
 /// Whether an option may stand there with this value. Those that ask for a text get it.
 fn check(source: &Source<'_>, given: Spec, value: &CStr) -> Result<(), Told> {
+    // What a value has to be one of.
+    let names = match given.number {
+        option::LOG => Format::NAMES,
+        option::TTY => Tty::NAMES,
+        option::TRANSPORT => Transport::NAMES,
+        _ => "",
+    };
     let problem = match given.number {
         option::CONFIG | option::HELP | option::NAME | option::VERSION if source.is_section() => {
             "{} belongs on the command line"
@@ -301,40 +297,40 @@ fn check(source: &Source<'_>, given: Spec, value: &CStr) -> Result<(), Told> {
             "{}: {} is not a number"
         }
         option::MAX_SESSIONS if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
-            "{}: {} is not a number from 1 to {}"
+            "{}: {} is not a number from 1 to 4096"
         }
         option::LISTEN if Address::parse(value.to_bytes()).is_none() => "{}: {} is no address",
-        option::LOG if Format::named(value.to_bytes()).is_none() => "{}: {} is none of text, json, none",
-        option::TTY if Tty::named(value.to_bytes()).is_none() => "{}: {} is none of auto, always, never",
-        option::TRANSPORT if Transport::named(value.to_bytes()).is_none() => "{}: {} is none of auto, direct, relay",
         option::ALLOW_UID | option::SERVER_UID if !users(value.to_bytes()).all(|user| user.is_some()) => {
             "{}: {} is no user's number"
         }
+        _ if !names.is_empty() && choice(names, value.to_bytes()).is_none() => "{}: {} is none of {}",
         _ => return Ok(()),
     };
-    source.tell(problem, &[given.name.part(), value.part(), limits::MAX_SESSIONS.part()]);
+    source.tell(problem, &[given.name.part(), value.part(), names.part()]);
     Err(Told)
 }
+
+const _: () = assert!(limits::MAX_SESSIONS == 4096, "a message says so");
 
 /// A number of sessions.
 fn sessions(text: &CStr) -> Option<usize> {
     usize::try_from(parse(text.to_bytes(), 10)?).ok()
 }
 
-/// This server in the configuration, by its name: given, from the environment, or the host's. `None`: it has no commands.
-fn find_server<'g>(options: &Options<'g>, environment: &Environment, loaded: Loaded<'g>) -> Option<Server<'g>> {
+/// This server in the configuration, by its name: given, from the environment, or the host's.
+fn find_server<'g>(setup: &Setup<'_>, loaded: Loaded<'g>) -> Option<Server<'g>> {
     let host = rustix::system::uname();
-    let from_environment = || environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
-    let name =
-        options.value(option::NAME).map(CStr::to_bytes).or_else(from_environment).unwrap_or(host.nodename().to_bytes());
+    let from_environment = || setup.program.environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
+    let name = setup.options.bytes(option::NAME).or_else(from_environment).unwrap_or(host.nodename().to_bytes());
     loaded.config.server(name)
 }
 
-/// Adds the options of this server's section, and looks whether they go together. The server, where it has commands.
+/// What the options say with those of this server's section, and looks whether they go together.
 #[inline(never)]
-fn settle<'g>(setup: &Setup<'_>, options: &mut Options<'g>, loaded: Loaded<'g>) -> Result<Option<Server<'g>>, Told> {
-    let Some(server) = find_server(options, &setup.program.environment, loaded) else { return Ok(None) };
-    options.take_section(server, loaded)?;
+fn settle<'g>(setup: &Setup<'_>, loaded: Loaded<'g>) -> Result<Options<'g>, Told> {
+    let options = Options { server: find_server(setup, loaded), ..setup.options };
+    check_options(&options, loaded)?;
+    let Some(server) = options.server else { return Ok(options) };
     if setup.words.is_some() && options.has(option::BACKGROUND) {
         return Err(told!("--background does not go with a program behind --"));
     }
@@ -346,7 +342,7 @@ fn settle<'g>(setup: &Setup<'_>, options: &mut Options<'g>, loaded: Loaded<'g>) 
             return Err(told!("--trigger {}: its streams are a TCP connection: no --transport, no --tty", name));
         }
     }
-    Ok(Some(server).filter(|server| server.has_commands()))
+    Ok(options)
 }
 
 /// Where the token of a section is. Without one nobody beyond this Pod may reach the server, unless it is said so.
@@ -383,8 +379,8 @@ fn advance(
     room.load(setup.file, environment)?;
     let file = room.view(setup.file);
     let loaded = file.sound()?;
-    let mut options = setup.options;
-    let server = settle(setup, &mut options, loaded)?;
+    let options = settle(setup, loaded)?;
+    let server = options.served();
     let mut mask = signal::Set::default();
     let is_first = listener.is_none();
     if is_first {
@@ -457,9 +453,8 @@ fn serve(
     next: &mut Generation,
 ) {
     let loaded = &room.view(setup.file);
-    let mut options = Options { is_quiet: true, ..setup.options };
-    // It was read before, so nothing can be wrong with it.
-    let (Ok(Some(server)), Some(listener)) = (settle(setup, &mut options, loaded), place.as_mut()) else {
+    let options = Options { server: find_server(setup, loaded), ..setup.options };
+    let (Some(server), Some(listener)) = (options.served(), place.as_mut()) else {
         exit(exit::FAILURE)
     };
     let limits = listener::Limits {
@@ -543,7 +538,6 @@ mod tests {
             (option::HELP, "-h"),
             (option::NAME, "-n"),
             (option::VERSION, "-v"),
-            (option::COUNT - 1, "-v"),
         ] {
             assert_eq!(find(USAGE, name.as_bytes()).map(|found| found.number), Some(number), "{name}");
         }

@@ -10,6 +10,14 @@ pub struct Strings {
     next: *const *const c_char,
 }
 
+impl Strings {
+    /// None.
+    pub const NONE: Strings = Strings { next: (&raw const END).cast() };
+}
+
+/// The end of a list.
+static END: usize = 0;
+
 impl Iterator for Strings {
     type Item = &'static CStr;
 
@@ -57,8 +65,7 @@ impl Environment<'_> {
     /// One without any variable.
     #[cfg(test)]
     pub(crate) fn empty() -> Environment<'static> {
-        static END: usize = 0;
-        Environment { entries: Strings { next: (&raw const END).cast() }, hidden: None }
+        Environment { entries: Strings::NONE, hidden: None }
     }
 
     /// It without this variable, which holds what nobody else is to get.
