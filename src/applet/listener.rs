@@ -199,13 +199,13 @@ pub(super) struct Listener {
     /// Whether processes are on their way out that would take connections by the configuration before.
     retires: bool,
     /// The program that it was started with, which has the signals and is what it ends with.
-    supervised: Option<Supervised>,
+    supervised: Supervised,
     pid_file: Option<&'static Path>,
 }
 
 impl Listener {
     /// A server that listens nowhere yet.
-    pub(super) fn new(supervised: Option<Supervised>) -> Result<Listener> {
+    pub(super) fn new(supervised: Supervised) -> Result<Listener> {
         Ok(Listener {
             sockets: Sockets::default(),
             limits: Limits { connections: None, milliseconds: None, wait: true },
@@ -241,8 +241,8 @@ impl Listener {
                 let _ = rustix::process::chdir(c"/");
             }
         }
-        if let Some(supervised) = &self.supervised {
-            supervised.begin();
+        if self.supervised.is_some() {
+            self.supervised.begin();
         }
         Ok(())
     }
@@ -307,10 +307,8 @@ impl Listener {
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
-            let has_program = self.program().is_some();
-            if self.phase > Phase::Serving && !has_program && (self.crew.is_empty() || !self.limits.wait) {
-                let end = self.supervised.as_ref().and_then(|supervised| supervised.end);
-                return Some(end.unwrap_or(End::Code(exit::SUCCESS)));
+            if self.phase > Phase::Serving && !self.supervised.runs() && (self.crew.is_empty() || !self.limits.wait) {
+                return Some(self.supervised.end.unwrap_or(End::Code(exit::SUCCESS)));
             }
             if core::mem::take(&mut self.reload) && self.phase == Phase::Serving {
                 return None;
@@ -374,19 +372,14 @@ impl Listener {
         self.phase == Phase::Serving && !self.retires && !self.accepts() && self.crew.spares() < limits::SPARES
     }
 
-    /// The program that it was started with, while that runs.
-    fn program(&self) -> Option<&Supervised> {
-        self.supervised.as_ref().filter(|supervised| supervised.end.is_none())
-    }
-
     fn take_signals(&mut self) {
         while let Some(arrival) = signal::next(&self.signals) {
             let is_hangup = arrival.signal == name::HUP && arrival.by_kernel;
-            match (arrival.signal, self.program()) {
-                (name::CHLD, _) => self.reap(),
-                (name::HUP, _) if self.reloads && !is_hangup => self.reload = true,
-                (_, Some(program)) => program.pass_on(arrival),
-                (name::INT | name::TERM | name::HUP, None) => self.escalate(),
+            match arrival.signal {
+                name::CHLD => self.reap(),
+                name::HUP if self.reloads && !is_hangup => self.reload = true,
+                _ if self.supervised.runs() => self.supervised.pass_on(arrival),
+                name::INT | name::TERM | name::HUP => self.escalate(),
                 _ => {}
             }
         }
@@ -397,11 +390,7 @@ impl Listener {
         loop {
             match process::reap() {
                 Children::Ended(child) => self.forget(child),
-                Children::Stopped(pid, signal) => {
-                    if let Some(program) = self.program() {
-                        program.stopped(pid, signal);
-                    }
-                }
+                Children::Stopped(pid, signal) => self.supervised.stopped(pid, signal),
                 Children::Running | Children::None => return,
             }
         }
@@ -409,9 +398,7 @@ impl Listener {
 
     /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
     fn forget(&mut self, child: Reaped) {
-        if let Some(supervised) = &mut self.supervised
-            && supervised.has_ended(child)
-        {
+        if self.supervised.has_ended(child) {
             self.drain();
             if self.limits.wait {
                 self.end_sessions();
@@ -473,7 +460,7 @@ impl Listener {
         let Some(slot) = self.crew.reserve() else { return };
         let parent = process::id();
         match process::fork() {
-            Ok(None) => {
+            Ok(0) => {
                 if self.accepts() {
                     self.sockets = Sockets::default();
                 }
@@ -483,7 +470,7 @@ impl Listener {
                 // Without waiting for them, sessions outlive the server.
                 worker.run(self.waiting.take(), self.limits.wait)
             }
-            Ok(Some(pid)) => {
+            Ok(pid) => {
                 self.pause = None;
                 let has_connection = self.waiting.take().is_some();
                 self.accepted += u64::from(has_connection);
@@ -519,7 +506,7 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
         let _ = rustix::fs::unlink(pid_file.as_c_str());
         told!("cannot go to the background: {}", errno)
     })?;
-    if let Some(pid) = pid {
+    if pid != 0 {
         let mut text = Line::new();
         add!(&mut text, "{}\n", pid);
         match descriptor::write(&file, text.bytes()) {

@@ -23,6 +23,7 @@ use crate::sys::signal;
 use crate::{debug, diag, exit, fail, limits, report, told};
 use core::cell::Cell;
 use core::ffi::CStr;
+use rustix::io::Errno;
 
 /// What `--help` prints.
 const USAGE: &str = "\
@@ -220,11 +221,6 @@ impl<'g> Options<'g> {
         u64::try_from(parse_signed(self.value(option)?.to_bytes())?).ok()
     }
 
-    /// The server, where it has commands.
-    fn served(&self) -> Option<Server<'g>> {
-        self.server.filter(|server| server.has_commands())
-    }
-
     fn transport(&self) -> Transport {
         self.bytes(option::TRANSPORT).and_then(Transport::named).unwrap_or_default()
     }
@@ -380,12 +376,12 @@ fn advance(
     let file = room.view(setup.file);
     let loaded = file.sound()?;
     let options = settle(setup, loaded)?;
-    let server = options.served();
+    let server = options.server.filter(|server| server.has_commands());
     let mut mask = signal::Set::default();
     let is_first = listener.is_none();
     if is_first {
         if server.is_some() {
-            *listener = Some(begin(setup)?);
+            *listener = Some(begin(setup).map_err(|errno| told!("cannot start: {}", errno))?);
         }
         // From here on a signal waits until what is made can be removed again.
         mask = signal::block(signal::Set::ALL);
@@ -435,13 +431,16 @@ fn advance(
 }
 
 /// Makes the listener, and the process for the program.
-fn begin(setup: &Setup<'_>) -> Result<Listener, Told> {
-    let prepared = setup.words.map(|words| Supervised::prepare(&setup.program.environment, words)).transpose();
+fn begin(setup: &Setup<'_>) -> Result<Listener, Errno> {
+    let mut supervised = Supervised::NONE;
+    if let Some(words) = setup.words {
+        supervised = Supervised::prepare(&setup.program.environment, words)?;
+    }
     // Only now: the configuration may have been given as one of them, and the program has its own.
     descriptor::close_inherited();
     // A caller that ignores it would leave that to this process, and the kernel would reap in its place.
     signal::set_action(signal::name::CHLD, false);
-    prepared.and_then(Listener::new).map_err(|errno| told!("cannot start: {}", errno))
+    Listener::new(supervised)
 }
 
 /// Serves by the current configuration, until the next one is in force.
@@ -454,7 +453,7 @@ fn serve(
 ) {
     let loaded = &room.view(setup.file);
     let options = Options { server: find_server(setup, loaded), ..setup.options };
-    let (Some(server), Some(listener)) = (options.served(), place.as_mut()) else {
+    let (Some(server), Some(listener)) = (options.server, place.as_mut()) else {
         exit(exit::FAILURE)
     };
     let limits = listener::Limits {

@@ -21,26 +21,41 @@ use crate::sys::signal::{self, Arrival, Set, name};
 use crate::{exit, fail};
 use rustix::io::{Errno, Result};
 
-/// A program that this process is the parent of.
+/// The program that this process is the parent of.
 pub(super) struct Supervised {
+    /// 0: there is none.
     pid: i32,
     /// How it has ended.
     pub(super) end: Option<End>,
 }
 
 impl Supervised {
+    /// None.
+    pub(super) const NONE: Supervised = Supervised { pid: 0, end: None };
+
+    /// Whether there is one.
+    pub(super) fn is_some(&self) -> bool {
+        self.pid != 0
+    }
+
+    /// Whether there is one that has not ended.
+    pub(super) fn runs(&self) -> bool {
+        self.is_some() && self.end.is_none()
+    }
+
     /// Makes the process for it, which has everything that this one was started with, and waits. This one's stdin is where it
     /// waits for a byte: the program has its own.
     pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<Supervised> {
         let (answer, go) = descriptor::pipe()?;
-        let Some(pid) = process::fork()? else {
+        let pid = process::fork()?;
+        if pid == 0 {
             drop(go);
             // Where the server fails, there is an end instead.
             if descriptor::read(&answer, &mut [0]) == Ok(1) {
                 replace(environment, words);
             }
-            process::exit(exit::FAILURE)
-        };
+            process::exit(exit::FAILURE);
+        }
         // First: where this process was started without stdin, it is that.
         drop(answer);
         let _ = descriptor::place(Some(&go), 0);

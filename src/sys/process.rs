@@ -48,15 +48,13 @@ pub fn group() -> i32 {
     unsafe { call(0, 0, 0, libc::SYS_getpgid).unwrap_or(0) }
 }
 
-/// Makes a copy of this process (fork(2)): `None` in the child, its number in the parent.
-pub fn fork() -> Result<Option<i32>> {
+/// Makes a copy of this process (fork(2)): 0 in the child, its number in the parent.
+pub fn fork() -> Result<i32> {
     // SAFETY: without CLONE_VM the child has memory of its own, the stack included, so both may return from here.
-    let result = unsafe {
+    check(unsafe {
         let arguments = arch::clone_arguments(libc::SIGCHLD.unsigned_abs() as usize, 0);
         arch::syscall6(number(libc::SYS_clone), arguments)
-    };
-    let pid = check(result)?;
-    Ok((pid != 0).then_some(pid))
+    })
 }
 
 /// The working directory, into `buffer` (getcwd(2)), without its NUL.
