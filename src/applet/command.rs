@@ -281,7 +281,7 @@ impl Plumbing<'_> {
     /// A pipe for a stream.
     #[inline(never)]
     fn make_pipe(&mut self, stream: usize) -> Result<(), Errno> {
-        let (mut near, mut far) = descriptor::pipe()?;
+        let [mut near, mut far] = descriptor::pipe()?;
         let mut place = &mut self.near.input;
         if stream > 0 {
             place = &mut self.near.outputs[stream - 1];

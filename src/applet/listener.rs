@@ -526,7 +526,7 @@ fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), T
 /// Gives up the first streams of the caller's, so that a caller that reads them to their end is not kept waiting: stdin
 /// has ended, and the others nobody reads. An empty root has no null device for that.
 pub(super) fn leave_streams(count: i32) -> Result<()> {
-    let (ended, unread) = (descriptor::pipe()?.0, descriptor::pipe()?.1);
+    let ([ended, _], [_, unread]) = (descriptor::pipe()?, descriptor::pipe()?);
     let mut stream = &ended;
     for number in 0..count {
         let _ = descriptor::place(Some(stream), number);

@@ -46,7 +46,7 @@ impl Supervised {
     /// Makes the process for it, which has everything that this one was started with, and waits. This one's stdin is where it
     /// waits for a byte: the program has its own.
     pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<Supervised> {
-        let (answer, go) = descriptor::pipe()?;
+        let [answer, go] = descriptor::pipe()?;
         let pid = process::fork()?;
         if pid == 0 {
             drop(go);

@@ -104,12 +104,12 @@ pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> R
 }
 
 /// A pipe: the end to read and the end to write (pipe(2)).
-pub fn pipe() -> Result<(Descriptor, Descriptor)> {
+pub fn pipe() -> Result<[Descriptor; 2]> {
     let mut ends = [0_i32; 2];
     // SAFETY: the kernel writes two numbers of descriptors that are nobody else's.
     unsafe {
         call((&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, libc::SYS_pipe2)?;
-        Ok((Descriptor::of(ends[0]), Descriptor::of(ends[1])))
+        Ok(ends.map(|end| Descriptor::of(end)))
     }
 }
 

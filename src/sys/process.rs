@@ -293,7 +293,7 @@ const SAID: usize = 3;
 
 /// Starts the child and hears what it says.
 fn start_child(start: &mut Start<'_>, said: &mut [u8; SAID]) -> Result<i32> {
-    let (answer, report) = descriptor::pipe()?;
+    let [answer, report] = descriptor::pipe()?;
     let mut highest = 2;
     for (number, _) in start.others {
         highest = highest.max(*number);
