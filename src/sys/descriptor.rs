@@ -194,54 +194,57 @@ pub fn place(descriptor: Option<&Descriptor>, number: i32) -> Result<()> {
 }
 
 /// Reads bytes (read(2)).
+#[inline(always)]
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: the kernel writes into the buffer.
-    unsafe { transfer(libc::SYS_read, fd.as_fd(), buffer.as_mut_ptr(), buffer.len(), 0) }
+    unsafe { transfer::<{ libc::SYS_read }, 0>(fd.as_fd(), buffer.as_mut_ptr(), buffer.len()) }.map(length)
 }
 
 /// Writes bytes (write(2)).
+#[inline(always)]
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     // SAFETY: the kernel reads the bytes.
-    unsafe { transfer(libc::SYS_write, fd.as_fd(), bytes.as_ptr(), bytes.len(), 0) }
+    unsafe { transfer::<{ libc::SYS_write }, 0>(fd.as_fd(), bytes.as_ptr(), bytes.len()) }.map(length)
 }
 
 /// Reads what has come to a socket (recv(2)), without blocking.
+#[inline(always)]
 pub fn receive(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
+    const FLAGS: i32 = libc::MSG_DONTWAIT;
     // SAFETY: as in `read`; no address is asked for.
-    unsafe { transfer(libc::SYS_recvfrom, fd.as_fd(), buffer.as_mut_ptr(), buffer.len(), libc::MSG_DONTWAIT) }
+    unsafe { transfer::<{ libc::SYS_recvfrom }, FLAGS>(fd.as_fd(), buffer.as_mut_ptr(), buffer.len()) }.map(length)
 }
 
 /// Reads what has come to a socket and leaves it there (recv(2), `MSG_PEEK`), without blocking.
+#[inline(always)]
 pub fn peek(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_PEEK;
     // SAFETY: as in `read`; no address is asked for.
-    unsafe { transfer(libc::SYS_recvfrom, fd.as_fd(), buffer.as_mut_ptr(), buffer.len(), flags) }
+    unsafe { transfer::<{ libc::SYS_recvfrom }, FLAGS>(fd.as_fd(), buffer.as_mut_ptr(), buffer.len()) }.map(length)
 }
 
 /// Writes to a socket (send(2)), without blocking.
+#[inline(always)]
 pub fn send(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: as in `write`; no address is given.
-    unsafe { transfer(libc::SYS_sendto, fd.as_fd(), bytes.as_ptr(), bytes.len(), flags) }
+    unsafe { transfer::<{ libc::SYS_sendto }, FLAGS>(fd.as_fd(), bytes.as_ptr(), bytes.len()) }.map(length)
 }
 
-/// Makes a call that reads or writes bytes. Flags and the lack of an address are for those on sockets alone: the others
-/// do not look at them.
+/// Makes a call that reads or writes bytes, and gives their number as the kernel does: a result of that width is returned in
+/// a register, one with a length of this program's in memory. Flags and the lack of an address are for calls on sockets
+/// alone: the others do not look at them.
 ///
 /// # Safety
 /// `count` bytes can be read or written there, as the call does.
 #[inline(never)]
-unsafe fn transfer(
-    call: libc::c_long,
+unsafe fn transfer<const CALL: libc::c_long, const FLAGS: i32>(
     fd: BorrowedFd<'_>,
     bytes: *const u8,
     count: usize,
-    flags: i32,
-) -> Result<usize> {
+) -> Result<i32> {
     // SAFETY: the caller's promise.
-    let result =
-        unsafe { arch::syscall6(number(call), [word(fd.as_raw_fd()), bytes as usize, count, word(flags), 0, 0]) };
-    check(result).map(length)
+    check(unsafe { arch::syscall6(number(CALL), [word(fd.as_raw_fd()), bytes as usize, count, word(FLAGS), 0, 0]) })
 }
 
 /// How many bytes a pipe, terminal or socket holds, by one of the requests that ask for a number (ioctl(2), `FIONREAD`,
@@ -267,7 +270,7 @@ pub fn unread(fd: impl AsFd) -> usize {
 
 /// A length that the kernel has returned.
 pub(super) fn length(result: i32) -> usize {
-    result.unsigned_abs() as usize
+    result.cast_unsigned() as usize
 }
 
 /// How a descriptor is kept from blocking.
