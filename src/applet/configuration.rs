@@ -18,32 +18,25 @@ const VARIABLE: &[u8] = b"K8PSH_CONFIG";
 /// The file where nothing names one.
 const DEFAULT: &CStr = c"k8psh.conf";
 
-/// A configuration that was loaded. What is derived from it borrows from its [`Room`].
-pub(super) type Loaded<'r> = &'r File<'r>;
+/// A configuration that was loaded. What is derived from it borrows from it.
+pub(super) type Loaded<'f> = &'f File;
 
-/// A configuration and where it came from.
-pub(super) struct File<'r> {
+/// A configuration and where it came from. Large, so it is made as a static.
+pub(super) struct File {
     /// What it says.
-    pub(super) config: &'r Config,
+    pub(super) config: Config,
     /// The directory that every container shares, absolute.
-    pub(super) base: &'r Path,
+    pub(super) base: Path,
     /// The file's path as it was given.
-    pub(super) file: &'r CStr,
-    /// Its bytes.
-    pub(super) source: Source<'r>,
+    path: Option<&'static CStr>,
     /// How many things are wrong with it.
     problems: usize,
-}
-
-impl File<'_> {
-    /// It, if nothing is wrong with it.
-    pub(super) fn sound(&self) -> Result<&Self, Told> {
-        if self.problems == 0 { Ok(self) } else { Err(Told) }
-    }
+    length: usize,
+    source: [u8; limits::CONFIG_FILE + 1],
 }
 
 /// A configuration's text.
-pub(super) struct Source<'r> {
+struct Source<'r> {
     file: &'r CStr,
     bytes: &'r [u8],
 }
@@ -52,7 +45,7 @@ impl Source<'_> {
     /// Tells what is wrong at an offset, or worth a warning: as a line, `FILE:LINE:COLUMN: ...`, or in the array that the
     /// output is.
     #[inline(never)]
-    pub(super) fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
+    fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
         let mut message = Line::new();
         diag::add(&mut message, text, parts);
         let (row, column) = position(self.bytes, at);
@@ -67,7 +60,7 @@ impl Source<'_> {
     }
 }
 
-/// Tells of an offset in a [`Source`]; the parts as for [`report!`].
+/// Tells of an offset in a [`File`]; the parts as for [`report!`].
 macro_rules! tell {
     ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {
         $source.tell($at, $text, &[$($crate::diag::Show::part(&$part)),*])
@@ -83,11 +76,10 @@ pub(super) fn load(given: Option<&'static CStr>, environment: &Environment) -> R
 
 /// The same, for those who look for what else is wrong with a file that is not sound.
 pub(super) fn inspect(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded<'static>, Told> {
-    static LOADED: Place<Option<File<'static>>> = Place::new(None);
-    static ROOM: Place<Room> = Place::new(Room::EMPTY);
-    let (file, room) = (path(given, environment), ROOM.take());
-    room.load(file, environment)?;
-    Ok(LOADED.take().insert(room.view(file)))
+    static FILE: Place<File> = Place::new(File::EMPTY);
+    let file = FILE.take();
+    file.load(path(given, environment), environment)?;
+    Ok(file)
 }
 
 /// The path of the file that is given, or that the environment names, or of the default one.
@@ -95,28 +87,35 @@ pub(super) fn path(given: Option<&'static CStr>, environment: &Environment) -> &
     given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT)
 }
 
-/// Room for a configuration. Large, so it is made as a static.
-pub(super) struct Room {
-    config: Config,
-    base: Path,
-    problems: usize,
-    length: usize,
-    source: [u8; limits::CONFIG_FILE + 1],
-}
-
-impl Room {
+impl File {
     /// Nothing in it, and all zero.
-    pub(super) const EMPTY: Room = Room {
+    pub(super) const EMPTY: File = File {
         config: Config::empty(),
         base: Path::new(),
+        path: None,
         problems: 0,
         length: 0,
         source: [0; limits::CONFIG_FILE + 1],
     };
 
-    /// Loads a file in the place of what was there. Whether it is sound, its [`File`] knows.
+    /// The file's path as it was given.
+    pub(super) fn path(&self) -> &'static CStr {
+        self.path.unwrap_or_default()
+    }
+
+    /// It, if nothing is wrong with it.
+    pub(super) fn sound(&self) -> Result<&Self, Told> {
+        if self.problems == 0 { Ok(self) } else { Err(Told) }
+    }
+
+    /// Tells of an offset in it.
+    pub(super) fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
+        Source { file: self.path(), bytes: self.source.get(..self.length).unwrap_or_default() }.tell(at, text, parts);
+    }
+
+    /// Loads a file in the place of what was there. Whether that is sound, [`Self::sound`] tells.
     #[inline(never)]
-    pub(super) fn load(&mut self, file: &CStr, environment: &Environment) -> Result<(), Told> {
+    pub(super) fn load(&mut self, file: &'static CStr, environment: &Environment) -> Result<(), Told> {
         let bytes = read(file, &mut self.source).map_err(|errno| {
             let text = match errno {
                 Errno::INVAL => "{}: not a regular file",
@@ -125,7 +124,7 @@ impl Room {
             };
             told!(text, file, errno)
         })?;
-        self.length = bytes.len();
+        (self.path, self.length) = (Some(file), bytes.len());
         let source = Source { file, bytes };
         let mut warn = |name: &[u8], at| tell!(source, at, "warning: the variable {} is not set", name);
         let mut problems = 0;
@@ -140,13 +139,6 @@ impl Room {
             .map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
         debug!(Config, "loaded {}, baseDirectory {}", file, self.base.as_c_str());
         Ok(())
-    }
-
-    /// What was loaded, from this file.
-    pub(super) fn view<'r>(&'r self, file: &'r CStr) -> File<'r> {
-        let bytes = self.source.get(..self.length).unwrap_or_default();
-        let source = Source { file, bytes };
-        File { config: &self.config, base: &self.base, file, source, problems: self.problems }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn check(given: Option<&'static CStr>, environment: &Environment) -> 
     for server in loaded.config.servers() {
         outcome = server::check_section(server, loaded).and(outcome);
         if let Some(other) = server.same_port() {
-            tell!(loaded.source, server.at(), "port {} is that of server {}, too", server.port(), other.name());
+            tell!(loaded, server.at(), "port {} is that of server {}, too", server.port(), other.name());
             outcome = Err(Told);
         }
     }

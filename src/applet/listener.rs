@@ -298,7 +298,7 @@ impl Listener {
     /// Serves until told to end or a limit is reached, and gives how to end then: as the program did. `None`: told to reload.
     /// At first, with a PID file, it goes to the background.
     pub(super) fn serve(&mut self, work: &Work<'_>, daemon: Option<&CStr>) -> Option<End> {
-        if !self.has_begun && self.begin(daemon, work.loaded.file).is_err() {
+        if !self.has_begun && self.begin(daemon, work.loaded.path()).is_err() {
             return Some(End::Code(exit::FAILURE));
         }
         loop {
@@ -315,7 +315,7 @@ impl Listener {
             }
             if self.retires && self.crew.spares() == 0 {
                 self.retires = false;
-                report!("reloaded {}", work.loaded.file);
+                report!("reloaded {}", work.loaded.path());
             }
             self.turn(work);
         }

@@ -39,7 +39,7 @@ pub(super) fn main(
         }
     }
     if !is_known {
-        fail!(exit::FAILURE, "{}: there is no server {}", loaded.file, name.unwrap_or_default());
+        fail!(exit::FAILURE, "{}: there is no server {}", loaded.path(), name.unwrap_or_default());
     }
     exit(exit::SUCCESS)
 }

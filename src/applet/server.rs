@@ -135,7 +135,7 @@ impl Source<'_> {
     fn tell(&self, text: &str, parts: &[Part<'_>]) {
         match self {
             Source::CommandLine => diag::report(text, parts),
-            Source::Section(loaded, at) => loaded.source.tell(at.get(), text, parts),
+            Source::Section(loaded, at) => loaded.tell(at.get(), text, parts),
         }
     }
 }
@@ -143,7 +143,7 @@ impl Source<'_> {
 /// A configuration and the stubs that were made by it. There are two: one is in force, and the next is put together in the
 /// other. Large, so they are made as a static.
 struct Generation {
-    room: configuration::Room,
+    file: configuration::File,
     stubs: Stubs,
 }
 
@@ -166,7 +166,7 @@ struct Setup<'p> {
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(diag::SERVER);
     static GENERATIONS: Place<[Generation; 2]> =
-        Place::new([const { Generation { room: configuration::Room::EMPTY, stubs: Stubs::NONE } }; 2]);
+        Place::new([const { Generation { file: configuration::File::EMPTY, stubs: Stubs::NONE } }; 2]);
     let options = Options { command_line: arguments, server: None };
     let mut words = arguments;
     let Ok(has_program) = check_words(&options, &Source::CommandLine, &mut words) else { exit(exit::FAILURE) };
@@ -184,7 +184,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let [mut current, mut next] = GENERATIONS.take().each_mut();
     let mut listener = None;
     // The first one follows one in which there is nothing.
-    let Ok(()) = advance(&mut setup, &mut listener, (&current.stubs, &current.room.view(c"")), next) else {
+    let Ok(()) = advance(&mut setup, &mut listener, (&current.stubs, &current.file), next) else {
         exit(exit::FAILURE)
     };
     loop {
@@ -369,11 +369,10 @@ fn advance(
     setup: &mut Setup<'_>,
     listener: &mut Option<Listener>,
     before: Made<'_>,
-    Generation { room, stubs }: &mut Generation,
+    Generation { file, stubs }: &mut Generation,
 ) -> Result<(), Told> {
     let environment = &setup.program.environment;
-    room.load(setup.file, environment)?;
-    let file = room.view(setup.file);
+    file.load(setup.file, environment)?;
     let loaded = file.sound()?;
     let options = settle(setup, loaded)?;
     let server = options.server.filter(|server| server.has_commands());
@@ -448,10 +447,10 @@ fn begin(setup: &Setup<'_>) -> Result<Listener, Errno> {
 fn serve(
     setup: &mut Setup<'_>,
     place: &mut Option<Listener>,
-    Generation { room, stubs }: &mut Generation,
+    Generation { file: loaded, stubs }: &mut Generation,
     next: &mut Generation,
 ) {
-    let loaded = &room.view(setup.file);
+    let loaded = &*loaded;
     let options = Options { server: find_server(setup, loaded), ..setup.options };
     let (Some(server), Some(listener)) = (options.server, place.as_mut()) else {
         exit(exit::FAILURE)
@@ -491,7 +490,7 @@ fn serve(
         }
         if let Some(spot) = setup.spot.as_ref().filter(|_| end.is_none() || !options.has(option::KEEP)) {
             // Nothing is in the next one unless it is in force.
-            stubs.remove(spot, loaded, (&next.stubs, &next.room.view(setup.file)));
+            stubs.remove(spot, loaded, (&next.stubs, &next.file));
         }
         match (end, place) {
             (Some(end), Some(listener)) => listener.finish(end),

@@ -42,7 +42,7 @@ const OUTPUT: usize = 3;
 pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8], arguments: Strings) -> ! {
     let Ok(loaded) = configuration::load(config, &program.environment) else { exit(exit::UNAVAILABLE) };
     let Some(command) = loaded.config.command(name) else {
-        fail!(exit::UNAVAILABLE, "{}: there is no command {}", loaded.file, name);
+        fail!(exit::UNAVAILABLE, "{}: there is no command {}", loaded.path(), name);
     };
     let server = command.server();
     if server.option(stubs::TRIGGER).is_some() {
