@@ -170,16 +170,23 @@ pub(super) fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Er
     Ok(&buffer[..length])
 }
 
+/// Has `path` be this one, seen from the working directory where it is relative.
+#[inline(never)]
+pub(super) fn make_absolute(path: &mut Path, of: &[u8]) -> Result<(), Errno> {
+    let mut here = [0; limits::PATH];
+    // Where it is not needed, it may be missing.
+    let here = if of.starts_with(b"/") { b"" } else { process::working_directory(&mut here)? };
+    path.join(here, of).map_err(|_| Errno::NAMETOOLONG)
+}
+
 /// The shared directory: what the file says, seen from the file's own directory.
 fn base_directory(file: &CStr, config: &Config, base: &mut Path) -> Result<(), Errno> {
     let file = file.to_bytes();
     let own = file.get(..file.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)).unwrap_or_default();
     let written = config.base_directory().unwrap_or_default();
-    let mut here = [0; limits::PATH];
     let mut beside = Path::new();
     if !written.starts_with(b"/") {
-        let here = if own.starts_with(b"/") { b"" } else { process::working_directory(&mut here)? };
-        beside.join(here, own).map_err(|_| Errno::NAMETOOLONG)?;
+        make_absolute(&mut beside, own)?;
     }
     base.join(beside.as_bytes(), written).map_err(|_| Errno::NAMETOOLONG)
 }

@@ -2,7 +2,7 @@
 //! byte that a peer sent, so no peer can harm it; but for the token, where there is one, see [`super::gate`].
 
 use super::command::Tty;
-use super::configuration::Loaded;
+use super::configuration::{Loaded, make_absolute};
 use super::connect::{Connection, Transport};
 use super::end_like;
 use super::gate::Gate;
@@ -496,9 +496,7 @@ impl Listener {
 /// absolute path.
 fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Told> {
     let explain = |errno: Errno| told!("PID file {}: {}", path, errno);
-    let mut here = [0; limits::PATH];
-    let here = process::working_directory(&mut here).map_err(explain)?;
-    pid_file.join(here, path.to_bytes()).map_err(|_| explain(Errno::NAMETOOLONG))?;
+    make_absolute(pid_file, path.to_bytes()).map_err(explain)?;
     // Before the fork, while somebody can still be told.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let file = descriptor::open(pid_file.as_c_str(), flags, 0o644).map_err(explain)?;

@@ -1,12 +1,11 @@
 //! Stubs: the symbolic links by whose names clients call commands. What is not a stub is never touched, unless asked for.
 
-use super::configuration::Loaded;
+use super::configuration::{Loaded, make_absolute};
 use super::install;
 use crate::config::{Command, Server, path::Path};
 use crate::diag::Told;
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
-use crate::sys::process;
 use crate::sys::program::Program;
 use crate::{debug, limits, report, told};
 use core::ffi::CStr;
@@ -180,15 +179,13 @@ fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Told {
 fn own_path(program: &Program) -> Result<&'static Path, Errno> {
     static PATH: Place<Path> = Place::new(Path::new());
     let path = PATH.take();
-    let (mut link, mut here) = ([0; limits::PATH], [0; limits::PATH]);
-    let too_long = |_| Errno::NAMETOOLONG;
+    let mut link = [0; limits::PATH];
     if let Ok(length) = rustix::fs::readlinkat_raw(CWD, c"/proc/self/exe", &mut link) {
         // The kernel marks a file that has been replaced since, by a newer version for example (proc(5)).
         let known = link[..length].strip_suffix(b" (deleted)").unwrap_or(&link[..length]);
-        path.join(b"/", known).map_err(too_long)?;
+        make_absolute(path, known)?;
     } else {
-        let started = program.path.ok_or(Errno::NOENT)?;
-        path.join(process::working_directory(&mut here)?, started.to_bytes()).map_err(too_long)?;
+        make_absolute(path, program.path.ok_or(Errno::NOENT)?.to_bytes())?;
     }
     Ok(path)
 }
