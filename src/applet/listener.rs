@@ -34,10 +34,10 @@ use rustix::io::{Errno, Result};
 
 /// When a server ends by itself, and how.
 pub(super) struct Limits {
-    /// Connections that it takes.
-    pub(super) connections: Option<u64>,
-    /// Its time.
-    pub(super) milliseconds: Option<u64>,
+    /// Connections that it takes; [`u64::MAX`]: any number.
+    pub(super) connections: u64,
+    /// Its time; [`u64::MAX`]: as long as it may take.
+    pub(super) milliseconds: u64,
     /// Whether it waits for its sessions before it ends.
     pub(super) wait: bool,
 }
@@ -62,8 +62,8 @@ pub(super) struct Work<'g> {
     pub(super) trigger: Option<&'g CStr>,
     /// Whether that one runs on when its client hangs up.
     pub(super) detaches: bool,
-    /// How long a command may run, in milliseconds.
-    pub(super) session_ms: Option<u64>,
+    /// How long a command may run, in milliseconds; [`u64::MAX`]: as long as it takes.
+    pub(super) session_ms: u64,
     /// What is said of each session.
     pub(super) log: Log,
     /// Where its token is, if there is one.
@@ -172,8 +172,6 @@ enum Phase {
 /// A server that listens. What is used most comes first, where short instructions reach it.
 #[repr(C)]
 pub(super) struct Listener {
-    /// The listening sockets, until the server drains.
-    sockets: Sockets,
     limits: Limits,
     phase: Phase,
     /// Connections that it has taken, where it takes them itself.
@@ -186,8 +184,8 @@ pub(super) struct Listener {
     gate: Option<&'static mut Gate>,
     /// It, while there is no token.
     idle_gate: Option<&'static mut Gate>,
-    /// When to try again after a shortage.
-    pause: Option<Moment>,
+    /// When to try again after a shortage; past if there is none.
+    pause: Moment,
     /// When it ends by itself.
     end: Moment,
     signals: Descriptor,
@@ -201,6 +199,8 @@ pub(super) struct Listener {
     /// The program that it was started with, which has the signals and is what it ends with.
     supervised: Supervised,
     pid_file: Option<&'static Path>,
+    /// The listening sockets, until the server drains.
+    sockets: Sockets,
 }
 
 impl Listener {
@@ -208,14 +208,14 @@ impl Listener {
     pub(super) fn new(supervised: Supervised) -> Result<Listener> {
         Ok(Listener {
             sockets: Sockets::default(),
-            limits: Limits { connections: None, milliseconds: None, wait: true },
+            limits: Limits { connections: u64::MAX, milliseconds: u64::MAX, wait: true },
             phase: Phase::Serving,
             accepted: 0,
             crew: Crew::new()?,
             waiting: None,
             gate: None,
             idle_gate: None,
-            pause: None,
+            pause: Moment::PAST,
             end: Moment::NEVER,
             signals: signal::descriptor(Set::ALL)?,
             reloads: supervised.is_some(),
@@ -250,7 +250,7 @@ impl Listener {
     /// Follows these limits from now on. A time that has not changed goes on from where it began.
     pub(super) fn set_limits(&mut self, limits: Limits, most: usize) {
         if limits.milliseconds != self.limits.milliseconds {
-            self.end = limits.milliseconds.map_or(Moment::NEVER, Moment::after);
+            self.end = Moment::after(limits.milliseconds);
         }
         self.limits = limits;
         self.crew.resize(most);
@@ -302,8 +302,9 @@ impl Listener {
             return Some(End::Code(exit::FAILURE));
         }
         loop {
-            let is_over = self.end <= Moment::now();
-            let is_full = self.limits.connections.is_some_and(|most| self.accepted >= most);
+            let now = Moment::now();
+            let is_over = self.end <= now;
+            let is_full = self.accepted >= self.limits.connections;
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
@@ -317,23 +318,22 @@ impl Listener {
                 self.retires = false;
                 report!("reloaded {}", work.loaded.path());
             }
-            self.turn(work);
+            self.turn(work, now);
         }
     }
 
-    fn turn(&mut self, work: &Work<'_>) {
-        let end = if self.phase == Phase::Serving { self.end } else { Moment::NEVER };
-        let pause = self.pause.filter(|until| *until > Moment::now());
-        let has_room = pause.is_none() && self.crew.has_room();
+    fn turn(&mut self, work: &Work<'_>, now: Moment) {
+        let mut end = if self.phase == Phase::Serving { self.end } else { Moment::NEVER };
+        let is_short = self.pause > now;
+        let has_room = !is_short && self.crew.has_room();
         let mut takes = has_room && self.accepts();
-        let mut end = end;
         if let Some(gate) = &mut self.gate {
             end = end.min(gate.turn(work.token));
             if has_room && self.waiting.is_none() {
                 self.waiting = gate.next().map(|socket| Connection { socket, is_direct: false });
             }
             // Who waits there has room of its own.
-            takes = pause.is_none() && gate.has_room();
+            takes = !is_short && gate.has_room();
         }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
             self.start_worker(work);
@@ -350,7 +350,10 @@ impl Listener {
                 watch.add(slot, socket.as_fd(), PollFlags::IN);
             }
         }
-        let ready = watch.wait(Some(pause.map_or(end, |until| until.min(end))));
+        if is_short {
+            end = end.min(self.pause);
+        }
+        let ready = watch.wait(Some(end));
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals();
         }
@@ -364,7 +367,7 @@ impl Listener {
 
     /// Whether this process takes connections itself, to count or to judge them. Otherwise those that serve them do.
     fn accepts(&self) -> bool {
-        self.limits.connections.is_some() || self.gate.is_some()
+        self.limits.connections != u64::MAX || self.gate.is_some()
     }
 
     /// Whether the next connections would find too few processes that wait for them.
@@ -406,7 +409,7 @@ impl Listener {
         }
         let was_spare = self.crew.forget(child.pid).unwrap_or(false);
         if was_spare && child.end != End::Code(exit::SUCCESS) {
-            self.pause = Some(Moment::after(limits::SHORTAGE_MS));
+            self.pause = Moment::after(limits::SHORTAGE_MS);
         }
     }
 
@@ -471,7 +474,7 @@ impl Listener {
                 worker.run(self.waiting.take(), self.limits.wait)
             }
             Ok(pid) => {
-                self.pause = None;
+                self.pause = Moment::PAST;
                 let has_connection = self.waiting.take().is_some();
                 self.accepted += u64::from(has_connection);
                 worker::settle(slot, if has_connection { pid } else { -pid });
@@ -485,10 +488,10 @@ impl Listener {
 
     /// The system is short of something: says so once, and leaves it in peace for a moment each time.
     fn run_short(&mut self, what: &str, errno: Errno) {
-        if self.pause.is_none() {
+        if self.pause == Moment::PAST {
             report!("cannot {}: {}; trying again", what, errno);
         }
-        self.pause = Some(Moment::after(limits::SHORTAGE_MS));
+        self.pause = Moment::after(limits::SHORTAGE_MS);
     }
 }
 

@@ -216,9 +216,10 @@ impl<'g> Options<'g> {
         self.value(option).map(CStr::to_bytes)
     }
 
-    /// The number that is an option's value; nothing for a negative one, by which no limit is meant.
-    fn number(&self, option: usize) -> Option<u64> {
-        u64::try_from(parse_signed(self.value(option)?.to_bytes())?).ok()
+    /// The number that is an option's value; [`u64::MAX`] for none and for a negative one, by which no limit is meant.
+    fn number(&self, option: usize) -> u64 {
+        let number = self.bytes(option).and_then(parse_signed);
+        number.and_then(|number| u64::try_from(number).ok()).unwrap_or(u64::MAX)
     }
 
     fn transport(&self) -> Transport {

@@ -160,7 +160,7 @@ impl<'s> Session<'s> {
             send_by: Moment::NEVER,
             is_finished: false,
             linger_until: Moment::NEVER,
-            session_until: work.session_ms.map_or(Moment::NEVER, Moment::after),
+            session_until: Moment::after(work.session_ms),
             arrived: 0,
         }
     }
