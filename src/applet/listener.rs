@@ -71,7 +71,6 @@ pub(super) struct Work<'g> {
 }
 
 /// The sockets that a server listens on, where its section does not turn the transport off.
-#[derive(Default)]
 pub(super) struct Sockets {
     /// The relay's.
     pub(super) relay: Option<Descriptor>,
@@ -79,10 +78,13 @@ pub(super) struct Sockets {
     pub(super) direct: Option<Descriptor>,
     /// The port of both, as the configuration has it, and the relay's address.
     port: u16,
-    host: Option<Address>,
+    host: Address,
 }
 
 impl Sockets {
+    /// None.
+    pub(super) const NONE: Sockets = Sockets { relay: None, direct: None, port: 0, host: Address::ANY };
+
     /// Listens on a port of this address, and by its name within this Pod. What `before` has of these it keeps: whoever
     /// connects meanwhile finds it open.
     pub(super) fn bind(
@@ -91,7 +93,7 @@ impl Sockets {
         transport: Transport,
         before: &Sockets,
     ) -> core::result::Result<Sockets, Told> {
-        let mut sockets = Sockets { port, host: Some(*host), ..Sockets::default() };
+        let mut sockets = Sockets { port, host: *host, ..Sockets::NONE };
         let before = (before.port == port).then_some(before);
         if transport != Transport::Direct {
             let kept = before.filter(|before| before.host == sockets.host).and_then(|before| before.relay.as_ref());
@@ -117,10 +119,14 @@ impl Sockets {
         self.relay.is_none() && self.direct.is_none()
     }
 
+    /// One of them.
+    fn of(&self, is_direct: bool) -> Option<&Descriptor> {
+        if is_direct { self.direct.as_ref() } else { self.relay.as_ref() }
+    }
+
     /// A connection that waits at one of them.
     pub(super) fn accept(&self, is_direct: bool) -> Result<Connection> {
-        let socket = if is_direct { &self.direct } else { &self.relay };
-        let socket = descriptor::accept(socket.as_ref().ok_or(Errno::AGAIN)?)?;
+        let socket = descriptor::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)?;
         Ok(Connection { socket, is_direct })
     }
 }
@@ -153,8 +159,8 @@ fn bind(host: &Address, port: u16) -> Result<Descriptor> {
 
 /// The slots of the poll loop.
 const SIGNALS: usize = 0;
-const RELAY: usize = 1;
-const DIRECT: usize = 2;
+/// The relay's socket, and behind it the direct transport's.
+const SOCKETS: usize = 1;
 const GATE: usize = 3;
 
 /// What ends the server, in the order in which it becomes urgent.
@@ -180,10 +186,10 @@ pub(super) struct Listener {
     crew: Crew,
     /// A connection for which there was no process yet.
     waiting: Option<Connection>,
-    /// Where there is a token: what holds the connections until they have proven that they have it.
+    /// What holds the connections until they have proven that they have the token.
     gate: Option<&'static mut Gate>,
-    /// It, while there is no token.
-    idle_gate: Option<&'static mut Gate>,
+    /// Whether there is a token.
+    has_token: bool,
     /// When to try again after a shortage; past if there is none.
     pause: Moment,
     /// When it ends by itself.
@@ -207,14 +213,14 @@ impl Listener {
     /// A server that listens nowhere yet.
     pub(super) fn new(supervised: Supervised) -> Result<Listener> {
         Ok(Listener {
-            sockets: Sockets::default(),
+            sockets: Sockets::NONE,
             limits: Limits { connections: u64::MAX, milliseconds: u64::MAX, wait: true },
             phase: Phase::Serving,
             accepted: 0,
             crew: Crew::new()?,
             waiting: None,
             gate: None,
-            idle_gate: None,
+            has_token: false,
             pause: Moment::PAST,
             end: Moment::NEVER,
             signals: signal::descriptor(Set::ALL)?,
@@ -263,8 +269,8 @@ impl Listener {
 
     /// Has a gate at hand for a section with a token.
     pub(super) fn prepare_gate(&mut self, environment: Environment<'static>) -> Result<()> {
-        if self.gate.is_none() && self.idle_gate.is_none() {
-            self.idle_gate = Some(Gate::new(environment)?);
+        if self.gate.is_none() {
+            self.gate = Some(Gate::new(environment)?);
         }
         Ok(())
     }
@@ -274,14 +280,11 @@ impl Listener {
     /// `gate`: whether there is a token, and it comes as a line.
     pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
         self.sockets = sockets;
-        if let Some(is_plain) = gate {
-            self.gate = self.gate.take().or_else(|| self.idle_gate.take());
-            if let Some(gate) = &mut self.gate {
-                gate.expect(is_plain);
-            }
-        } else if let Some(gate) = self.gate.take() {
-            gate.leave();
-            self.idle_gate = Some(gate);
+        self.has_token = gate.is_some();
+        match (&mut self.gate, gate) {
+            (Some(gate), Some(is_plain)) => gate.expect(is_plain),
+            (Some(gate), None) => gate.leave(),
+            (None, _) => {}
         }
         self.retires = self.has_begun;
         self.crew.signal(name::USR1);
@@ -327,7 +330,9 @@ impl Listener {
         let is_short = self.pause > now;
         let has_room = !is_short && self.crew.has_room();
         let mut takes = has_room && self.accepts();
-        if let Some(gate) = &mut self.gate {
+        if self.has_token
+            && let Some(gate) = &mut self.gate
+        {
             end = end.min(gate.turn(work.token));
             if has_room && self.waiting.is_none() {
                 self.waiting = gate.next().map(|socket| Connection { socket, is_direct: false });
@@ -341,13 +346,15 @@ impl Listener {
         }
         let mut watch = Watch::new();
         watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
-        if let Some(gate) = &self.gate {
+        if self.has_token
+            && let Some(gate) = &self.gate
+        {
             watch.add(GATE, gate.as_fd(), PollFlags::IN);
         }
         // Full: further connections wait in the backlog.
-        for (slot, socket) in [(RELAY, &self.sockets.relay), (DIRECT, &self.sockets.direct)] {
-            if let Some(socket) = socket.as_ref().filter(|_| takes) {
-                watch.add(slot, socket.as_fd(), PollFlags::IN);
+        for is_direct in [false, true] {
+            if let Some(socket) = self.sockets.of(is_direct).filter(|_| takes) {
+                watch.add(SOCKETS + usize::from(is_direct), socket.as_fd(), PollFlags::IN);
             }
         }
         if is_short {
@@ -358,8 +365,8 @@ impl Listener {
             self.take_signals();
         }
         // One connection each turn: the next one may have to wait for room.
-        for (slot, is_direct) in [(DIRECT, true), (RELAY, false)] {
-            if (self.waiting.is_none() || self.gate.is_some()) && !ready.of(slot).is_empty() {
+        for is_direct in [true, false] {
+            if (self.waiting.is_none() || self.has_token) && !ready.of(SOCKETS + usize::from(is_direct)).is_empty() {
                 self.accept(is_direct);
             }
         }
@@ -367,7 +374,7 @@ impl Listener {
 
     /// Whether this process takes connections itself, to count or to judge them. Otherwise those that serve them do.
     fn accepts(&self) -> bool {
-        self.limits.connections != u64::MAX || self.gate.is_some()
+        self.limits.connections != u64::MAX || self.has_token
     }
 
     /// Whether the next connections would find too few processes that wait for them.
@@ -434,7 +441,7 @@ impl Listener {
     /// Takes no further connections: who connects now is refused at once and can look elsewhere.
     fn drain(&mut self) {
         self.phase = Phase::Draining;
-        self.sockets = Sockets::default();
+        self.sockets = Sockets::NONE;
         self.waiting = None;
         self.close_gate();
         // They have the sockets, too.
@@ -442,15 +449,16 @@ impl Listener {
     }
 
     fn close_gate(&mut self) {
-        if let Some(gate) = self.gate.take() {
+        self.has_token = false;
+        if let Some(gate) = &mut self.gate {
             gate.leave();
         }
     }
 
     fn accept(&mut self, is_direct: bool) {
         match (self.sockets.accept(is_direct), &mut self.gate) {
-            (Ok(connection), Some(gate)) => gate.enter(connection.socket),
-            (Ok(connection), None) => self.waiting = Some(connection),
+            (Ok(connection), Some(gate)) if self.has_token => gate.enter(connection.socket),
+            (Ok(connection), _) => self.waiting = Some(connection),
             // The connection went again, or was taken already.
             (Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED), _) => {}
             (Err(errno), _) => self.run_short("accept a connection", errno),
@@ -465,10 +473,10 @@ impl Listener {
         match process::fork() {
             Ok(0) => {
                 if self.accepts() {
-                    self.sockets = Sockets::default();
+                    self.sockets = Sockets::NONE;
                 }
                 self.close_gate();
-                let sockets = core::mem::take(&mut self.sockets);
+                let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
                 let worker = Worker { sockets, signals: &self.signals, work, crew: self.crew, slot, parent };
                 // Without waiting for them, sessions outlive the server.
                 worker.run(self.waiting.take(), self.limits.wait)

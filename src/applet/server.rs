@@ -398,7 +398,7 @@ fn advance(
     if is_first {
         setup.spot = Some(Spot::open(wish.directory, setup.program)?);
     }
-    let (mut sockets, mut gate) = (Sockets::default(), None);
+    let (mut sockets, mut gate) = (Sockets::NONE, None);
     // The port first: where another server has it, its stubs stay as they are.
     if let (Some(server), Some(listener)) = (server, listener.as_mut()) {
         let host = options.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK);

@@ -140,7 +140,7 @@ impl Worker<'_> {
             if follows {
                 process::exit(exit::UNAVAILABLE);
             }
-            self.sockets = Sockets::default();
+            self.sockets = Sockets::NONE;
         }
         process::adopt_orphans();
         let set = self.set().unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for connections: {}", errno));
@@ -220,7 +220,7 @@ impl Worker<'_> {
     fn take_signals(&mut self) {
         while let Some(arrival) = signal::next(self.signals) {
             if matches!(arrival.signal, name::TERM | name::USR1) {
-                self.sockets = Sockets::default();
+                self.sockets = Sockets::NONE;
             }
         }
     }

@@ -22,9 +22,9 @@ impl Session<'_> {
         while let Some(arrival) = signal::next(self.signals) {
             match arrival.signal {
                 name::CHLD => self.reap(),
-                name::USR1 => *self.sockets = Sockets::default(),
+                name::USR1 => *self.sockets = Sockets::NONE,
                 name::TERM => {
-                    *self.sockets = Sockets::default();
+                    *self.sockets = Sockets::NONE;
                     // The listener ends its sessions; or it is no more, which the stub is to notice at once.
                     if !process::is_child_of(self.parent) {
                         self.connection = None;
