@@ -212,18 +212,19 @@ pub(super) struct Listener {
 impl Listener {
     /// A server that listens nowhere yet.
     pub(super) fn new(supervised: Supervised) -> Result<Listener> {
+        let (crew, signals) = (Crew::new()?, signal::descriptor(Set::ALL)?);
         Ok(Listener {
             sockets: Sockets::NONE,
             limits: Limits { connections: u64::MAX, milliseconds: u64::MAX, wait: true },
             phase: Phase::Serving,
             accepted: 0,
-            crew: Crew::new()?,
+            crew,
             waiting: None,
             gate: None,
             has_token: false,
             pause: Moment::PAST,
             end: Moment::NEVER,
-            signals: signal::descriptor(Set::ALL)?,
+            signals,
             reloads: supervised.is_some(),
             reload: false,
             has_begun: false,

@@ -432,15 +432,15 @@ fn advance(
 
 /// Makes the listener, and the process for the program.
 fn begin(setup: &Setup<'_>) -> Result<Listener, Errno> {
-    let mut supervised = Supervised::NONE;
+    let mut program = 0;
     if let Some(words) = setup.words {
-        supervised = Supervised::prepare(&setup.program.environment, words)?;
+        program = Supervised::prepare(&setup.program.environment, words)?;
     }
     // Only now: the configuration may have been given as one of them, and the program has its own.
     descriptor::close_inherited();
     // A caller that ignores it would leave that to this process, and the kernel would reap in its place.
     signal::set_action(signal::name::CHLD, false);
-    Listener::new(supervised)
+    Listener::new(Supervised::of(program))
 }
 
 /// Serves by the current configuration, until the next one is in force.

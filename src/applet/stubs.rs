@@ -51,7 +51,7 @@ impl Stubs {
         before: Made<'_>,
     ) -> Result<(), Told> {
         let is_local =
-            |command: &Command<'_>| wish.server.is_some_and(|server| server.name() == command.server().name());
+            |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
         for (index, command) in loaded.config.commands().enumerate() {
             if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
                 continue;
@@ -181,8 +181,9 @@ fn own_path(program: &Program) -> Result<&'static Path, Errno> {
     let path = PATH.take();
     let mut link = [0; limits::PATH];
     if let Ok(length) = rustix::fs::readlinkat_raw(CWD, c"/proc/self/exe", &mut link) {
+        let link = link.get(..length).unwrap_or_default();
         // The kernel marks a file that has been replaced since, by a newer version for example (proc(5)).
-        let known = link[..length].strip_suffix(b" (deleted)").unwrap_or(&link[..length]);
+        let known = link.strip_suffix(b" (deleted)").unwrap_or(link);
         make_absolute(path, known)?;
     } else {
         make_absolute(path, program.path.ok_or(Errno::NOENT)?.to_bytes())?;

@@ -30,8 +30,10 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    /// None.
-    pub(super) const NONE: Supervised = Supervised { pid: 0, end: None };
+    /// The program that has this process; 0: none.
+    pub(super) fn of(pid: i32) -> Supervised {
+        Supervised { pid, end: None }
+    }
 
     /// Whether there is one.
     pub(super) fn is_some(&self) -> bool {
@@ -43,9 +45,9 @@ impl Supervised {
         self.is_some() && self.end.is_none()
     }
 
-    /// Makes the process for it, which has everything that this one was started with, and waits. This one's stdin is where it
+    /// Makes the process for it, which has everything that this one was started with, and waits; its number. This one's stdin is where it
     /// waits for a byte: the program has its own.
-    pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<Supervised> {
+    pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<i32> {
         let [answer, go] = descriptor::pipe()?;
         let pid = process::fork()?;
         if pid == 0 {
@@ -60,7 +62,7 @@ impl Supervised {
         drop(answer);
         let _ = descriptor::place(Some(&go), 0);
         go.leave_open();
-        Ok(Supervised { pid, end: None })
+        Ok(pid)
     }
 
     /// It can begin: what it needs is there. Its stdin and stdout are its own from now on, so that who is at their other
