@@ -93,7 +93,7 @@ impl Sockets {
         transport: Transport,
         before: &Sockets,
     ) -> core::result::Result<Sockets, Told> {
-        let mut sockets = Sockets { port, host: *host, ..Sockets::NONE };
+        let mut sockets = Sockets { relay: None, direct: None, port, host: *host };
         let before = (before.port == port).then_some(before);
         if transport != Transport::Direct {
             let kept = before.filter(|before| before.host == sockets.host).and_then(|before| before.relay.as_ref());

@@ -398,7 +398,7 @@ fn advance(
     if is_first {
         setup.spot = Some(Spot::open(wish.directory, setup.program)?);
     }
-    let (mut sockets, mut gate) = (Sockets::NONE, None);
+    let (mut sockets, mut gate) = (None, None);
     // The port first: where another server has it, its stubs stay as they are.
     if let (Some(server), Some(listener)) = (server, listener.as_mut()) {
         let host = options.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK);
@@ -412,7 +412,7 @@ fn advance(
             // Who comes to a trigger has nothing to hand over, and by the direct transport one would pass the gate by.
             transport = Transport::Relay;
         }
-        sockets = Sockets::bind(&host, server.port(), transport, listener.sockets())?;
+        sockets = Some(Sockets::bind(&host, server.port(), transport, listener.sockets())?);
     }
     if let Some(spot) = &setup.spot {
         if options.has(option::DISABLE) {
@@ -421,7 +421,7 @@ fn advance(
             stubs.make(spot, &wish, loaded, before)?;
         }
     }
-    if let Some(listener) = listener {
+    if let (Some(listener), Some(sockets)) = (listener, sockets) {
         listener.renew(sockets, gate);
         return Ok(());
     }
