@@ -118,9 +118,11 @@ pub(super) fn start(
         search,
         arguments: &mut arguments,
         environment: &settled.entries,
-        streams: plumbing.streams(),
+        streams: &plumbing.far,
+        on_terminal: plumbing.on_terminal,
         others: plumbing.others,
-        terminal: plumbing.near.terminal.as_ref().filter(|_| !attributes.is_background()),
+        terminal: plumbing.near.terminal.as_ref(),
+        is_background: attributes.is_background(),
         umask: attributes.umask.unwrap_or(work.umask),
         ignored: Set(attributes.ignored),
         defaults: work.ignored,
@@ -165,7 +167,7 @@ struct Plumbing<'r> {
     /// The command's ends.
     far: [Option<Descriptor>; 3],
     /// How many of its streams are its terminal instead.
-    on_terminal: usize,
+    on_terminal: i32,
     /// This session's, of a command that does not run yet.
     near: &'r mut Running,
     /// What else came along, with the numbers that the command is to have it by.
@@ -243,7 +245,7 @@ impl Plumbing<'_> {
     /// A pseudo-terminal like the one that is `offered`, for stderr too where that is on it. One that nobody looks at
     /// leaves the streams as they are.
     fn make_terminal(&mut self, offered: Option<&Terminal>, is_direct: bool) -> Result<(), Errno> {
-        let (near, far) = terminal::pair()?;
+        let [near, far] = terminal::pair()?;
         let mut modes = terminal::modes(far.as_fd())?;
         modes.make_plain();
         if let Some(offered) = offered {
@@ -266,16 +268,6 @@ impl Plumbing<'_> {
     /// Pipes for the three streams.
     fn make_pipes(&mut self) -> Result<(), Errno> {
         (0..3).try_for_each(|stream| self.make_pipe(stream))
-    }
-
-    /// The command's streams.
-    fn streams(&self) -> [Option<&Descriptor>; 3] {
-        let mut streams = [None; 3];
-        for (number, (stream, far)) in streams.iter_mut().zip(&self.far).enumerate() {
-            let end = if number < self.on_terminal { &self.near.terminal } else { far };
-            *stream = end.as_ref();
-        }
-        streams
     }
 
     /// A pipe for a stream.

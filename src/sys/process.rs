@@ -230,11 +230,15 @@ pub struct Start<'s> {
     /// Its environment.
     pub environment: &'s Vector<'s>,
     /// Its standard input, output and error; `None`: closed.
-    pub streams: [Option<&'s Descriptor>; 3],
+    pub streams: &'s [Option<Descriptor>; 3],
+    /// How many of these are its terminal instead.
+    pub on_terminal: i32,
     /// What else it has open: descriptors, all above every number here, and the numbers that it knows them by.
     pub others: &'s [(i32, Descriptor)],
-    /// The terminal whose foreground it is to be.
+    /// Its terminal, if it has one.
     pub terminal: Option<&'s Descriptor>,
+    /// Whether it is not to be the foreground of that.
+    pub is_background: bool,
     /// Its file mode creation mask.
     pub umask: u32,
     /// The signals that it ignores.
@@ -334,12 +338,14 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
     if !follow_parent(child.parent, rustix::process::Signal::KILL) {
         exit(crate::exit::UNAVAILABLE);
     }
-    if let Some(terminal) = child.start.terminal {
+    let terminal = child.start.terminal;
+    if let Some(terminal) = terminal.filter(|_| !child.start.is_background) {
         // Signals are blocked still: for a background process this call ends in TTOU otherwise (tcsetpgrp(3)). The parent
         // stands still until execve, so nothing typed can stop the child before that.
         terminal::set_foreground(terminal.as_fd(), id())?;
     }
-    for (stream, number) in child.start.streams.into_iter().zip(0..) {
+    for (stream, number) in child.start.streams.iter().zip(0..) {
+        let stream = if number < child.start.on_terminal { terminal } else { stream.as_ref() };
         descriptor::place(stream, number)?;
     }
     for (number, other) in child.start.others {

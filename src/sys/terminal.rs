@@ -204,7 +204,7 @@ pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
 }
 
 /// A pseudo-terminal of this mount namespace (pts(4)): this program's side, non-blocking, and the command's.
-pub fn pair() -> Result<(Descriptor, Descriptor)> {
+pub fn pair() -> Result<[Descriptor; 2]> {
     let near = descriptor::open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
     let lock = 0_i32;
     // SAFETY: the kernel reads a number.
@@ -213,7 +213,7 @@ pub fn pair() -> Result<(Descriptor, Descriptor)> {
     // Not by its path: /dev/pts can be that of another namespace.
     // SAFETY: the call takes a number; the new descriptor is nobody else's.
     let far = unsafe { Descriptor::of(control(near.as_fd(), libc::TIOCGPTPEER, flags)?) };
-    Ok((near, far))
+    Ok([near, far])
 }
 
 /// Makes this process the leader of a session of its own with this controlling terminal (credentials(7)). Children in
