@@ -22,9 +22,11 @@ impl Session<'_> {
         while let Some(arrival) = signal::next(self.signals) {
             match arrival.signal {
                 name::CHLD => self.reap(),
-                name::USR1 => *self.sockets = Sockets::NONE,
-                name::TERM => {
+                name::USR1 | name::TERM => {
                     *self.sockets = Sockets::NONE;
+                    if arrival.signal == name::USR1 {
+                        continue;
+                    }
                     // The listener ends its sessions; or it is no more, which the stub is to notice at once.
                     if !process::is_child_of(self.parent) {
                         self.connection = None;

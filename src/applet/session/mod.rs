@@ -217,8 +217,7 @@ impl<'s> Session<'s> {
     }
 
     /// Waits for what can make progress.
-    fn wait(&mut self) -> Ready {
-        let allowed = Which::BOTH.map(|which| self.far.allowance(which) > 0);
+    fn wait(&self) -> Ready {
         let mut watch = Watch::new();
         watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
         if let Some(connection) = &self.connection {
@@ -238,10 +237,10 @@ impl<'s> Session<'s> {
             events.set(PollFlags::OUT, !self.far.input().waiting().is_empty());
             watch.add(INPUT, input.as_fd(), events);
         }
-        for (index, output) in self.command.outputs.iter().enumerate() {
-            let is_wanted = allowed[index] && (self.end.is_none() || self.left[index] > 0);
-            if let Some(output) = output.as_ref().filter(|_| is_wanted) {
-                watch.add(OUTPUT + index, output.as_fd(), PollFlags::IN);
+        for which in Which::BOTH {
+            let output = &self.command.outputs[which as usize];
+            if let Some(output) = output.as_ref().filter(|_| self.wanted(which) > 0) {
+                watch.add(OUTPUT + which as usize, output.as_fd(), PollFlags::IN);
             }
         }
         // Beyond these the command may run for as long as it likes, and its stub be as slow.
@@ -261,8 +260,8 @@ impl<'s> Session<'s> {
         if !ready.of(INPUT).is_empty() {
             self.write_input(ready.of(INPUT));
         }
-        for (index, which) in Which::BOTH.into_iter().enumerate() {
-            if !ready.of(OUTPUT + index).is_empty() {
+        for which in Which::BOTH {
+            if !ready.of(OUTPUT + which as usize).is_empty() {
                 self.read_output(which);
             }
         }

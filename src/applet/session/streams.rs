@@ -57,11 +57,17 @@ impl Session<'_> {
         }
     }
 
+    /// How many bytes of one of the command's streams may be read now.
+    #[inline(never)]
+    pub(super) fn wanted(&self, which: Which) -> usize {
+        let most = if self.end.is_some() { self.left[which as usize] } else { usize::MAX };
+        self.far.allowance(which).min(most)
+    }
+
     /// Reads one of the command's streams once.
     pub(super) fn read_output(&mut self, which: Which) {
         let index = which as usize;
-        let most = if self.end.is_some() { self.left[index] } else { usize::MAX };
-        let count = self.far.allowance(which).min(most);
+        let count = self.wanted(which);
         let Some(output) = &self.command.outputs[index] else { return };
         if count == 0 {
             return;
@@ -104,7 +110,7 @@ impl Session<'_> {
     pub(super) fn report_end(&mut self) {
         let Some(end) = self.end.filter(|_| self.connection.is_some() && !self.is_finished) else { return };
         for which in Which::BOTH {
-            while self.left[which as usize] > 0 && self.far.allowance(which) > 0 {
+            while self.wanted(which) > 0 {
                 self.read_output(which);
             }
         }
