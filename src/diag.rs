@@ -358,12 +358,12 @@ pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
 pub fn fill<'p>(line: &mut Line, text: &[u8], mut parts: &'p [Part<'p>]) -> &'p [Part<'p>] {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
-        line.add(rest.get(..at).unwrap_or_default());
+        line.add(bytes::first(rest, at));
         if let Some((part, others)) = parts.split_first() {
             part.show(line);
             parts = others;
         }
-        rest = rest.get(at + 2..).unwrap_or_default();
+        rest = bytes::after(rest, at + 2);
     }
     line.add(rest);
     parts
@@ -414,7 +414,7 @@ fn write_all(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match sys::descriptor::write(stream, rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Ok(written) => rest = bytes::after(rest, written),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }

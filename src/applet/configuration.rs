@@ -1,6 +1,7 @@
 //! The configuration file: found, read, and handed to the parser; its problems put into words.
 
 use super::output;
+use crate::bytes::first;
 use crate::config::path::Path;
 use crate::config::{Config, position};
 use crate::diag::{self, Line, Part, Told};
@@ -144,7 +145,7 @@ impl Room {
 
     /// What was loaded, from this file.
     pub(super) fn view<'r>(&'r self, file: &'r CStr) -> File<'r> {
-        let bytes = self.source.get(..self.length).unwrap_or_default();
+        let bytes = first(&self.source, self.length);
         let source = Source { file, bytes };
         File { config: &self.config, base: &self.base, file, source, problems: self.problems }
     }

@@ -2,7 +2,7 @@
 
 use super::lexer::{Lexer, Place};
 use super::{Config, Entry, Header, Problem, Reason, Word, index};
-use crate::bytes::{has, until};
+use crate::bytes::{after, has, until};
 use crate::limits::{FIRST_PORT, NAME, PATH};
 use crate::number;
 
@@ -145,7 +145,7 @@ impl Parser<'_, '_, '_> {
     /// escapes and references; else it is where the word stands.
     fn place_of(&self, offset: usize) -> usize {
         let at = self.word.at as usize;
-        let source = self.lexer.source.get(at..).unwrap_or_default();
+        let source = after(self.lexer.source, at);
         if source.starts_with(self.text()) { at + offset } else { at }
     }
 

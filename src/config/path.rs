@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use heapless::Vec;
 
+use crate::bytes::after;
 use crate::limits::PATH;
 
 /// A path does not fit into [`PATH`] bytes with its NUL.
@@ -78,7 +79,7 @@ impl Path {
     #[inline(never)]
     fn ascend(&mut self) -> Result<(), TooLong> {
         let start = self.bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let last = self.bytes.get(start..).unwrap_or_default();
+        let last = after(&self.bytes, start);
         if self.bytes.is_empty() || last == b".." {
             return self.descend(b"..");
         }

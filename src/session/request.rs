@@ -3,7 +3,7 @@
 use super::Terminal;
 use super::queue::{Full, Queue};
 use crate::add;
-use crate::bytes::value_of;
+use crate::bytes::{after, first, value_of};
 use crate::diag::{Line, Show};
 use crate::limits;
 use crate::number;
@@ -117,7 +117,7 @@ impl Attributes {
     fn take(&mut self, variable: &[u8]) -> bool {
         let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
         let (name, value) = variable.split_at(equals);
-        let value = value.get(1..).unwrap_or_default();
+        let value = after(value, 1);
         let number = |radix| number::parse(value, radix);
         let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
         // Compared one by one: a match on bytes would become a comparison of each.
@@ -205,7 +205,7 @@ impl<'a> Collector<'a> {
     /// The request.
     pub fn finish(self) -> Request<'a> {
         let bytes: &'a [u8] = self.bytes;
-        Request { strings: bytes.get(..self.used).unwrap_or_default(), attributes: self.attributes }
+        Request { strings: first(bytes, self.used), attributes: self.attributes }
     }
 }
 

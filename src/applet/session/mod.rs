@@ -13,6 +13,7 @@ use super::listener::{Sockets, Work};
 use super::log::{Cut, Record};
 use super::stubs::MISPLACED;
 use super::watch::{Ready, Watch};
+use crate::bytes::first;
 use crate::diag::{Line, Show};
 use crate::exit::End;
 use crate::session::far::{Buffers, Far, Order};
@@ -314,7 +315,7 @@ impl Session<'_> {
         self.is_reusable &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
         match arrived {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Ok(count @ 1..) if !self.is_finished => self.obey(inbox.get(..count).unwrap_or_default()),
+            Ok(count @ 1..) if !self.is_finished => self.obey(first(inbox, count)),
             Ok(1..) => {}
             Ok(0) | Err(_) => self.lose(),
         }

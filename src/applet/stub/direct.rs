@@ -3,6 +3,7 @@
 
 use super::Stub;
 use crate::applet::connect::{self, Connection, Transport};
+use crate::bytes::first;
 use crate::session::near::Peer;
 use crate::sys::memory::Place;
 use crate::sys::{descriptor, local, process};
@@ -49,7 +50,7 @@ impl Stub {
             return descriptor::send(&self.connection.socket, outgoing);
         }
         let (now, later) = self.passing.split_at(self.passing.len().min(local::MOST));
-        let bytes = if later.is_empty() { outgoing } else { outgoing.get(..1).unwrap_or_default() };
+        let bytes = if later.is_empty() { outgoing } else { first(outgoing, 1) };
         let sent = local::send(&self.connection.socket, bytes, now)?;
         self.passing = later;
         Ok(sent)

@@ -13,7 +13,7 @@ use super::token::{self, Source};
 use super::watch::{Ready, Watch};
 use super::{configuration, stubs};
 use crate::address::Address;
-use crate::bytes::until;
+use crate::bytes::{first, until};
 use crate::config::Server;
 use crate::diag::{Line, Show};
 use crate::exit::End;
@@ -301,7 +301,7 @@ impl Stub {
             return;
         }
         match descriptor::receive(&self.connection.socket, inbox) {
-            Ok(count @ 1..) => self.obey(inbox.get(..count).unwrap_or_default()),
+            Ok(count @ 1..) => self.obey(first(inbox, count)),
             Err(Errno::AGAIN | Errno::INTR) => {}
             // What was sent was never read (unix(7)), so nothing was started.
             Err(Errno::CONNRESET) if self.fall_back() => {}

@@ -1,6 +1,7 @@
 //! A stub's streams: the caller's stdin, stdout and stderr, whose flags are not its own to change.
 
 use super::Stub;
+use crate::bytes::after;
 use crate::report;
 use crate::session::Which;
 use crate::session::near::Peer;
@@ -59,7 +60,7 @@ impl Stub {
         if let Some(output) = &mut self.outputs[which as usize] {
             while !rest.is_empty() && self.near.stream(which).waiting().is_empty() {
                 match output.write(rest) {
-                    Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                    Ok(count) => rest = after(rest, count),
                     Err(Errno::INTR) => {}
                     Err(Errno::AGAIN) => break,
                     Err(errno) => {
