@@ -2,7 +2,7 @@
 
 use super::output;
 use crate::bytes::first;
-use crate::config::path::Path;
+use crate::config::path::{self, Path};
 use crate::config::{Config, position};
 use crate::diag::{self, Line, Part, Told};
 use crate::sys::descriptor;
@@ -181,14 +181,13 @@ pub(super) fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Er
 
 /// The shared directory: what the file says, seen from the file's own directory.
 fn base_directory(file: &CStr, config: &Config, base: &mut Path) -> Result<(), Errno> {
-    let file = file.to_bytes();
-    let own = file.get(..file.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)).unwrap_or_default();
+    let own = path::directory(file.to_bytes());
     let written = config.base_directory().unwrap_or_default();
     let mut here = [0; limits::PATH];
     let mut beside = Path::new();
     if !written.starts_with(b"/") {
         let here = if own.starts_with(b"/") { b"" } else { process::working_directory(&mut here)? };
-        beside.join(here, own).map_err(|_| Errno::NAMETOOLONG)?;
+        beside.join(here, own)?;
     }
-    base.join(beside.as_bytes(), written).map_err(|_| Errno::NAMETOOLONG)
+    base.join(beside.as_bytes(), written)
 }

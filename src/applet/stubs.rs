@@ -181,14 +181,13 @@ fn own_path(program: &Program) -> Result<&'static Path, Errno> {
     static PATH: Place<Path> = Place::new(Path::new());
     let path = PATH.take();
     let (mut link, mut here) = ([0; limits::PATH], [0; limits::PATH]);
-    let too_long = |_| Errno::NAMETOOLONG;
     if let Ok(length) = rustix::fs::readlinkat_raw(CWD, c"/proc/self/exe", &mut link) {
         // The kernel marks a file that has been replaced since, by a newer version for example (proc(5)).
         let known = link[..length].strip_suffix(b" (deleted)").unwrap_or(&link[..length]);
-        path.join(b"/", known).map_err(too_long)?;
+        path.join(b"/", known)?;
     } else {
         let started = program.path.ok_or(Errno::NOENT)?;
-        path.join(process::working_directory(&mut here)?, started.to_bytes()).map_err(too_long)?;
+        path.join(process::working_directory(&mut here)?, started.to_bytes())?;
     }
     Ok(path)
 }

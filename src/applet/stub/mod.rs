@@ -221,8 +221,6 @@ impl Stub {
             self.await_greeting();
             let ready = self.wait();
             self.turn(&ready, inbox);
-            self.check();
-            self.close_done();
         }
     }
 
@@ -273,6 +271,8 @@ impl Stub {
             if !flags.is_empty() {
                 self.flush(which, flags);
             }
+            self.check();
+            self.close_if_done(which);
         }
         if !ready.of(INPUT).is_empty() {
             self.read_input();

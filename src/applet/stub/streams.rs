@@ -118,13 +118,11 @@ impl Stub {
     }
 
     /// Closes what the command has closed and was passed on, so that its reader sees the end as early as locally.
-    pub(super) fn close_done(&mut self) {
-        for which in Which::BOTH {
-            if self.near.stream(which).is_done()
-                && let Some(output) = self.outputs[which as usize].take()
-            {
-                descriptor::close(output);
-            }
+    pub(super) fn close_if_done(&mut self, which: Which) {
+        if self.near.stream(which).is_done()
+            && let Some(output) = self.outputs[which as usize].take()
+        {
+            descriptor::close(output);
         }
     }
 }
