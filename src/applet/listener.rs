@@ -352,7 +352,7 @@ impl Listener {
                 watch.add(slot, socket.as_fd(), PollFlags::IN);
             }
         }
-        let ready = watch.wait(Some(pause.map_or(end, |until| until.min(end))));
+        let ready = watch.wait(pause.map_or(end, |until| until.min(end)));
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals();
         }

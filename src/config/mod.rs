@@ -156,9 +156,9 @@ impl Config {
         self.base.map(|word| self.c_str(word).to_bytes())
     }
 
-    /// How long a client keeps trying to connect, in milliseconds. Nothing: for ever.
-    pub fn connect_timeout(&self) -> Option<u64> {
-        u64::try_from(self.timeout.unwrap_or(CONNECT_MS)).ok()
+    /// How long a client keeps trying to connect, in milliseconds; `u64::MAX`: for ever.
+    pub fn connect_timeout(&self) -> u64 {
+        u64::try_from(self.timeout.unwrap_or(CONNECT_MS)).unwrap_or(u64::MAX)
     }
 
     /// The command that a client of that name means: the last.

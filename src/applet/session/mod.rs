@@ -246,9 +246,7 @@ impl<'s> Session<'s> {
             }
         }
         // Beyond these the command may run for as long as it likes, and its stub be as slow.
-        watch.wait(Some(
-            self.request_by.min(self.send_by).min(self.kill_at).min(self.linger_until).min(self.session_until),
-        ))
+        watch.wait(self.request_by.min(self.send_by).min(self.kill_at).min(self.linger_until).min(self.session_until))
     }
 
     /// Does what can be done: signals first, then what the stub says, then the command's streams.

@@ -6,6 +6,7 @@ use crate::applet::connect::{self, Connection, Transport};
 use crate::bytes::first;
 use crate::session::near::Peer;
 use crate::sys::memory::Place;
+use crate::sys::time::Moment;
 use crate::sys::{descriptor, local, process};
 use crate::{debug, exit, fail, limits};
 use rustix::io::Result;
@@ -66,7 +67,7 @@ impl Stub {
         }
         debug!(Applet, "the direct connection ended: going on by TCP");
         let way = connect::Way { transport: Transport::Relay, ..self.way };
-        let Ok(connection) = connect::connect(&way, Some(0), false) else { return false };
+        let Ok(connection) = connect::connect(&way, Moment::PAST, false) else { return false };
         self.adopt(connection);
         self.near.rewind();
         true

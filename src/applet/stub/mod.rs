@@ -59,9 +59,9 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
     let Ok(directory) = request::directory(loaded) else { exit(exit::UNAVAILABLE) };
     // Early, so that the server starts the session while the request is written.
     let timeout = loaded.config.connect_timeout();
-    let connection =
-        connect(&way, timeout, true).unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
-    token::pass(exit::UNAVAILABLE, server, &way, &program.environment, &connection.socket, timeout);
+    let connection = connect(&way, Moment::after(timeout), true)
+        .unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
+    token::pass(exit::UNAVAILABLE, server, &way, &program.environment, &connection.socket, Moment::after(timeout));
     let mut passed = connection.is_direct.then(|| inherited.unwrap_or_else(|| direct::too_many()));
     // A token in it is for nobody else.
     let environment = &program.environment.without(server.option(token::VARIABLE));
@@ -137,7 +137,7 @@ struct Stub {
     /// Signals that were passed on, as long as what they bring about is no key's doing.
     passed: Set,
     /// How long something waits for the server to greet.
-    greet_by: Option<Moment>,
+    greet_by: Moment,
     /// Why the command could not be run, as far as the server has said.
     reason: &'static mut Line,
     /// Whether stdin is left alone until the command has stopped for it.
@@ -186,7 +186,7 @@ impl Stub {
             terminal,
             held: Set::default(),
             passed: Set::default(),
-            greet_by: None,
+            greet_by: Moment::NEVER,
             reason: REASON.take(),
             awaits_stop: false,
             has_failed: false,
