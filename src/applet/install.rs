@@ -1,10 +1,11 @@
 //! `--install`: puts this very program somewhere else, whole or not at all.
 
 use crate::config::path::{self, Path};
+use crate::diag::{self, Line};
 use crate::sys::descriptor;
 use crate::sys::process::{self, exit};
 use crate::sys::program::Program;
-use crate::{diag, exit, fail, limits};
+use crate::{add, exit, fail, limits};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -68,7 +69,8 @@ fn install(own: &CStr, target: &CStr) -> Result<()> {
 /// full length.
 #[inline(never)]
 pub(super) fn temporary<'p>(directory: &[u8], path: &'p mut Path) -> Result<&'p CStr> {
-    let name = crate::line!(".k8psh-{}", process::id());
+    let mut name = Line::new();
+    add!(&mut name, ".k8psh-{}", process::id());
     path.join(directory, name.bytes())?;
     Ok(path.as_c_str())
 }

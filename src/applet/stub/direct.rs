@@ -11,16 +11,20 @@ use crate::sys::{descriptor, local, process};
 use crate::{debug, exit, fail, limits};
 use rustix::io::Result;
 
-/// Numbers of descriptors that go along.
-pub(super) type Numbers = heapless::Vec<i32, { limits::DESCRIPTORS }>;
+/// Numbers of descriptors that go along, and one more where there are too many.
+pub(super) type Numbers = heapless::Vec<i32, { limits::DESCRIPTORS + 1 }>;
 
-/// The numbers of the descriptors that this program was started with: all that are open before it opens its own. `None`:
-/// there are too many.
-pub(super) fn inherited() -> Option<&'static mut Numbers> {
+/// The numbers of the descriptors that this program was started with: all that are open before it opens its own. None where
+/// they cannot go along by this transport.
+pub(super) fn inherited(transport: Transport) -> &'static mut Numbers {
     static INHERITED: Place<Numbers> = Place::new(Numbers::new());
     let inherited = INHERITED.take();
-    let mut is_full = false;
-    let listed = process::open_descriptors(|number| is_full |= inherited.push(number).is_err());
+    if transport == Transport::Relay {
+        return inherited;
+    }
+    let listed = process::open_descriptors(|number| {
+        let _ = inherited.push(number);
+    });
     if listed.is_err() || inherited.is_empty() {
         // Without /proc it is known of the streams alone.
         inherited.clear();
@@ -30,16 +34,17 @@ pub(super) fn inherited() -> Option<&'static mut Numbers> {
             }
         }
     }
-    (!is_full).then_some(inherited)
+    inherited
 }
 
-/// There are more descriptors than can go along.
-pub(super) fn too_many() -> ! {
-    fail!(
-        exit::UNAVAILABLE,
-        "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three",
-        limits::DESCRIPTORS
-    )
+/// Leaves of them those that go along with this connection. Ends this process if there are too many.
+pub(super) fn restrict(inherited: &mut Numbers, connection: &Connection) {
+    if !connection.is_direct {
+        inherited.clear();
+    } else if inherited.is_full() {
+        let text = "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three";
+        fail!(exit::UNAVAILABLE, text, limits::DESCRIPTORS);
+    }
 }
 
 impl Stub {

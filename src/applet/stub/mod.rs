@@ -55,20 +55,19 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
         // take the shell's keys; a stub that reads it is stopped.
         way.transport = Transport::Relay;
     }
-    let inherited = (way.transport != Transport::Relay).then(direct::inherited).flatten();
-    let Ok(directory) = request::directory(loaded) else { exit(exit::UNAVAILABLE) };
+    let passed = direct::inherited(way.transport);
+    let directory = request::directory(loaded);
     // Early, so that the server starts the session while the request is written.
     let timeout = loaded.config.connect_timeout();
     let connection = connect(&way, Moment::after(timeout), true)
         .unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
     token::pass(exit::UNAVAILABLE, server, &way, &program.environment, &connection.socket, Moment::after(timeout));
-    let mut passed = connection.is_direct.then(|| inherited.unwrap_or_else(|| direct::too_many()));
+    direct::restrict(passed, &connection);
     // A token in it is for nobody else.
     let environment = &program.environment.without(server.option(token::VARIABLE));
-    let circumstances = request::Circumstances { environment, arguments, directory, terminal: &terminal };
-    let request = request::write(command, &circumstances, passed.as_deref_mut());
-    let Ok(request) = request else { exit(exit::UNAVAILABLE) };
-    let passed = passed.map_or(&[][..], |numbers| numbers);
+    let is_direct = connection.is_direct;
+    let circumstances = request::Circumstances { environment, arguments, directory, terminal: &terminal, is_direct };
+    let request = request::write(command, &circumstances, passed);
     let mut stub = Stub::new(server, way, connection, request, terminal, passed);
     end_like(stub.run())
 }
