@@ -313,8 +313,7 @@ macro_rules! told {
 #[macro_export]
 macro_rules! fail {
     ($code:expr, $text:expr $(, $part:expr)* $(,)?) => {{
-        $crate::report!($text $(, $part)*);
-        $crate::sys::process::exit($code)
+        $crate::diag::fail($code, $text, &[$($crate::diag::Show::part(&$part)),*])
     }};
 }
 
@@ -374,6 +373,12 @@ pub fn report(text: &str, parts: &[Part<'_>]) {
     let mut line = Line::new();
     add!(&mut line, "{}: ", name());
     write_error(&mut line, text, parts);
+}
+
+/// Writes a message to stderr and ends this process with the code.
+pub fn fail(code: u8, text: &str, parts: &[Part<'_>]) -> ! {
+    report(text, parts);
+    sys::process::exit(code)
 }
 
 /// Writes a debug line to stderr, behind its time, process and component, where the component's were asked for.
