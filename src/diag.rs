@@ -383,7 +383,7 @@ pub fn fail(code: u8, text: &str, parts: &[Part<'_>]) -> ! {
 
 /// Writes a debug line to stderr, behind its time, process and component, where the component's were asked for.
 pub fn tell(component: Component, text: &str, parts: &[Part<'_>]) {
-    if WANTED.get() & (1 << component as u8) == 0 {
+    if WANTED.get() & (1 << component as u8 | 1 << ALL) == 0 {
         return;
     }
     let mut line = Line::new();
@@ -442,17 +442,17 @@ pub enum Component {
     Wire,
 }
 
-/// Their names, a line each, in their order.
-const COMPONENTS: &[u8] = b"applet\nconfig\nsession\nsys\nwire";
-const COUNT: usize = Component::Wire as usize + 1;
+/// Their names, a line each, in their order, and the word for all of them.
+const COMPONENTS: &[u8] = b"applet\nconfig\nsession\nsys\nwire\nall";
+const ALL: usize = Component::Wire as usize + 1;
 
-/// Takes the value of `K8PSH_DEBUG`: names of components with commas between them, in any case, or `all`.
+/// Takes the value of `K8PSH_DEBUG`: names of components with commas or blanks between them, in any case, or `all`.
 pub fn want(names: &[u8]) {
     let mut wanted = 0;
-    for name in names.split(|byte| *byte == b',') {
-        let name = name.trim_ascii();
-        let mask = if is_same_word(name, b"all") { u8::MAX } else { mask_of(name) };
-        if mask == 0 && !name.is_empty() {
+    let words = names.split(|byte| matches!(byte, 0..=b' ' | b','));
+    for name in words.filter(|name| !name.is_empty()) {
+        let mask = mask_of(name);
+        if mask == 0 {
             report!("K8PSH_DEBUG: no component {}; there are applet, config, session, sys, wire, all", name);
         }
         wanted |= mask;
@@ -467,7 +467,7 @@ fn is_same_word(one: &[u8], other: &[u8]) -> bool {
 
 /// The bit of the component of that name; 0 for none.
 fn mask_of(name: &[u8]) -> u8 {
-    let number = (0..COUNT).find(|number| is_same_word(name, bytes::line(COMPONENTS, *number)));
+    let number = (0..=ALL).find(|number| is_same_word(name, bytes::line(COMPONENTS, *number)));
     number.map_or(0, |number| 1 << number)
 }
 
@@ -570,7 +570,7 @@ mod tests {
 
     #[test]
     fn components_are_found_by_name_in_any_case() {
-        assert_eq!([mask_of(b"applet"), mask_of(b"Wire")], [1, 16]);
+        assert_eq!([mask_of(b"applet"), mask_of(b"Wire"), mask_of(b"ALL")], [1, 16, 32]);
         assert_eq!(mask_of(b"wires"), 0);
     }
 }

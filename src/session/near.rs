@@ -265,11 +265,8 @@ impl<'a> Near<'a> {
 
     /// The first `count` bytes of that were sent.
     pub fn sent(&mut self, count: usize) {
-        if self.request.is_empty() {
-            self.outbox.consume(count);
-        } else {
-            self.request.consume(count);
-        }
+        let queue = if self.request.is_empty() { &mut self.outbox } else { &mut self.request };
+        queue.consume(count);
     }
 }
 
