@@ -13,6 +13,16 @@ pub fn until(bytes: &[u8], byte: u8) -> &[u8] {
     }
 }
 
+/// What is left behind the first `count` bytes; nothing if there are no more.
+pub fn after(bytes: &[u8], count: usize) -> &[u8] {
+    &bytes[count.min(bytes.len())..]
+}
+
+/// The first `count` bytes; everything if there are no more.
+pub fn first(bytes: &[u8], count: usize) -> &[u8] {
+    &bytes[..count.min(bytes.len())]
+}
+
 /// Whether there is such a byte.
 pub fn has(bytes: &[u8], byte: u8) -> bool {
     until(bytes, byte).len() < bytes.len()
@@ -24,7 +34,7 @@ pub fn has(bytes: &[u8], byte: u8) -> bool {
 pub fn line(text: &[u8], number: usize) -> &[u8] {
     let mut rest = text;
     for _ in 0..number {
-        rest = rest.get(until(rest, b'\n').len() + 1..).unwrap_or_default();
+        rest = after(rest, until(rest, b'\n').len() + 1);
     }
     until(rest, b'\n')
 }

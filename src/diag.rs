@@ -313,8 +313,7 @@ macro_rules! told {
 #[macro_export]
 macro_rules! fail {
     ($code:expr, $text:expr $(, $part:expr)* $(,)?) => {{
-        $crate::report!($text $(, $part)*);
-        $crate::sys::process::exit($code)
+        $crate::diag::fail($code, $text, &[$($crate::diag::Show::part(&$part)),*])
     }};
 }
 
@@ -358,12 +357,12 @@ pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
 pub fn fill<'p>(line: &mut Line, text: &[u8], mut parts: &'p [Part<'p>]) -> &'p [Part<'p>] {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
-        line.add(rest.get(..at).unwrap_or_default());
+        line.add(bytes::first(rest, at));
         if let Some((part, others)) = parts.split_first() {
             part.show(line);
             parts = others;
         }
-        rest = rest.get(at + 2..).unwrap_or_default();
+        rest = bytes::after(rest, at + 2);
     }
     line.add(rest);
     parts
@@ -376,9 +375,15 @@ pub fn report(text: &str, parts: &[Part<'_>]) {
     write_error(&mut line, text, parts);
 }
 
+/// Writes a message to stderr and ends this process with the code.
+pub fn fail(code: u8, text: &str, parts: &[Part<'_>]) -> ! {
+    report(text, parts);
+    sys::process::exit(code)
+}
+
 /// Writes a debug line to stderr, behind its time, process and component, where the component's were asked for.
 pub fn tell(component: Component, text: &str, parts: &[Part<'_>]) {
-    if WANTED.get() & (1 << component as u8) == 0 {
+    if WANTED.get() & (1 << component as u8 | 1 << ALL) == 0 {
         return;
     }
     let mut line = Line::new();
@@ -414,7 +419,7 @@ fn write_all(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match sys::descriptor::write(stream, rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Ok(written) => rest = bytes::after(rest, written),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
@@ -437,17 +442,17 @@ pub enum Component {
     Wire,
 }
 
-/// Their names, a line each, in their order.
-const COMPONENTS: &[u8] = b"applet\nconfig\nsession\nsys\nwire";
-const COUNT: usize = Component::Wire as usize + 1;
+/// Their names, a line each, in their order, and the word for all of them.
+const COMPONENTS: &[u8] = b"applet\nconfig\nsession\nsys\nwire\nall";
+const ALL: usize = Component::Wire as usize + 1;
 
-/// Takes the value of `K8PSH_DEBUG`: names of components with commas between them, in any case, or `all`.
+/// Takes the value of `K8PSH_DEBUG`: names of components with commas or blanks between them, in any case, or `all`.
 pub fn want(names: &[u8]) {
     let mut wanted = 0;
-    for name in names.split(|byte| *byte == b',') {
-        let name = name.trim_ascii();
-        let mask = if is_same_word(name, b"all") { u8::MAX } else { mask_of(name) };
-        if mask == 0 && !name.is_empty() {
+    let words = names.split(|byte| matches!(byte, 0..=b' ' | b','));
+    for name in words.filter(|name| !name.is_empty()) {
+        let mask = mask_of(name);
+        if mask == 0 {
             report!("K8PSH_DEBUG: no component {}; there are applet, config, session, sys, wire, all", name);
         }
         wanted |= mask;
@@ -462,7 +467,7 @@ fn is_same_word(one: &[u8], other: &[u8]) -> bool {
 
 /// The bit of the component of that name; 0 for none.
 fn mask_of(name: &[u8]) -> u8 {
-    let number = (0..COUNT).find(|number| is_same_word(name, bytes::line(COMPONENTS, *number)));
+    let number = (0..=ALL).find(|number| is_same_word(name, bytes::line(COMPONENTS, *number)));
     number.map_or(0, |number| 1 << number)
 }
 
@@ -565,7 +570,7 @@ mod tests {
 
     #[test]
     fn components_are_found_by_name_in_any_case() {
-        assert_eq!([mask_of(b"applet"), mask_of(b"Wire")], [1, 16]);
+        assert_eq!([mask_of(b"applet"), mask_of(b"Wire"), mask_of(b"ALL")], [1, 16, 32]);
         assert_eq!(mask_of(b"wires"), 0);
     }
 }

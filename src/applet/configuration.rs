@@ -1,7 +1,8 @@
 //! The configuration file: found, read, and handed to the parser; its problems put into words.
 
 use super::output;
-use crate::config::path::Path;
+use crate::bytes::first;
+use crate::config::path::{self, Path};
 use crate::config::{Config, position};
 use crate::diag::{self, Line, Part, Told};
 use crate::sys::descriptor;
@@ -110,7 +111,7 @@ impl File {
 
     /// Tells of an offset in it.
     pub(super) fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
-        Source { file: self.path(), bytes: self.source.get(..self.length).unwrap_or_default() }.tell(at, text, parts);
+        Source { file: self.path(), bytes: first(&self.source, self.length) }.tell(at, text, parts);
     }
 
     /// Loads a file in the place of what was there. Whether that is sound, [`Self::sound`] tells.
@@ -176,17 +177,16 @@ pub(super) fn make_absolute(path: &mut Path, of: &[u8]) -> Result<(), Errno> {
     let mut here = [0; limits::PATH];
     // Where it is not needed, it may be missing.
     let here = if of.starts_with(b"/") { b"" } else { process::working_directory(&mut here)? };
-    path.join(here, of).map_err(|_| Errno::NAMETOOLONG)
+    path.join(here, of)
 }
 
 /// The shared directory: what the file says, seen from the file's own directory.
 fn base_directory(file: &CStr, config: &Config, base: &mut Path) -> Result<(), Errno> {
-    let file = file.to_bytes();
-    let own = file.get(..file.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)).unwrap_or_default();
+    let own = path::directory(file.to_bytes());
     let written = config.base_directory().unwrap_or_default();
     let mut beside = Path::new();
     if !written.starts_with(b"/") {
         make_absolute(&mut beside, own)?;
     }
-    base.join(beside.as_bytes(), written).map_err(|_| Errno::NAMETOOLONG)
+    base.join(beside.as_bytes(), written)
 }

@@ -11,7 +11,7 @@
 
 use super::token::{Frame, Source, front, without_newline};
 use crate::address::Address;
-use crate::bytes::until;
+use crate::bytes::{first, until};
 use crate::proof::{Both, Digest, Key, LENGTH, is_same};
 use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::memory::Place;
@@ -267,7 +267,7 @@ impl Judge {
         let kind = self.buffer[0];
         let length = match guest.stage {
             Stage::Told => usize::MAX,
-            Stage::Line => until(self.buffer.get(..count).unwrap_or_default(), b'\n').len() + 1,
+            Stage::Line => until(first(self.buffer, count), b'\n').len() + 1,
             Stage::Nonce if count > 0 && kind <= Kind::Start as u8 => return self.tell(guest),
             _ => size_of::<Frame>(),
         };

@@ -1,10 +1,11 @@
 //! `--install`: puts this very program somewhere else, whole or not at all.
 
-use crate::config::path::Path;
-use crate::sys::descriptor::{self, Descriptor};
+use crate::config::path::{self, Path};
+use crate::diag::{self, Line};
+use crate::sys::descriptor;
 use crate::sys::process::{self, exit};
 use crate::sys::program::Program;
-use crate::{diag, exit, fail, limits};
+use crate::{add, exit, fail, limits};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -41,8 +42,8 @@ pub(super) fn advice(errno: Errno, closed: &'static str) -> &'static str {
 /// Installs the client in a directory, and the server beside it: the same file, where its file system has links.
 fn install_both(own: &CStr, directory: &CStr) -> Result<()> {
     let (mut client, mut server) = (Path::new(), Path::new());
-    client.join(directory.to_bytes(), b"k8psh").map_err(|_| Errno::NAMETOOLONG)?;
-    server.join(directory.to_bytes(), diag::SERVER).map_err(|_| Errno::NAMETOOLONG)?;
+    client.join(directory.to_bytes(), b"k8psh")?;
+    server.join(directory.to_bytes(), diag::SERVER)?;
     install(own, client.as_c_str())?;
     install(client.as_c_str(), server.as_c_str())
 }
@@ -54,10 +55,8 @@ fn is_directory(path: &CStr) -> bool {
 /// Puts the program at `target`: written beside it, then renamed, so that nobody ever sees half of it and a copy that is
 /// running there goes on.
 fn install(own: &CStr, target: &CStr) -> Result<()> {
-    let directory = target.to_bytes();
-    let slash = directory.iter().rposition(|byte| *byte == b'/');
     let mut beside = Path::new();
-    let beside = temporary(slash.map_or(b".", |slash| &directory[..=slash]), &mut beside)?;
+    let beside = temporary(path::directory(target.to_bytes()), &mut beside)?;
     // What an earlier attempt of a process of this number left.
     let _ = rustix::fs::unlink(beside);
     let result = link(own, beside).or_else(|_| copy(own, beside)).and_then(|()| rustix::fs::rename(beside, target));
@@ -70,8 +69,9 @@ fn install(own: &CStr, target: &CStr) -> Result<()> {
 /// full length.
 #[inline(never)]
 pub(super) fn temporary<'p>(directory: &[u8], path: &'p mut Path) -> Result<&'p CStr> {
-    let name = crate::line!(".k8psh-{}", process::id());
-    path.join(directory, name.bytes()).map_err(|_| Errno::NAMETOOLONG)?;
+    let mut name = Line::new();
+    add!(&mut name, ".k8psh-{}", process::id());
+    path.join(directory, name.bytes())?;
     Ok(path.as_c_str())
 }
 
@@ -94,21 +94,6 @@ fn copy(source: &CStr, beside: &CStr) -> Result<()> {
     let from = descriptor::open(source, OFlags::RDONLY, 0)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let to = descriptor::open(beside, flags, 0o600)?;
-    copy_bytes(&from, &to)?;
+    while rustix::fs::sendfile(&to, &from, None, limits::FRAME)? > 0 {}
     rustix::fs::fchmod(&to, Mode::from_raw_mode(MODE))
-}
-
-fn copy_bytes(from: &Descriptor, to: &Descriptor) -> Result<()> {
-    let mut buffer = [0; limits::PATH];
-    loop {
-        let count = descriptor::read(from, &mut buffer)?;
-        let mut rest = &buffer[..count];
-        if rest.is_empty() {
-            return Ok(());
-        }
-        while !rest.is_empty() {
-            let written = descriptor::write(to, rest)?;
-            rest = &rest[written..];
-        }
-    }
 }

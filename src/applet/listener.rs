@@ -361,7 +361,7 @@ impl Listener {
         if is_short {
             end = end.min(self.pause);
         }
-        let ready = watch.wait(Some(end));
+        let ready = watch.wait(end);
         if !ready.of(SIGNALS).is_empty() {
             self.take_signals();
         }

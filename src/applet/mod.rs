@@ -23,6 +23,8 @@ mod worker;
 
 pub use crate::diag::abort;
 
+use crate::bytes::after;
+use crate::config::path::directory;
 use crate::exit::End;
 use crate::sys::process;
 use crate::sys::program::Program;
@@ -36,7 +38,7 @@ const DEBUG: &[u8] = b"K8PSH_DEBUG";
 pub fn main(program: Program) -> ! {
     let mut arguments = program.arguments;
     let called = arguments.next().unwrap_or(c"k8psh").to_bytes();
-    let name = called.rsplit(|byte| *byte == b'/').next().unwrap_or(called);
+    let name = after(called, directory(called).len());
     diag::set_name(name);
     if let Some(components) = program.environment.get(DEBUG) {
         diag::want(components);

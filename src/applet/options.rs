@@ -2,7 +2,7 @@
 //! that `--help` prints, so the two cannot differ. Knows no option's meaning.
 
 use crate::add;
-use crate::bytes::until;
+use crate::bytes::{after, until};
 use crate::diag::{Line, Show};
 use core::ffi::CStr;
 
@@ -65,7 +65,7 @@ pub(super) fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
     let mut rest = usage.as_bytes();
     while !rest.is_empty() {
         let line = until(rest, b'\n');
-        rest = rest.get(line.len() + 1..).unwrap_or_default();
+        rest = after(rest, line.len() + 1);
         let (Some(letter), Some(long @ [b'-', b'-', ..])) = (line.get(2..4), line.get(6..)) else { continue };
         let long = until(long, b' ');
         if name == long || name == letter {

@@ -10,7 +10,7 @@ use super::token;
 use crate::address::Address;
 use crate::config::Server;
 use crate::sys::descriptor;
-use crate::sys::poll::{self, Entry};
+use crate::sys::poll;
 use crate::sys::process::exit;
 use crate::sys::program::{Environment, Program};
 use crate::sys::tcp;
@@ -76,12 +76,12 @@ fn look(server: Server<'static>) -> Result<()> {
 
 /// Asks, and waits for the answer.
 fn ask(server: Server<'static>, way: &Way, environment: &Environment, deadline: Moment) -> Result<()> {
-    let socket = connect(way, Some(deadline.left()), false)?.socket;
-    token::pass(exit::FAILURE, server, way, environment, &socket, Some(deadline.left()));
+    let socket = connect(way, deadline, false)?.socket;
+    token::pass(exit::FAILURE, server, way, environment, &socket, deadline);
     descriptor::send(&socket, wire::PROBE)?;
     // The end of the request. It fails where the connection has ended already, which is found below.
     let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Write);
-    poll::wait(&mut [Entry::new(socket.as_fd(), PollFlags::IN)], Some(deadline.left()));
+    poll::is_ready(socket.as_fd(), PollFlags::IN, deadline.left());
     let mut answer = [0; wire::HEADER];
     match descriptor::receive(&socket, &mut answer)? {
         1.. if answer[0] != wire::Kind::Hello as u8 => Err(Errno::PROTO),

@@ -2,6 +2,7 @@
 
 use super::configuration::{Loaded, make_absolute};
 use super::install;
+use crate::bytes::first;
 use crate::config::{Command, Server, path::Path};
 use crate::diag::Told;
 use crate::sys::descriptor::{self, Descriptor};
@@ -50,8 +51,7 @@ impl Stubs {
         loaded: Loaded<'_>,
         before: Made<'_>,
     ) -> Result<(), Told> {
-        let is_local =
-            |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
+        let is_local = |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
         for (index, command) in loaded.config.commands().enumerate() {
             if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
                 continue;
@@ -181,7 +181,7 @@ fn own_path(program: &Program) -> Result<&'static Path, Errno> {
     let path = PATH.take();
     let mut link = [0; limits::PATH];
     if let Ok(length) = rustix::fs::readlinkat_raw(CWD, c"/proc/self/exe", &mut link) {
-        let link = link.get(..length).unwrap_or_default();
+        let link = first(&link, length);
         // The kernel marks a file that has been replaced since, by a newer version for example (proc(5)).
         let known = link.strip_suffix(b" (deleted)").unwrap_or(link);
         make_absolute(path, known)?;

@@ -94,8 +94,8 @@ pub(super) const fn front(kind: Kind) -> [u8; HEADER] {
 
 const _: () = assert!(LENGTH == 32);
 
-/// Has both ends prove the token of the server's section, where it has one, for at most so many milliseconds. Otherwise this
-/// process ends with that code.
+/// Has both ends prove the token of the server's section, where it has one, until then. Otherwise this process ends with
+/// that code.
 #[inline(never)]
 pub(super) fn pass(
     code: u8,
@@ -103,23 +103,22 @@ pub(super) fn pass(
     way: &Way,
     environment: &Environment,
     socket: &Descriptor,
-    timeout: Option<u64>,
+    deadline: Moment,
 ) {
     let Some(source) = Source::of_section(server) else { return };
     let mut key = Key::NONE;
     if source.key(environment, &mut key).is_err() {
         exit(code)
     }
-    if let Err(why) = prove(socket, &key, timeout) {
+    if let Err(why) = prove(socket, &key, deadline) {
         fail_at(code, server, way, &why)
     }
 }
 
-/// Proves to the server at the other end that this stub has the token, and has it prove the same, for at most so many
-/// milliseconds. Otherwise: why it cannot go on.
+/// Proves to the server at the other end that this stub has the token, and has it prove the same, until then. Otherwise: why
+/// it cannot go on.
 #[inline(never)]
-fn prove(socket: &Descriptor, key: &Key, timeout: Option<u64>) -> Result<(), &'static str> {
-    let deadline = timeout.map_or(Moment::NEVER, Moment::after);
+fn prove(socket: &Descriptor, key: &Key, deadline: Moment) -> Result<(), &'static str> {
     let mut both = [[0; LENGTH]; 2];
     if sys::random(&mut both[0]).is_err() {
         return Err("no random numbers here");
@@ -150,7 +149,7 @@ fn exchange(socket: &Descriptor, kind: Kind, parts: &mut Both, deadline: Moment)
                 if left == 0 {
                     return Err("it does not answer");
                 }
-                poll::wait(&mut [poll::Entry::new(socket.as_fd(), PollFlags::IN)], Some(left));
+                poll::is_ready(socket.as_fd(), PollFlags::IN, left);
             }
             _ if kind == Kind::Proof => return Err("it does not accept this token"),
             _ => return Err("the connection ended before it asked for the token"),

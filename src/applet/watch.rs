@@ -26,9 +26,9 @@ impl<'f> Watch<'f> {
         self.0[slot] = Entry::new(fd, events);
     }
 
-    /// Waits until something is ready or the deadline, if there is one, has come.
-    pub(super) fn wait(mut self, deadline: Option<Moment>) -> Ready {
-        poll::wait(&mut self.0, deadline.map(Moment::left));
+    /// Waits until something is ready or the deadline has come.
+    pub(super) fn wait(mut self, deadline: Moment) -> Ready {
+        poll::wait(&mut self.0, deadline.left());
         Ready(self.0.map(|entry| entry.ready()))
     }
 }

@@ -210,7 +210,7 @@ impl Worker<'_> {
                 Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
                 Err(errno) => {
                     report!("cannot accept a connection: {}; trying again", errno);
-                    poll::wait(&mut [], Some(limits::SHORTAGE_MS));
+                    poll::wait(&mut [], limits::SHORTAGE_MS);
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! A name is made of ASCII letters, digits, `_ - . ( )` and space; a default ends at the first `}`. What only looks
 //! like a reference is ordinary text, so nothing here fails.
 
-use crate::bytes::until;
+use crate::bytes::{after, until};
 
 /// A reference to a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(super) fn find(text: &[u8], barrier: Option<u8>) -> Found<'_> {
     if !has_default {
         return Found::Whole(Reference { name, default: None }, len);
     }
-    let rest = text.get(len..).unwrap_or_default();
+    let rest = after(text, len);
     let default = until(barrier.map_or(rest, |barrier| until(rest, barrier)), b'}');
     match rest.get(default.len()) {
         Some(b'}') => Found::Whole(Reference { name, default: Some(default) }, len + default.len() + 1),

@@ -6,7 +6,7 @@
 
 use super::expansion::{self, Found, Reference};
 use super::{Problem, Reason, Text, Word, index};
-use crate::bytes::{has, until};
+use crate::bytes::{after, first, has, until};
 use crate::number;
 
 /// Where a word stands: the byte that ends its unquoted text beside white space and `#`.
@@ -239,7 +239,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
 
     /// Takes `len` bytes as they stand.
     fn copy(&mut self, len: usize, text: &mut Text) -> Result<(), Problem> {
-        let bytes = self.rest().get(..len).unwrap_or_default();
+        let bytes = first(self.rest(), len);
         self.append(bytes, text)?;
         self.at += bytes.len();
         Ok(())
@@ -263,7 +263,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     fn rest(&self) -> &'s [u8] {
-        self.source.get(self.at..).unwrap_or_default()
+        after(self.source, self.at)
     }
 }
 

@@ -29,7 +29,7 @@ use heapless::Vec;
 
 pub use problem::{Problem, Reason, position};
 
-use crate::bytes::until;
+use crate::bytes::{after, until};
 use crate::limits::CONNECT_MS;
 
 /// How much a configuration holds. Little in tests: they reach every limit, and a configuration fits on a stack.
@@ -156,9 +156,9 @@ impl Config {
         self.base.map(|word| self.c_str(word).to_bytes())
     }
 
-    /// How long a client keeps trying to connect, in milliseconds. Nothing: for ever.
-    pub fn connect_timeout(&self) -> Option<u64> {
-        u64::try_from(self.timeout.unwrap_or(CONNECT_MS)).ok()
+    /// How long a client keeps trying to connect, in milliseconds; `u64::MAX`: for ever.
+    pub fn connect_timeout(&self) -> u64 {
+        u64::try_from(self.timeout.unwrap_or(CONNECT_MS)).unwrap_or(u64::MAX)
     }
 
     /// The command that a client of that name means: the last.
@@ -225,7 +225,7 @@ impl Config {
 
     /// The text from an offset to the next NUL.
     fn c_str_from(&self, start: usize) -> &CStr {
-        crate::bytes::c_str(self.text.get(start..).unwrap_or_default()).unwrap_or_default()
+        crate::bytes::c_str(after(&self.text, start)).unwrap_or_default()
     }
 
     fn bytes(&self, word: Word) -> &[u8] {
@@ -467,6 +467,6 @@ impl<'c> Variable<'c> {
         let text = config.c_str_from(word.start as usize + prefix);
         let bytes = text.to_bytes();
         let name = until(bytes, b'=');
-        Self { kind, name, value: bytes.get(name.len() + 1..).unwrap_or_default(), word: text, deferred: word.deferred }
+        Self { kind, name, value: after(bytes, name.len() + 1), word: text, deferred: word.deferred }
     }
 }

@@ -3,18 +3,18 @@
 use core::ffi::CStr;
 
 use heapless::Vec;
+use rustix::io::{Errno, Result};
 
+use crate::bytes::after;
 use crate::limits::PATH;
-
-/// A path does not fit into [`PATH`] bytes with its NUL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
 
 /// A normal path: no empty component, no `.` (but for the path that is nothing else), no `..` but at the front of a
 /// relative one.
 pub struct Path {
     /// The path and a NUL; without anything before the first [`Path::join`].
     bytes: Vec<u8, PATH>,
+    /// Whether something did not fit.
+    is_cut: bool,
 }
 
 impl Default for Path {
@@ -26,35 +26,37 @@ impl Default for Path {
 impl Path {
     /// No path yet.
     pub const fn new() -> Self {
-        Self { bytes: Vec::new() }
+        Self { bytes: Vec::new(), is_cut: false }
     }
 
-    /// Becomes `path` as seen from `base`: `path` itself where it is absolute.
-    pub fn join(&mut self, base: &[u8], path: &[u8]) -> Result<(), TooLong> {
+    /// Becomes `path` as seen from `base`: `path` itself where it is absolute. `NAMETOOLONG` where it and its NUL do not fit
+    /// into [`PATH`] bytes.
+    pub fn join(&mut self, base: &[u8], path: &[u8]) -> Result<()> {
         self.bytes.clear();
+        self.is_cut = false;
         if !is_absolute(path) {
-            self.walk(base)?;
+            self.walk(base);
         }
-        self.walk(path)?;
+        self.walk(path);
         if self.bytes.is_empty() {
-            self.append(b".")?;
+            self.append(b".");
         }
-        self.append(b"\0")
+        self.append(b"\0");
+        if self.is_cut { Err(Errno::NAMETOOLONG) } else { Ok(()) }
     }
 
     /// Goes on along `path`; from the root, where nothing else is yet, if it is absolute.
-    fn walk(&mut self, path: &[u8]) -> Result<(), TooLong> {
+    fn walk(&mut self, path: &[u8]) {
         if is_absolute(path) {
-            self.append(b"/")?;
+            self.append(b"/");
         }
         for component in path.split(|byte| *byte == b'/') {
             match component {
                 b"" | b"." => {}
-                b".." => self.ascend()?,
-                name => self.descend(name)?,
+                b".." => self.ascend(),
+                name => self.descend(name),
             }
         }
-        Ok(())
     }
 
     /// The path as bytes.
@@ -67,28 +69,27 @@ impl Path {
         crate::bytes::c_str(&self.bytes).unwrap_or_default()
     }
 
-    fn descend(&mut self, name: &[u8]) -> Result<(), TooLong> {
+    fn descend(&mut self, name: &[u8]) {
         if !matches!(self.bytes.last(), None | Some(b'/')) {
-            self.append(b"/")?;
+            self.append(b"/");
         }
-        self.append(name)
+        self.append(name);
     }
 
     /// Drops the last component. Above the root is the root; a relative path may lead above where it starts.
     #[inline(never)]
-    fn ascend(&mut self) -> Result<(), TooLong> {
-        let start = self.bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let last = self.bytes.get(start..).unwrap_or_default();
+    fn ascend(&mut self) {
+        let start = directory(&self.bytes).len();
+        let last = after(&self.bytes, start);
         if self.bytes.is_empty() || last == b".." {
             return self.descend(b"..");
         }
         // The slash before it goes too, unless it is the root.
         self.bytes.truncate(if start > 1 { start - 1 } else { start });
-        Ok(())
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
-        self.bytes.extend_from_slice(bytes).map_err(|_| TooLong)
+    fn append(&mut self, bytes: &[u8]) {
+        self.is_cut |= self.bytes.extend_from_slice(bytes).is_err();
     }
 }
 
@@ -104,6 +105,16 @@ pub fn relative<'p>(base: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
     }
 }
 
+/// What comes before a path's last component: all up to its last slash, with it; nothing where it has none.
+#[inline(never)]
+pub fn directory(path: &[u8]) -> &[u8] {
+    let mut end = path.len();
+    while end > 0 && path[end - 1] != b'/' {
+        end -= 1;
+    }
+    &path[..end]
+}
+
 fn is_absolute(path: &[u8]) -> bool {
     path.first() == Some(&b'/')
 }
@@ -112,7 +123,7 @@ fn is_absolute(path: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn joined(base: &str, path: &str) -> Result<String, TooLong> {
+    fn joined(base: &str, path: &str) -> Result<String> {
         let mut out = Path::new();
         out.join(base.as_bytes(), path.as_bytes())?;
         Ok(String::from_utf8(out.as_bytes().to_vec()).expect("ASCII"))
@@ -150,10 +161,10 @@ mod tests {
     fn no_path_is_ever_cut() {
         let longest = "/".to_owned() + &"a".repeat(PATH - 2);
         assert_eq!(joined("/", &longest).as_deref(), Ok(&*longest));
-        assert_eq!(joined("/", &(longest.clone() + "a")), Err(TooLong));
-        assert_eq!(joined(&longest, "b"), Err(TooLong));
-        assert_eq!(joined("", &"a".repeat(PATH)), Err(TooLong));
-        assert_eq!(joined("", &"../".repeat(PATH)), Err(TooLong));
+        assert_eq!(joined("/", &(longest.clone() + "a")), Err(Errno::NAMETOOLONG));
+        assert_eq!(joined(&longest, "b"), Err(Errno::NAMETOOLONG));
+        assert_eq!(joined("", &"a".repeat(PATH)), Err(Errno::NAMETOOLONG));
+        assert_eq!(joined("", &"../".repeat(PATH)), Err(Errno::NAMETOOLONG));
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn a_problem_leaves_nothing_of_an_earlier_configuration() {
     let mut count = 0;
     config.load(b"[", &environment, &mut |_, _| {}, &mut |_| count += 1);
     assert_eq!(count, 1);
-    assert_eq!((config.base_directory(), config.connect_timeout()), (None, Some(30_000)));
+    assert_eq!((config.base_directory(), config.connect_timeout()), (None, 30_000));
     assert!(config.command(b"b").is_none() && config.server(b"a").is_none());
 }
 

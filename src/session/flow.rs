@@ -2,6 +2,7 @@
 
 use super::queue::{Full, Queue};
 use super::{CONTROL, Fault};
+use crate::bytes::after;
 use crate::limits;
 use crate::wire::{HEADER, Kind, header};
 
@@ -139,7 +140,7 @@ impl<'a> Incoming<'a> {
             return Ok(());
         }
         self.passed += written;
-        self.backlog.push(bytes.get(written..).unwrap_or_default())
+        self.backlog.push(after(bytes, written))
     }
 
     /// The first `count` of the waiting bytes were passed on.

@@ -91,7 +91,10 @@ impl<'a> Near<'a> {
         if self.peer == Peer::Unknown {
             self.meet(piece)?;
         }
-        let negotiated = self.peer == Peer::Negotiated;
+        // What protocol 2 has added comes after its greeting alone.
+        if self.peer != Peer::Negotiated && piece.kind as u8 > Kind::Exit as u8 {
+            return Err(Fault::Unexpected(piece.kind));
+        }
         let event = match piece.kind {
             Kind::Output => self.output(Which::Output, piece),
             Kind::Error => self.output(Which::Error, piece),
@@ -100,15 +103,15 @@ impl<'a> Near<'a> {
                 Some(Event::InputClosed)
             }
             Kind::Exit => Some(Event::Ended(End::Code(piece.number.to_le_bytes()[0]))),
-            Kind::Hello if negotiated && piece.number == wire::PROTOCOL => None,
-            Kind::Failure if negotiated => Some(Event::Failure(piece.bytes)),
-            Kind::Signaled | Kind::Stopped if negotiated => {
+            Kind::Hello if piece.number == wire::PROTOCOL => None,
+            Kind::Failure => Some(Event::Failure(piece.bytes)),
+            Kind::Signaled | Kind::Stopped => {
                 let Ok(signal @ 1..=64) = u8::try_from(piece.number) else { return Err(Fault::Unexpected(piece.kind)) };
                 let ended = piece.kind == Kind::Signaled;
                 Some(if ended { Event::Ended(End::Signal(signal)) } else { Event::Stopped(signal) })
             }
-            Kind::Terminal if negotiated => Some(Event::Terminal(piece.number != 0)),
-            Kind::InputCredit if negotiated => {
+            Kind::Terminal => Some(Event::Terminal(piece.number != 0)),
+            Kind::InputCredit => {
                 self.input.credit(piece.number);
                 None
             }
@@ -262,11 +265,8 @@ impl<'a> Near<'a> {
 
     /// The first `count` bytes of that were sent.
     pub fn sent(&mut self, count: usize) {
-        if self.request.is_empty() {
-            self.outbox.consume(count);
-        } else {
-            self.request.consume(count);
-        }
+        let queue = if self.request.is_empty() { &mut self.outbox } else { &mut self.request };
+        queue.consume(count);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Bytes that wait to be written, in the order in which they came. It holds up whoever fills it when it is full, and
 //! never grows.
 
+use crate::bytes::{after, first};
+
 /// A queue in a borrowed buffer.
 pub struct Queue<'a> {
     bytes: &'a mut [u8],
@@ -27,7 +29,7 @@ impl<'a> Queue<'a> {
 
     /// What waits.
     pub fn waiting(&self) -> &[u8] {
-        self.bytes.get(self.head..self.tail).unwrap_or_default()
+        after(first(self.bytes, self.tail), self.head)
     }
 
     /// Bytes that can be added.

@@ -1,9 +1,9 @@
 //! A request: what to run, where and with what. Written by the client, collected by the server.
 
 use super::Terminal;
-use super::queue::{Full, Queue};
+use super::queue::Queue;
 use crate::add;
-use crate::bytes::value_of;
+use crate::bytes::{after, first, value_of};
 use crate::diag::{Line, Show};
 use crate::limits;
 use crate::number;
@@ -64,31 +64,55 @@ impl Measure {
     }
 }
 
-/// Writes a request, frame by frame.
+/// Writes a request, frame by frame. Once something does not fit, nothing is added any more.
 pub struct Writer<'a> {
     frames: Queue<'a>,
     measure: Measure,
+    outcome: Result<(), Excess>,
 }
 
 impl<'a> Writer<'a> {
     /// Begins a request in this buffer, of [`FRAMES`] bytes.
     pub fn new(buffer: &'a mut [u8]) -> Writer<'a> {
-        Writer { frames: Queue::new(buffer), measure: Measure::default() }
+        Writer { frames: Queue::new(buffer), measure: Measure::default(), outcome: Ok(()) }
     }
 
-    /// Adds a frame whose body is made of `parts`.
-    pub fn add(&mut self, kind: Kind, parts: &[&[u8]]) -> Result<(), Excess> {
-        let length = parts.iter().map(|part| part.len()).sum();
-        self.measure.add(length)?;
-        let number = u32::try_from(length).unwrap_or(u32::MAX);
-        let full = |Full| Excess::Total(self.measure.bytes);
-        self.frames.push(&header(kind, number)).map_err(full)?;
-        parts.iter().try_for_each(|part| self.frames.push(part)).map_err(full)
+    /// Adds a frame with this body.
+    #[inline(never)]
+    pub fn add(&mut self, kind: Kind, body: &[u8]) {
+        self.begin(kind, body.len());
+        self.put(body);
     }
 
-    /// The frames.
-    pub fn finish(self) -> Queue<'a> {
-        self.frames
+    /// Adds the variable `name` with this value.
+    #[inline(never)]
+    pub fn add_variable(&mut self, name: &[u8], value: &[u8]) {
+        self.begin(Kind::Variable, name.len() + 1 + value.len());
+        self.put(name);
+        self.put(b"=");
+        self.put(value);
+    }
+
+    /// Begins a frame with a body of that length, of which [`Writer::put`] adds the parts.
+    #[inline(never)]
+    pub fn begin(&mut self, kind: Kind, length: usize) {
+        if self.outcome.is_ok() {
+            self.outcome = self.measure.add(length);
+        }
+        self.put(&header(kind, u32::try_from(length).unwrap_or(u32::MAX)));
+    }
+
+    /// Adds bytes as they are.
+    #[inline(never)]
+    pub fn put(&mut self, bytes: &[u8]) {
+        if self.outcome.is_ok() && self.frames.push(bytes).is_err() {
+            self.outcome = Err(Excess::Total(self.measure.bytes));
+        }
+    }
+
+    /// The frames, if all has fitted.
+    pub fn finish(self) -> Result<Queue<'a>, Excess> {
+        self.outcome.map(|()| self.frames)
     }
 }
 
@@ -117,7 +141,7 @@ impl Attributes {
     fn take(&mut self, variable: &[u8]) -> bool {
         let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
         let (name, value) = variable.split_at(equals);
-        let value = value.get(1..).unwrap_or_default();
+        let value = after(value, 1);
         let number = |radix| number::parse(value, radix);
         let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
         // Compared one by one: a match on bytes would become a comparison of each.
@@ -205,7 +229,7 @@ impl<'a> Collector<'a> {
     /// The request.
     pub fn finish(self) -> Request<'a> {
         let bytes: &'a [u8] = self.bytes;
-        Request { strings: bytes.get(..self.used).unwrap_or_default(), attributes: self.attributes }
+        Request { strings: first(bytes, self.used), attributes: self.attributes }
     }
 }
 
@@ -303,9 +327,11 @@ mod tests {
         let mut buffer = vec![0; FRAMES];
         let mut writer = Writer::new(&mut buffer);
         for (kind, text) in parts {
-            writer.add(*kind, &[&text[..text.len() / 2], &text[text.len() / 2..]]).expect("within the limits");
+            writer.begin(*kind, text.len());
+            writer.put(&text[..text.len() / 2]);
+            writer.put(&text[text.len() / 2..]);
         }
-        writer.finish().waiting().to_vec()
+        writer.finish().expect("within the limits").waiting().to_vec()
     }
 
     #[test]
@@ -366,11 +392,15 @@ mod tests {
     fn the_writer_refuses_what_the_collector_would() {
         let mut buffer = vec![0; FRAMES];
         let mut writer = Writer::new(&mut buffer);
-        let text = vec![b'x'; limits::REQUEST_STRING];
-        assert_eq!(writer.add(Kind::Argument, &[&text]), Err(Excess::String(limits::REQUEST_STRING + 1)));
+        writer.add(Kind::Argument, &vec![b'x'; limits::REQUEST_STRING]);
+        writer.add(Kind::Argument, b"what comes behind it changes nothing");
+        assert_eq!(writer.finish().err(), Some(Excess::String(limits::REQUEST_STRING + 1)));
+        let mut writer = Writer::new(&mut buffer);
         while writer.measure.strings < limits::REQUEST_STRINGS {
-            writer.add(Kind::Argument, &[]).expect("within the limit");
+            writer.add(Kind::Argument, b"");
         }
-        assert_eq!(writer.add(Kind::Argument, &[]), Err(Excess::Count));
+        assert_eq!(writer.outcome, Ok(()));
+        writer.add(Kind::Argument, b"");
+        assert_eq!(writer.finish().err(), Some(Excess::Count));
     }
 }

@@ -1,6 +1,7 @@
 //! A caller's terminal as its stub describes it and the server makes another one like it. Only bytes: the calls are
 //! `sys::terminal`'s.
 
+use crate::diag::{Line, Part, Show};
 use crate::number;
 
 /// A terminal: what of the caller is on it, its size and its modes, in the processor's byte order: both ends of a session are
@@ -51,16 +52,6 @@ impl Terminal {
         self.0.last_chunk().unwrap_or(&[0; MODES])
     }
 
-    /// The terminal in hexadecimal.
-    pub fn encode(&self) -> [u8; 2 * BYTES] {
-        let mut digits = [0; 2 * BYTES];
-        for (index, digit) in digits.iter_mut().enumerate() {
-            let byte = self.0[index / 2];
-            *digit = number::digit(if index % 2 == 0 { byte >> 4 } else { byte & 15 });
-        }
-        digits
-    }
-
     /// The terminal that these digits stand for; `None` where they are something else.
     pub fn decode(digits: &[u8]) -> Option<Terminal> {
         if digits.len() != 2 * BYTES {
@@ -74,9 +65,19 @@ impl Terminal {
     }
 }
 
+/// In hexadecimal.
+impl Show for Terminal {
+    fn show(&self, line: &mut Line) {
+        for byte in &self.0 {
+            Part::Hex(*byte).show(line);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line;
 
     #[test]
     fn a_terminal_is_read_as_it_was_written() {
@@ -84,7 +85,7 @@ mod tests {
         for _ in 0..1000 {
             let mut terminal = Terminal([0; BYTES]);
             random.fill(&mut terminal.0);
-            assert_eq!(Terminal::decode(&terminal.encode()).as_ref(), Some(&terminal));
+            assert_eq!(Terminal::decode(line!("{}", terminal).bytes()).as_ref(), Some(&terminal));
             let flags = [1, 2, 4, 8, 16, 32, 64, 128].into_iter().filter(|flag| terminal.has(*flag)).sum();
             assert_eq!(Terminal::new(flags, terminal.size(), terminal.modes()), terminal);
         }
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn nothing_else_is_a_terminal() {
-        let mut digits = Terminal::new(1, 2, &[3; MODES]).encode().to_vec();
+        let mut digits = line!("{}", Terminal::new(1, 2, &[3; MODES])).bytes().to_vec();
         assert!(Terminal::decode(&digits).is_some());
         assert_eq!(Terminal::decode(&digits[1..]), None);
         digits.push(b'0');

@@ -335,7 +335,7 @@ impl Stream {
         }
         match self.kind {
             Kind::Socket => send(self.fd, bytes),
-            Kind::Careful if !poll::is_ready(self.fd, PollFlags::OUT) => Err(Errno::AGAIN),
+            Kind::Careful if !poll::is_ready(self.fd, PollFlags::OUT, 0) => Err(Errno::AGAIN),
             Kind::Careful => write(self.fd, bytes.get(..CAREFUL).unwrap_or(bytes)),
             _ => write(self.fd, bytes),
         }
@@ -367,7 +367,7 @@ impl Stream {
 /// Writes what may have to wait for room, but no longer than so many milliseconds.
 pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> Result<usize> {
     let mut stream = Stream { fd, kind: kind(fd).ok_or(Errno::BADF)? };
-    poll::wait(&mut [poll::Entry::new(fd, PollFlags::OUT)], Some(milliseconds));
+    poll::is_ready(fd, PollFlags::OUT, milliseconds);
     stream.write(bytes)
 }
 

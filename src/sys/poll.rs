@@ -30,22 +30,23 @@ impl<'f> Entry<'f> {
     }
 }
 
-/// Waits until something has come, so many milliseconds at most (`None`: for ever). An interruption looks like the end of
-/// that time: whoever waits in a loop asks again.
-pub fn wait(entries: &mut [Entry<'_>], milliseconds: Option<u64>) {
-    let milliseconds = milliseconds.map(|time| usize::try_from(time).unwrap_or(usize::MAX));
-    let time = milliseconds.map(|time| [time / 1000, time % 1000 * 1_000_000]);
-    let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-    // SAFETY: the kernel reads and writes the entries, whose number it is told, and reads the time, if there is one, as
-    // two words: the call of this number is the older one where there are two, whose time has 32 bits on such machines.
+/// Waits until something has come, so many milliseconds at most; `u64::MAX` is longer than any machine runs. An
+/// interruption looks like the end of that time, and 32 bits have room for 49 days: whoever waits in a loop asks again.
+pub fn wait(entries: &mut [Entry<'_>], milliseconds: u64) {
+    let milliseconds = usize::try_from(milliseconds).unwrap_or(usize::MAX);
+    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
+    let time = (&raw const time) as usize;
+    // SAFETY: the kernel reads and writes the entries, whose number it is told, and reads the time as two words: the call of
+    // this number is the older one where there are two, whose time has 32 bits on such machines.
     unsafe {
-        arch::syscall6(number(libc::SYS_ppoll), [entries.as_mut_ptr() as usize, entries.len(), time as usize, 0, 0, 0]);
+        arch::syscall6(number(libc::SYS_ppoll), [entries.as_mut_ptr() as usize, entries.len(), time, 0, 0, 0]);
     }
 }
 
-/// Whether one of `events` is there at once.
-pub fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
+/// Whether one of `events` is there, or comes within so many milliseconds.
+#[inline(never)]
+pub fn is_ready(fd: BorrowedFd<'_>, events: PollFlags, milliseconds: u64) -> bool {
     let mut set = [Entry::new(fd, events)];
-    wait(&mut set, Some(0));
+    wait(&mut set, milliseconds);
     !set[0].ready.is_empty()
 }

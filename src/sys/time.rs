@@ -69,10 +69,10 @@ impl Moment {
         Moment::now().0.saturating_sub(self.0)
     }
 
-    /// Milliseconds until this one; 0 when it is past.
+    /// Milliseconds until this one; 0 when it is past. The clock is not asked about [`Moment::NEVER`].
     #[inline(never)]
     pub fn left(self) -> u64 {
-        self.0.saturating_sub(Moment::now().0)
+        if self == Moment::NEVER { u64::MAX } else { self.0.saturating_sub(Moment::now().0) }
     }
 }
 

@@ -13,6 +13,7 @@ use super::listener::{Sockets, Work};
 use super::log::{Cut, Record};
 use super::stubs::MISPLACED;
 use super::watch::{Ready, Watch};
+use crate::bytes::first;
 use crate::diag::{Line, Show};
 use crate::exit::End;
 use crate::session::far::{Buffers, Far, Order};
@@ -244,9 +245,7 @@ impl<'s> Session<'s> {
             }
         }
         // Beyond these the command may run for as long as it likes, and its stub be as slow.
-        watch.wait(Some(
-            self.request_by.min(self.send_by).min(self.kill_at).min(self.linger_until).min(self.session_until),
-        ))
+        watch.wait(self.request_by.min(self.send_by).min(self.kill_at).min(self.linger_until).min(self.session_until))
     }
 
     /// Does what can be done: signals first, then what the stub says, then the command's streams.
@@ -313,7 +312,7 @@ impl Session<'_> {
         self.is_reusable &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
         match arrived {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Ok(count @ 1..) if !self.is_finished => self.obey(inbox.get(..count).unwrap_or_default()),
+            Ok(count @ 1..) if !self.is_finished => self.obey(first(inbox, count)),
             Ok(1..) => {}
             Ok(0) | Err(_) => self.lose(),
         }

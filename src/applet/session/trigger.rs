@@ -4,7 +4,7 @@
 use super::Session;
 use crate::limits;
 use crate::sys::descriptor::{self, Descriptor};
-use crate::sys::poll::{self, Entry};
+use crate::sys::poll;
 use crate::sys::tcp;
 use crate::sys::time::Moment;
 use crate::wire::{Kind, header};
@@ -71,6 +71,6 @@ impl Session<'_> {
 /// Whether what has come is a stub's request. It comes at once where it comes at all; who says nothing waits this long.
 fn is_stub(connection: &Descriptor) -> bool {
     let mut start = [0; STUB.len()];
-    poll::wait(&mut [Entry::new(connection.as_fd(), PollFlags::IN)], Some(limits::STUB_MS));
+    poll::is_ready(connection.as_fd(), PollFlags::IN, limits::STUB_MS);
     descriptor::peek(connection, &mut start).is_ok() && start == *STUB
 }

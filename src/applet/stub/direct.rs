@@ -3,22 +3,28 @@
 
 use super::Stub;
 use crate::applet::connect::{self, Connection, Transport};
+use crate::bytes::first;
 use crate::session::near::Peer;
 use crate::sys::memory::Place;
+use crate::sys::time::Moment;
 use crate::sys::{descriptor, local, process};
 use crate::{debug, exit, fail, limits};
 use rustix::io::Result;
 
-/// Numbers of descriptors that go along.
-pub(super) type Numbers = heapless::Vec<i32, { limits::DESCRIPTORS }>;
+/// Numbers of descriptors that go along, and one more where there are too many.
+pub(super) type Numbers = heapless::Vec<i32, { limits::DESCRIPTORS + 1 }>;
 
-/// The numbers of the descriptors that this program was started with: all that are open before it opens its own. `None`:
-/// there are too many.
-pub(super) fn inherited() -> Option<&'static mut Numbers> {
+/// The numbers of the descriptors that this program was started with: all that are open before it opens its own. None where
+/// they cannot go along by this transport.
+pub(super) fn inherited(transport: Transport) -> &'static mut Numbers {
     static INHERITED: Place<Numbers> = Place::new(Numbers::new());
     let inherited = INHERITED.take();
-    let mut is_full = false;
-    let listed = process::open_descriptors(|number| is_full |= inherited.push(number).is_err());
+    if transport == Transport::Relay {
+        return inherited;
+    }
+    let listed = process::open_descriptors(|number| {
+        let _ = inherited.push(number);
+    });
     if listed.is_err() || inherited.is_empty() {
         // Without /proc it is known of the streams alone.
         inherited.clear();
@@ -28,16 +34,17 @@ pub(super) fn inherited() -> Option<&'static mut Numbers> {
             }
         }
     }
-    (!is_full).then_some(inherited)
+    inherited
 }
 
-/// There are more descriptors than can go along.
-pub(super) fn too_many() -> ! {
-    fail!(
-        exit::UNAVAILABLE,
-        "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three",
-        limits::DESCRIPTORS
-    )
+/// Leaves of them those that go along with this connection. Ends this process if there are too many.
+pub(super) fn restrict(inherited: &mut Numbers, connection: &Connection) {
+    if !connection.is_direct {
+        inherited.clear();
+    } else if inherited.is_full() {
+        let text = "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three";
+        fail!(exit::UNAVAILABLE, text, limits::DESCRIPTORS);
+    }
 }
 
 impl Stub {
@@ -49,7 +56,7 @@ impl Stub {
             return descriptor::send(&self.connection.socket, outgoing);
         }
         let (now, later) = self.passing.split_at(self.passing.len().min(local::MOST));
-        let bytes = if later.is_empty() { outgoing } else { outgoing.get(..1).unwrap_or_default() };
+        let bytes = if later.is_empty() { outgoing } else { first(outgoing, 1) };
         let sent = local::send(&self.connection.socket, bytes, now)?;
         self.passing = later;
         Ok(sent)
@@ -65,7 +72,7 @@ impl Stub {
         }
         debug!(Applet, "the direct connection ended: going on by TCP");
         let way = connect::Way { transport: Transport::Relay, ..self.way };
-        let Ok(connection) = connect::connect(&way, Some(0), false) else { return false };
+        let Ok(connection) = connect::connect(&way, Moment::PAST, false) else { return false };
         self.adopt(connection);
         self.near.rewind();
         true

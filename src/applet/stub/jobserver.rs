@@ -3,12 +3,13 @@
 //! command's container need not have: it goes along as descriptors too.
 
 use super::direct::Numbers;
-use super::request::Frames;
-use crate::bytes::{c_str, until};
-use crate::limits;
-use crate::line;
+use crate::bytes::{after, first, until};
+use crate::config::path::Path;
+use crate::diag::Line;
+use crate::session::request::Writer;
 use crate::sys::descriptor;
 use crate::wire::Kind;
+use crate::{add, limits};
 use rustix::fs::OFlags;
 
 /// The variable that names it.
@@ -23,36 +24,35 @@ const NAME: usize = FIFO.len() - b"fifo:/".len();
 /// Adds a variable's entry to the request. A FIFO that it names is `passed`, and named by its descriptors; what cannot be
 /// opened here stays as it is.
 #[inline(never)]
-pub(super) fn add(request: &mut Frames<'_>, entry: &[u8], passed: &mut Numbers) {
-    if let Some([before, path, after]) = split(entry)
-        && let Some([read, write]) = open(path, passed)
-    {
-        request.add(Kind::Variable, &[before, line!("{},{}", read, write).bytes(), after]);
-    } else {
-        request.add(Kind::Variable, &[entry]);
-    }
+pub(super) fn add(request: &mut Writer<'_>, entry: &[u8], passed: &mut Numbers) {
+    let at = entry.windows(FIFO.len()).position(|text| text == FIFO).filter(|_| entry.starts_with(VARIABLE));
+    let Some(at) = at else { return request.add(Kind::Variable, entry) };
+    let from_path = after(entry, at + FIFO.len() - 1);
+    let path = until(from_path, b' ');
+    // Twice, because a make switches its reading end to non-blocking.
+    let (Some(read), Some(write)) = (open(path, passed), open(path, passed)) else {
+        return request.add(Kind::Variable, entry);
+    };
+    let (front, back) = (first(entry, at + NAME), after(from_path, path.len()));
+    let mut numbers = Line::new();
+    add!(&mut numbers, "{},{}", read, write);
+    request.begin(Kind::Variable, front.len() + numbers.bytes().len() + back.len());
+    request.put(front);
+    request.put(numbers.bytes());
+    request.put(back);
 }
 
-/// What comes before the name of a FIFO, its path, and what follows.
-fn split(entry: &[u8]) -> Option<[&[u8]; 3]> {
-    entry.strip_prefix(VARIABLE)?;
-    let at = entry.windows(FIFO.len()).position(|text| text == FIFO)?;
-    let start = at + FIFO.len() - 1;
-    let path = until(entry.get(start..)?, b' ');
-    Some([entry.get(..at + NAME)?, path, entry.get(start + path.len()..)?])
-}
-
-/// Opens a FIFO for reading and for writing: twice, because a make switches its reading end to non-blocking, and both ways
-/// each, because that never waits for somebody at the other end (fifo(7)).
-fn open(path: &[u8], passed: &mut Numbers) -> Option<[i32; 2]> {
-    let mut file = [0; limits::PATH];
-    file.get_mut(..path.len())?.copy_from_slice(path);
-    let file = c_str(&file)?;
-    let mut numbers = [0; 2];
-    for number in &mut numbers {
-        // From here on it is like those that the caller has opened.
-        *number = descriptor::above_streams(descriptor::open(file, OFlags::RDWR, 0).ok()?).ok()?.leave_open();
+/// Opens a FIFO, both ways, because that never waits for somebody at the other end (fifo(7)). From here on it is like those
+/// that the caller has opened.
+#[inline(never)]
+fn open(path: &[u8], passed: &mut Numbers) -> Option<i32> {
+    let mut file = Path::new();
+    file.join(b"", path).ok()?;
+    let opened = descriptor::open(file.as_c_str(), OFlags::RDWR, 0).and_then(descriptor::above_streams).ok()?;
+    if passed.len() >= limits::DESCRIPTORS {
+        return None;
     }
-    passed.extend_from_slice(&numbers).ok()?;
-    Some(numbers)
+    let number = opened.leave_open();
+    let _ = passed.push(number);
+    Some(number)
 }

@@ -13,7 +13,7 @@ use super::token::{self, Source};
 use super::watch::{Ready, Watch};
 use super::{configuration, stubs};
 use crate::address::Address;
-use crate::bytes::until;
+use crate::bytes::{first, until};
 use crate::config::Server;
 use crate::diag::{Line, Show};
 use crate::exit::End;
@@ -55,20 +55,19 @@ pub(super) fn main(program: &Program, config: Option<&'static CStr>, name: &[u8]
         // take the shell's keys; a stub that reads it is stopped.
         way.transport = Transport::Relay;
     }
-    let inherited = (way.transport != Transport::Relay).then(direct::inherited).flatten();
-    let Ok(directory) = request::directory(loaded) else { exit(exit::UNAVAILABLE) };
+    let passed = direct::inherited(way.transport);
+    let directory = request::directory(loaded);
     // Early, so that the server starts the session while the request is written.
     let timeout = loaded.config.connect_timeout();
-    let connection =
-        connect(&way, timeout, true).unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
-    token::pass(exit::UNAVAILABLE, server, &way, &program.environment, &connection.socket, timeout);
-    let mut passed = connection.is_direct.then(|| inherited.unwrap_or_else(|| direct::too_many()));
+    let connection = connect(&way, Moment::after(timeout), true)
+        .unwrap_or_else(|errno| fail_at(exit::UNAVAILABLE, server, &way, &errno));
+    token::pass(exit::UNAVAILABLE, server, &way, &program.environment, &connection.socket, Moment::after(timeout));
+    direct::restrict(passed, &connection);
     // A token in it is for nobody else.
     let environment = &program.environment.without(server.option(token::VARIABLE));
-    let circumstances = request::Circumstances { environment, arguments, directory, terminal: &terminal };
-    let request = request::write(command, &circumstances, passed.as_deref_mut());
-    let Ok(request) = request else { exit(exit::UNAVAILABLE) };
-    let passed = passed.map_or(&[][..], |numbers| numbers);
+    let is_direct = connection.is_direct;
+    let circumstances = request::Circumstances { environment, arguments, directory, terminal: &terminal, is_direct };
+    let request = request::write(command, &circumstances, passed);
     let mut stub = Stub::new(server, way, connection, request, terminal, passed);
     end_like(stub.run())
 }
@@ -137,7 +136,7 @@ struct Stub {
     /// Signals that were passed on, as long as what they bring about is no key's doing.
     passed: Set,
     /// How long something waits for the server to greet.
-    greet_by: Option<Moment>,
+    greet_by: Moment,
     /// Why the command could not be run, as far as the server has said.
     reason: &'static mut Line,
     /// Whether stdin is left alone until the command has stopped for it.
@@ -186,7 +185,7 @@ impl Stub {
             terminal,
             held: Set::default(),
             passed: Set::default(),
-            greet_by: None,
+            greet_by: Moment::NEVER,
             reason: REASON.take(),
             awaits_stop: false,
             has_failed: false,
@@ -221,8 +220,6 @@ impl Stub {
             self.await_greeting();
             let ready = self.wait();
             self.turn(&ready, inbox);
-            self.check();
-            self.close_done();
         }
     }
 
@@ -273,6 +270,8 @@ impl Stub {
             if !flags.is_empty() {
                 self.flush(which, flags);
             }
+            self.check();
+            self.close_if_done(which);
         }
         if !ready.of(INPUT).is_empty() {
             self.read_input();
@@ -301,7 +300,7 @@ impl Stub {
             return;
         }
         match descriptor::receive(&self.connection.socket, inbox) {
-            Ok(count @ 1..) => self.obey(inbox.get(..count).unwrap_or_default()),
+            Ok(count @ 1..) => self.obey(first(inbox, count)),
             Err(Errno::AGAIN | Errno::INTR) => {}
             // What was sent was never read (unix(7)), so nothing was started.
             Err(Errno::CONNRESET) if self.fall_back() => {}

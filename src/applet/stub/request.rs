@@ -5,22 +5,23 @@ use super::jobserver;
 use super::terminal::Terminal;
 use crate::applet::configuration::Loaded;
 use crate::config::{self, Command, path};
-use crate::diag::Told;
+use crate::diag::{Line, Show};
 use crate::session::Queue;
-use crate::session::request::{Excess, FRAMES, Writer};
+use crate::session::request::{FRAMES, Writer};
 use crate::sys::memory::Place;
 use crate::sys::program::{Environment, Strings};
 use crate::sys::{process, signal};
 use crate::wire::{self, Kind, attribute};
-use crate::{limits, number, told};
+use crate::{exit, fail, limits, number};
 
-/// The working directory below the base, which all containers share.
+/// The working directory below the base, which all containers share. Ends this process if it is not.
 // Paths are no local variables here: beside them everything else would be far away.
 #[inline(never)]
-pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Told> {
+pub(super) fn directory(loaded: Loaded<'_>) -> &'static [u8] {
     static HERE: Place<[u8; limits::PATH]> = Place::new([0; limits::PATH]);
     static REAL: Place<[u8; limits::PATH]> = Place::new([0; limits::PATH]);
-    let here = process::working_directory(HERE.take()).map_err(|errno| told!("working directory: {}", errno))?;
+    let here = process::working_directory(HERE.take())
+        .unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "working directory: {}", errno));
     let base = loaded.base.as_bytes();
     // The kernel names the working directory without links; where the base is reached through one, it has to be asked too.
     // The stub itself can be anywhere.
@@ -28,7 +29,8 @@ pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Told> {
     if relative.is_none() && rustix::process::chdir(loaded.base.as_c_str()).is_ok() {
         relative = process::working_directory(REAL.take()).ok().and_then(|base| path::relative(base, here));
     }
-    relative.ok_or_else(|| told!("working directory {} is outside of baseDirectory {}", here, base))
+    relative
+        .unwrap_or_else(|| fail!(exit::UNAVAILABLE, "working directory {} is outside of baseDirectory {}", here, base))
 }
 
 /// What a request is made of besides the command.
@@ -38,73 +40,61 @@ pub(super) struct Circumstances<'r> {
     /// The working directory below the base.
     pub(super) directory: &'r [u8],
     pub(super) terminal: &'r Terminal,
+    /// Whether descriptors can go along.
+    pub(super) is_direct: bool,
 }
 
-/// A request that is being written. Once something does not fit, nothing is added any more.
-pub(super) struct Frames<'a> {
-    writer: Writer<'a>,
-    outcome: Result<(), Excess>,
+/// Adds an attribute with this number as its value, in digits of the radix.
+fn add_attribute(request: &mut Writer<'_>, name: &[u8], value: u64, radix: u64) {
+    request.add_variable(name, number::digits(value, radix, &mut [0; 24]));
 }
 
-impl Frames<'_> {
-    /// Adds a frame whose body is made of `parts`.
-    #[inline(never)]
-    pub(super) fn add(&mut self, kind: Kind, parts: &[&[u8]]) {
-        if self.outcome.is_ok() {
-            self.outcome = self.writer.add(kind, parts);
-        }
-    }
-
-    /// Adds an attribute with this number as its value, in digits of the radix.
-    fn add_attribute(&mut self, name: &[u8], value: u64, radix: u64) {
-        self.add(Kind::Variable, &[name, b"=", number::digits(value, radix, &mut [0; 24])]);
-    }
-
-    /// Adds the caller's terminal, if there is one.
-    fn add_terminal(&mut self, terminal: &Terminal, environment: &Environment) {
-        let Some(terminal) = terminal.describe() else { return };
-        self.add(Kind::Variable, &[attribute::TERMINAL, b"=", &terminal.encode()]);
-        // What a terminal understands belongs to it, whether the configuration lists the variable or not.
-        if let Some(entry) = environment.entry(b"TERM") {
-            self.add(Kind::Variable, &[entry.to_bytes()]);
-        }
-    }
-}
-
+/// Adds the caller's terminal, if there is one.
 #[inline(never)]
-/// The request's frames. The descriptors of `passed` go along, if any can; a jobserver's may be added to them.
+fn add_terminal(request: &mut Writer<'_>, terminal: &Terminal, environment: &Environment) {
+    let Some(terminal) = terminal.describe() else { return };
+    let mut digits = Line::new();
+    terminal.show(&mut digits);
+    request.add_variable(attribute::TERMINAL, digits.bytes());
+    // What a terminal understands belongs to it, whether the configuration lists the variable or not.
+    if let Some(entry) = environment.entry(b"TERM") {
+        request.add(Kind::Variable, entry.to_bytes());
+    }
+}
+
+/// The request's frames. The descriptors that are `passed` go along, if it is a direct one, and a jobserver's may be added
+/// to them. Ends this process if it is larger than anything that could be executed.
+#[inline(never)]
 pub(super) fn write(
     command: Command<'static>,
     circumstances: &Circumstances<'_>,
-    mut passed: Option<&mut Numbers>,
-) -> Result<Queue<'static>, Told> {
+    passed: &mut Numbers,
+) -> Queue<'static> {
     static FRAMES_: Place<[u8; FRAMES]> = Place::new([0; FRAMES]);
-    let Circumstances { environment, arguments, directory, terminal } = circumstances;
-    let mut request = Frames { writer: Writer::new(FRAMES_.take()), outcome: Ok(()) };
-    request.add_attribute(attribute::PROTOCOL, wire::PROTOCOL.into(), 10);
-    request.add_attribute(attribute::UMASK, process::umask().into(), 8);
-    request.add_attribute(attribute::IGNORED, signal::ignored().0, 16);
-    request.add_terminal(terminal, environment);
-    request.add(Kind::Directory, &[directory]);
+    let Circumstances { environment, arguments, directory, terminal, is_direct } = circumstances;
+    let mut request = Writer::new(FRAMES_.take());
+    add_attribute(&mut request, attribute::PROTOCOL, wire::PROTOCOL.into(), 10);
+    add_attribute(&mut request, attribute::UMASK, process::umask().into(), 8);
+    add_attribute(&mut request, attribute::IGNORED, signal::ignored().0, 16);
+    add_terminal(&mut request, terminal, environment);
+    request.add(Kind::Directory, directory);
     for variable in command.environment() {
         if variable.kind == config::Kind::Fixed {
             continue;
         }
         let Some(entry) = environment.entry(variable.name) else { continue };
-        match &mut passed {
-            Some(passed) => jobserver::add(&mut request, entry.to_bytes(), passed),
-            None => request.add(Kind::Variable, &[entry.to_bytes()]),
+        if *is_direct {
+            jobserver::add(&mut request, entry.to_bytes(), passed);
+        } else {
+            request.add(Kind::Variable, entry.to_bytes());
         }
     }
-    for number in passed.map_or(&[][..], |passed| passed) {
-        request.add_attribute(attribute::DESCRIPTOR, number.unsigned_abs().into(), 10);
+    for number in passed {
+        add_attribute(&mut request, attribute::DESCRIPTOR, number.unsigned_abs().into(), 10);
     }
     for argument in *arguments {
-        request.add(Kind::Argument, &[argument.to_bytes()]);
+        request.add(Kind::Argument, argument.to_bytes());
     }
-    request.add(Kind::Start, &[command.name().to_bytes()]);
-    match request.outcome {
-        Ok(()) => Ok(request.writer.finish()),
-        Err(excess) => Err(told!("{}", excess)),
-    }
+    request.add(Kind::Start, command.name().to_bytes());
+    request.finish().unwrap_or_else(|excess| fail!(exit::UNAVAILABLE, "{}", excess))
 }

@@ -56,12 +56,11 @@ impl Stub {
         // One that has the caller's descriptors answers, however late; one of protocol 1 never does.
         let awaits_answer = self.awaits_answer && !is_known && !self.connection.is_direct;
         if self.held == Set::default() && !self.near.awaits_greeting() && !awaits_answer {
-            self.greet_by = None;
+            self.greet_by = Moment::NEVER;
             return;
         }
-        let now = Moment::now();
-        let deadline = *self.greet_by.get_or_insert_with(|| Moment::after(limits::GREETING_MS));
-        if !is_known && deadline > now {
+        self.greet_by = self.greet_by.min(Moment::after(limits::GREETING_MS));
+        if !is_known && self.greet_by.left() > 0 {
             return;
         }
         self.near.stop_awaiting();

@@ -1,6 +1,7 @@
 //! A stub's streams: the caller's stdin, stdout and stderr, whose flags are not its own to change.
 
 use super::Stub;
+use crate::bytes::after;
 use crate::report;
 use crate::session::Which;
 use crate::session::near::Peer;
@@ -59,7 +60,7 @@ impl Stub {
         if let Some(output) = &mut self.outputs[which as usize] {
             while !rest.is_empty() && self.near.stream(which).waiting().is_empty() {
                 match output.write(rest) {
-                    Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                    Ok(count) => rest = after(rest, count),
                     Err(Errno::INTR) => {}
                     Err(Errno::AGAIN) => break,
                     Err(errno) => {
@@ -117,13 +118,11 @@ impl Stub {
     }
 
     /// Closes what the command has closed and was passed on, so that its reader sees the end as early as locally.
-    pub(super) fn close_done(&mut self) {
-        for which in Which::BOTH {
-            if self.near.stream(which).is_done()
-                && let Some(output) = self.outputs[which as usize].take()
-            {
-                descriptor::close(output);
-            }
+    pub(super) fn close_if_done(&mut self, which: Which) {
+        if self.near.stream(which).is_done()
+            && let Some(output) = self.outputs[which as usize].take()
+        {
+            descriptor::close(output);
         }
     }
 }
