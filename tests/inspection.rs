@@ -114,7 +114,21 @@ fn a_list_of_a_broken_file_is_none() {
     let pod = pod("[ s ]\nx\na/b\n");
     for words in [&["--list"][..], &["--list", "--json"]] {
         let outcome = run(&pod, words);
-        assert_eq!(outcome.code(), Some(1));
+        assert_eq!((outcome.code(), outcome.out()), (Some(1), String::new()));
+        assert!(outcome.err().contains("k8psh.conf:3:1: "), "{}", outcome.err());
+    }
+}
+
+#[test]
+fn a_warning_is_no_row_of_a_list() {
+    let pod = pod("[ s ] A=${UNSET}\nx\n");
+    for (words, list) in [
+        (&["--list"][..], "x s 1120  x\n"),
+        (&["--list", "--json"], "[{\"command\":\"x\",\"server\":\"s\",\"port\":1120,\"arguments\":[\"x\"]}\n]\n"),
+    ] {
+        let outcome = run(&pod, words);
+        assert_eq!((outcome.code(), outcome.out().as_str()), (Some(0), list));
+        assert!(outcome.err().contains("warning: the variable UNSET is not set"), "{}", outcome.err());
     }
 }
 

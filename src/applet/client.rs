@@ -1,7 +1,7 @@
 //! `k8psh`: runs a command by name, installs the program, or turns into the server.
 
 use super::options::{Misuse, Word, next, value};
-use super::{inspection, install, output, print, probe, server, stub};
+use super::{inspection, install, print, probe, server, stub};
 use crate::diag::Show;
 use crate::number::parse;
 use crate::sys::program::{Program, Strings};
@@ -51,7 +51,7 @@ mod option {
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let mut words = arguments;
     let (mut config, mut server, mut timeout) = (None, None, None);
-    let (mut task, mut is_command) = (option::HELP, true);
+    let (mut task, mut is_command, mut is_array) = (option::HELP, true, false);
     loop {
         match next(USAGE, &mut words) {
             Some(Ok(Word::Given(given, value))) => match given.number {
@@ -63,7 +63,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
                 number => {
                     is_command = false;
                     match number {
-                        option::JSON => output::begin_array(),
+                        option::JSON => is_array = true,
                         // Looked at later: it may be meant for a server, which takes others.
                         option::TIMEOUT => timeout = Some(value.to_bytes()),
                         _ => task = number,
@@ -80,8 +80,8 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
         }
     }
     match task {
-        option::CHECK => inspection::check(config, &program.environment),
-        option::LIST => inspection::list(config, &program.environment),
+        option::CHECK => inspection::check(config, &program.environment, is_array),
+        option::LIST => inspection::list(config, &program.environment, is_array),
         option::PROBE => match timeout.map_or(Some(limits::PROBE_MS), |text| parse(text, 10)) {
             Some(milliseconds) => probe::main(program, config, server, milliseconds),
             None => misused(&Misuse::Unexpected(timeout.unwrap_or_default())),

@@ -14,7 +14,8 @@ use crate::{add, exit};
 use core::ffi::CStr;
 
 /// Prints every error in the configuration; the process's code says whether there is one.
-pub(super) fn check(given: Option<&'static CStr>, environment: &Environment) -> ! {
+pub(super) fn check(given: Option<&'static CStr>, environment: &Environment, is_array: bool) -> ! {
+    output::begin(is_array);
     let Ok(loaded) = configuration::inspect(given, environment) else { exit(exit::FAILURE) };
     let mut outcome = loaded.sound().map(drop);
     for server in loaded.config.servers() {
@@ -29,8 +30,10 @@ pub(super) fn check(given: Option<&'static CStr>, environment: &Environment) -> 
 }
 
 /// Prints the commands, their servers, ports and arguments.
-pub(super) fn list(given: Option<&'static CStr>, environment: &Environment) -> ! {
+pub(super) fn list(given: Option<&'static CStr>, environment: &Environment, is_array: bool) -> ! {
     let Ok(loaded) = configuration::load(given, environment) else { exit(exit::FAILURE) };
+    // Only now: a warning is no row.
+    output::begin(is_array);
     let (mut out, mut nowhere) = (Line::endless(), Line::new());
     let mut widths = [0; 3];
     // The first time shows how wide the columns of a table have to be.

@@ -6,9 +6,11 @@ use crate::sys::memory::Setting;
 /// What the next object of the array begins with; nothing where there is no array, but lines.
 static BEGIN: Setting<&[u8]> = Setting::new(b"");
 
-/// From here on the output is an array.
-pub(super) fn begin_array() {
-    BEGIN.set(b"[{");
+/// From here on the output is an array, or lines.
+pub(super) fn begin(is_array: bool) {
+    if is_array {
+        BEGIN.set(b"[{");
+    }
 }
 
 /// Whether the output is an array.
