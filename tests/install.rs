@@ -225,6 +225,32 @@ fn a_full_file_system_leaves_the_old_program_in_place() {
 }
 
 #[test]
+fn containers_that_share_a_volume_do_not_meet_in_it() {
+    if !is_root() || !has_programs(&["unshare"]) {
+        return;
+    }
+    let pod = Pod::new("true");
+    let to = pod.path("to");
+    fs::create_dir(&to).expect("a directory");
+    // Each of them is process 1: this is what another one is about to put into place.
+    fs::write(to.join(".k8psh-1"), "half a program").expect("a file");
+    let as_process_1 = |program: &str| {
+        let mut command = pod.command("unshare");
+        command.args(["--pid", "--fork", "--kill-child"]).arg(pod.path(program));
+        command
+    };
+    assert_eq!(as_process_1("bin/k8psh").arg("--install").arg(&to).run().succeeds(), "");
+    assert_eq!(names(&to), [".k8psh-1", "k8psh", "k8pshd"]);
+    assert_eq!(fs::read_to_string(to.join(".k8psh-1")).expect("the other's file"), "half a program");
+    // Stubs that are replaced, likewise.
+    fs::write(to.join("true"), "no stub").expect("a file");
+    let outcome = as_process_1("bin/k8pshd").args(["-n", "client", "-o", "-e"]).arg(&to).run();
+    assert_eq!(outcome.succeeds(), "");
+    assert_eq!(names(&to), [".k8psh-1", "k8psh", "k8pshd", "true"]);
+    assert!(fs::symlink_metadata(to.join("true")).expect("a stub").is_symlink());
+}
+
+#[test]
 fn nobody_ever_sees_half_a_program() {
     let pod = Pod::new("true");
     let to = pod.path("program");

@@ -3,9 +3,9 @@
 use crate::config::path::{self, Path};
 use crate::diag::{self, Line};
 use crate::sys::descriptor;
-use crate::sys::process::{self, exit};
+use crate::sys::process::exit;
 use crate::sys::program::Program;
-use crate::{add, exit, fail, limits};
+use crate::{add, exit, fail, limits, sys};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -57,20 +57,19 @@ fn is_directory(path: &CStr) -> bool {
 fn install(own: &CStr, target: &CStr) -> Result<()> {
     let mut beside = Path::new();
     let beside = temporary(path::directory(target.to_bytes()), &mut beside)?;
-    // What an earlier attempt of a process of this number left.
-    let _ = rustix::fs::unlink(beside);
     let result = link(own, beside).or_else(|_| copy(own, beside)).and_then(|()| rustix::fs::rename(beside, target));
     // Renaming one name of a file to another name of it does nothing and succeeds (rename(2)), so it may still be there.
     let _ = rustix::fs::unlink(beside);
     result
 }
 
-/// `path` becomes a name in the directory that is this process's alone. It has none of the target's, which may have the
-/// full length.
+/// `path` becomes a name in the directory that is this process's alone: not by its number, since in a volume that several
+/// containers have each of them is process 1. It has nothing of the target's, which may have the full length.
 #[inline(never)]
 pub(super) fn temporary<'p>(directory: &[u8], path: &'p mut Path) -> Result<&'p CStr> {
-    let mut name = Line::new();
-    add!(&mut name, ".k8psh-{}", process::id());
+    let (mut number, mut name) = ([0; 4], Line::new());
+    sys::random(&mut number)?;
+    add!(&mut name, ".k8psh-{}", u32::from_ne_bytes(number));
     path.join(directory, name.bytes())?;
     Ok(path.as_c_str())
 }
