@@ -145,7 +145,7 @@ c \"^\\q\" \"\\q\"
 [ b:^x ]
 d
 [ c ] ^==x
-[ d:5 ] --max-sessions ^0 ^--timeout=1s --transport ^ftp ^--allow-uid=root
+[ d:5 ] --max-sessions ^0 ^--timeout=1s --transport ^ftp ^--allow-uid=root ^--connect=name ^--token-file=t
 e
 [ ^f:5 ]
 g
@@ -223,6 +223,30 @@ fn nothing_wrong_is_nothing_said() {
     );
     assert_eq!(run(&self::pod("[ a ]\nb\n"), &["--check"]).succeeds(), "");
     assert_eq!(parsed(&self::pod(""), "--check"), (json!([]), 0));
+}
+
+#[test]
+fn options_that_do_not_go_together_are_errors() {
+    for (header, reason) in [
+        ("--trigger=gone", "--trigger gone: section a has no such command"),
+        ("--trigger=x --transport=direct", "--trigger x: its streams are a TCP connection"),
+        ("--trigger x --tty always", "--trigger x: its streams are a TCP connection"),
+        ("--listen=0.0.0.0", "--listen 0.0.0.0: needs --token-file, --token-env or --no-token"),
+        ("--token-env=T --no-token", "there is more than one of --token-file, --token-env and --no-token"),
+        ("--token-env=T\nx\n[ a ] --token-file=/t", "there is more than one of --token-file"),
+    ] {
+        let pod = pod(format!("[ b ]\nx\n[ a ] {header}\nx\n"));
+        let text = format!("k8psh.conf:3:3: {reason}");
+        run(&pod, &["--check"]).fails(1, "k8psh", &[&text]);
+        pod.k8pshd().args(["--name", "a"]).run().fails(1, "k8pshd", &[&text]);
+    }
+    for header in [
+        "--listen=:: --token-file=/t --connect=::1",
+        "--listen=127.0.0.2 --connect=",
+        "--trigger=x --no-token --listen=::",
+    ] {
+        assert_eq!(run(&pod(format!("[ a ] {header}\nx\n")), &["--check"]).succeeds(), "");
+    }
 }
 
 #[test]

@@ -82,6 +82,7 @@ server with a program, read its configuration anew.
 mod option {
     pub(super) const ALLOW_UID: usize = 0;
     pub(super) const BACKGROUND: usize = 1;
+    pub(super) const CONNECT: usize = 2;
     pub(super) const DETACH: usize = 3;
     pub(super) const DISABLE: usize = 4;
     pub(super) const DIRECTORY: usize = 5;
@@ -228,12 +229,17 @@ impl<'g> Options<'g> {
         self.bytes(option::TTY).and_then(Tty::named).unwrap_or_default()
     }
 
+    /// Where the server listens.
+    fn host(&self) -> Address {
+        self.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK)
+    }
+
     fn token(&self) -> Option<Token<'g>> {
         Token::of(self.value(option::TOKEN_FILE), self.value(option::TOKEN_ENV))
     }
 }
 
-/// Checks the options in the headers of a server's sections.
+/// Checks the options in the headers of a server's sections, also with those of the command line.
 fn check_options<'g>(options: &Options<'g>, loaded: Loaded<'g>) -> Result<(), Told> {
     let source = Source::Section(loaded, Cell::new(0));
     let (Some(server), Source::Section(_, at)) = (options.server, &source) else { return Ok(()) };
@@ -241,7 +247,30 @@ fn check_options<'g>(options: &Options<'g>, loaded: Loaded<'g>) -> Result<(), To
         at.set(word.at);
         word.text
     });
-    check_words(options, &source, &mut words).map(drop)
+    check_words(options, &source, &mut words)?;
+    at.set(server.at());
+    check_agreement(options, server, &source)
+}
+
+/// Checks whether the options of a server go together: a trigger has its command, and nobody reaches a server from beyond
+/// its Pod without a token, unless it is said so.
+fn check_agreement(options: &Options<'_>, server: Server<'_>, source: &Source<'_>) -> Result<(), Told> {
+    let host = options.host();
+    let (trigger, is_direct) = (options.value(option::TRIGGER), options.transport() == Transport::Direct);
+    let tokens = [option::TOKEN_FILE, option::TOKEN_ENV, option::NO_TOKEN].into_iter();
+    let (text, concerned) = match (tokens.filter(|option| options.has(*option)).count(), trigger) {
+        (_, Some(name)) if server.command(name.to_bytes()).is_none() => {
+            ("--trigger {}: section {} has no such command", Part::String(name))
+        }
+        (_, Some(name)) if is_direct || options.tty() == Tty::Always => {
+            ("--trigger {}: its streams are a TCP connection: no --transport, no --tty", Part::String(name))
+        }
+        (0, _) if !host.is_loopback() => ("--listen {}: needs --token-file, --token-env or --no-token", host.part()),
+        (2.., _) => ("there is more than one of --token-file, --token-env and --no-token", Part::Number(0)),
+        _ => return Ok(()),
+    };
+    source.tell(text, &[concerned, server.name().part()]);
+    Err(Told)
 }
 
 /// Checks a list of options, and tells of every mistake in it. Whether a program follows.
@@ -293,7 +322,11 @@ fn check(source: &Source<'_>, given: Spec, value: &CStr) -> Result<(), Told> {
         option::MAX_SESSIONS if !sessions(value).is_some_and(|most| (1..=limits::MAX_SESSIONS).contains(&most)) => {
             "{}: {} is not a number from 1 to 4096"
         }
-        option::LISTEN if Address::parse(value.to_bytes()).is_none() => "{}: {} is no address",
+        // That of a Service which is younger than this Pod. Its stubs are others'.
+        option::CONNECT if value.is_empty() => return Ok(()),
+        option::CONNECT | option::LISTEN if Address::parse(value.to_bytes()).is_none() => "{}: {} is no address",
+        // It is read for each connection, by a daemon from another working directory.
+        option::TOKEN_FILE if !value.to_bytes().starts_with(b"/") => "{}: {} is no absolute path",
         option::ALLOW_UID | option::SERVER_UID if !users(value.to_bytes()).all(|user| user.is_some()) => {
             "{}: {} is no user's number"
         }
@@ -324,40 +357,22 @@ fn find_server<'g>(setup: &Setup<'_>, loaded: Loaded<'g>) -> Option<Server<'g>> 
 fn settle<'g>(setup: &Setup<'_>, loaded: Loaded<'g>) -> Result<Options<'g>, Told> {
     let options = Options { server: find_server(setup, loaded), ..setup.options };
     check_options(&options, loaded)?;
-    let Some(server) = options.server else { return Ok(options) };
-    if setup.words.is_some() && options.has(option::BACKGROUND) {
+    if options.server.is_some() && setup.words.is_some() && options.has(option::BACKGROUND) {
         return Err(told!("--background does not go with a program behind --"));
-    }
-    if let Some(name) = options.value(option::TRIGGER) {
-        if server.command(name.to_bytes()).is_none() {
-            return Err(told!("--trigger {}: section {} has no such command", name, server.name()));
-        }
-        if options.transport() == Transport::Direct || options.tty() == Tty::Always {
-            return Err(told!("--trigger {}: its streams are a TCP connection: no --transport, no --tty", name));
-        }
     }
     Ok(options)
 }
 
-/// Where the token of a section is. Without one nobody beyond this Pod may reach the server, unless it is said so.
+/// Whether the section has a token. If so, there is one.
 #[inline(never)]
-fn token<'g>(setup: &Setup<'_>, options: &Options<'g>, host: &Address) -> Result<Option<Token<'g>>, Told> {
-    let given = [option::TOKEN_FILE, option::TOKEN_ENV, option::NO_TOKEN].map(|option| options.has(option));
-    let text = match given.into_iter().filter(|is_given| *is_given).count() {
-        0 if !host.is_loopback() => "--listen {}: needs --token-file, --token-env or --no-token",
-        2.. => "there is more than one of --token-file, --token-env and --no-token",
-        _ => "",
-    };
-    if !text.is_empty() {
-        return Err(told!(text, host));
-    }
+fn has_token(setup: &Setup<'_>, options: &Options<'_>) -> Result<bool, Told> {
     let token = options.token();
     if let Some(token) = token {
         // Whether there is one is told at once, and not only to the first who connects.
         let mut key = Key::NONE;
         token.key(&setup.program.environment, &mut key)?;
     }
-    Ok(token)
+    Ok(token.is_some())
 }
 
 /// Puts the next configuration together and into force, or leaves everything as it is. The first one makes the listener;
@@ -398,9 +413,9 @@ fn advance(
     let (mut sockets, mut gate) = (None, None);
     // The port first: where another server has it, its stubs stay as they are.
     if let (Some(server), Some(listener)) = (server, listener.as_mut()) {
-        let host = options.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK);
+        let host = options.host();
         let mut transport = options.transport();
-        let has_token = token(setup, &options, &host)?.is_some();
+        let has_token = has_token(setup, &options)?;
         if has_token {
             gate = Some(is_trigger);
             listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot keep a gate: {}", errno))?;
@@ -505,6 +520,7 @@ mod tests {
         for (number, name) in [
             (option::ALLOW_UID, "--allow-uid"),
             (option::BACKGROUND, "-b"),
+            (option::CONNECT, "--connect"),
             (option::DETACH, "--detach-on-close"),
             (option::DISABLE, "-d"),
             (option::DIRECTORY, "-e"),

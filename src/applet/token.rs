@@ -48,8 +48,7 @@ impl<'g> Source<'g> {
         let mut token: &[u8] = &[];
         if !self.is_file {
             token = environment.get(place).unwrap_or_default();
-        } else if place.starts_with(b"/") {
-            // A daemon's working directory is another one.
+        } else {
             match configuration::read(self.place, &mut buffer) {
                 Ok(text) => token = without_newline(text),
                 Err(reason) => errno = reason,
@@ -59,11 +58,7 @@ impl<'g> Source<'g> {
             *key = Key::of(token);
             return Ok(());
         }
-        let text = if errno == Errno::INVAL {
-            "{} {}: wanted is one line of 1 to 4096 bytes, and of a file its absolute path"
-        } else {
-            "{} {}: {}"
-        };
+        let text = if errno == Errno::INVAL { "{} {}: wanted is one line of 1 to 4096 bytes" } else { "{} {}: {}" };
         Err(told!(text, Part::Words(if self.is_file { FILE } else { VARIABLE }), self.place, errno))
     }
 }
