@@ -189,7 +189,7 @@ fn a_thousand_silent_connections_keep_nobody_out() {
     pod.stub_path("true");
     _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
     let start = Instant::now();
-    let before: Vec<_> = (0..1000).map(|_| silent(pod.port())).collect();
+    let before: Vec<_> = (0..999).map(|_| silent(pod.port())).collect();
     assert_eq!(pod.stub("true").run().succeeds(), "");
     let took = start.elapsed();
     until_true("no process is there for any of them", || pod.children(server.process().0).is_empty());
@@ -199,6 +199,21 @@ fn a_thousand_silent_connections_keep_nobody_out() {
     drop(before);
     // Who looks whether somebody listens is no failure.
     assert_eq!(pod.stub("true").run().succeeds(), "");
+}
+
+#[test]
+fn the_usual_limit_of_open_files_has_room_for_all_that_may_wait() {
+    let pod = trigger("", "go echo went");
+    let mut command = pod.command("sh");
+    command.args(["-c", "ulimit -Sn 1024 && exec \"$0\" --name box"]).arg(pod.path("bin/k8pshd"));
+    let server = pod.start(command);
+    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
+    let silent: Vec<_> = (0..1100).map(|_| silent(pod.port())).collect();
+    let mut stream = from_another_address(pod.port());
+    stream.write_all(format!("{TOKEN}\n").as_bytes()).expect("the server takes it");
+    assert_eq!(support::read_all(&mut stream), b"went\n");
+    assert!(!server.log().contains("Too many open files"), "{}", server.log());
+    assert!(is_closed(&silent[0]));
 }
 
 #[test]
