@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
 use support::frames::{self, EXIT, FAILURE, HELLO, Peer};
 use support::{DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, is_root, until, until_true};
@@ -293,6 +294,23 @@ fn the_delay_of_an_address_grows_and_is_its_own() {
     // Who gets in is forgiven.
     assert_eq!(pod.stub("true").run().succeeds(), "");
     assert!(guess(pod.port()) < Duration::from_secs(1));
+}
+
+#[test]
+fn nobody_guesses_without_an_address_by_a_reset_before_the_connection_is_accepted() {
+    let pod = trigger("--detach-on-close", "go echo went");
+    let server = pod.server();
+    server.process().signal(Signal::SIGSTOP);
+    until_true("it is stopped", || server.process().state() == Some('T'));
+    for _ in 0..3 {
+        let mut stream = silent(pod.port());
+        stream.write_all(b"wrong\n").expect("a part");
+        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        setsockopt(&stream, sockopt::Linger, &linger).expect("a reset");
+    }
+    server.process().signal(Signal::SIGCONT);
+    assert_eq!(ask(pod.port(), format!("{TOKEN}\n").as_bytes()), "went\n");
+    assert_eq!(count(&server, "wrong token"), 0, "{}", server.log());
 }
 
 /// A connection to this port that comes from 127.0.0.9.
