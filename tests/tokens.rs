@@ -72,6 +72,17 @@ fn the_token_of_a_variable_is_no_commands_and_leaves_nobody() {
 }
 
 #[test]
+fn the_newline_of_a_variables_token_is_no_part_of_it() {
+    for end in ["\n", "\r\n"] {
+        let pod = Pod::with_header("--trigger=go --token-env=TOKEN", "go echo went");
+        let mut command = pod.k8pshd();
+        command.args(["--name", "box"]).env("TOKEN", format!("{TOKEN}{end}"));
+        let _server = pod.start(command);
+        assert_eq!(ask(pod.port(), format!("{TOKEN}\n").as_bytes()), "went\n");
+    }
+}
+
+#[test]
 fn another_token_counts_from_the_next_connection_on() {
     let pod = with_file("", "true");
     let server = pod.server();
