@@ -266,6 +266,27 @@ fn who_says_nothing_or_too_little_has_five_seconds() {
     until_logged(&server, "127.0.0.1: no token", 3);
 }
 
+#[test]
+fn a_log_that_nobody_reads_does_not_have_others_wait_for_those_without_the_token() {
+    let pod = trigger("--log=none", "go echo went");
+    let (_reader, writer) = nix::unistd::pipe().expect("a pipe");
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).expect("flags");
+    while nix::unistd::write(&writer, &[b'x'; 4096]).is_ok() {}
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).expect("flags");
+    let mut command = pod.k8pshd();
+    let _server = command.args(["--name", "box"]).stderr(writer).live();
+    until_true("the server listens", || support::is_listening(pod.port()));
+    // A line each: a part of a token, and then nothing.
+    let silent: Vec<_> = (0..200).map(|_| silent(pod.port())).collect();
+    silent.iter().for_each(|mut stream| stream.write_all(b"x").expect("a part"));
+    assert!(is_closed(&silent[0]));
+    let start = Instant::now();
+    let mut stream = from_another_address(pod.port());
+    stream.write_all(format!("{TOKEN}\n").as_bytes()).expect("the server takes it");
+    assert_eq!(support::read_all(&mut stream), b"went\n");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 /// The first two frames of a stub that does not have the token; whether it was closed without a proof.
 fn guess(port: u16) -> Duration {
     let mut peer = Peer::connect(port);
