@@ -225,6 +225,17 @@ fn a_command_that_runs_too_long_ends_its_stub_with_124() {
 }
 
 #[test]
+fn the_time_of_a_session_begins_with_its_command() {
+    let pod = Pod::with_header("--session-timeout=0 --log=text", "long sleep 1000");
+    let server = pod.server();
+    for stub in [&mut pod.stub("long"), &mut pod.relay_stub("long")] {
+        stub.run().fails(124, "long", &["its time is over"]);
+    }
+    // A line each at the start, when its time is over, and at the end.
+    assert_eq!(lines(&server, 6).iter().filter(|line| line.contains(" outcome=timeout ")).count(), 2);
+}
+
+#[test]
 fn the_end_that_a_command_did_not_choose_is_told() {
     let pod = Pod::with_header("--log=text", "long sleep 1000");
     let mut server = pod.server();
