@@ -287,12 +287,13 @@ fn a_log_that_nobody_reads_does_not_have_others_wait_for_those_without_the_token
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
-/// The first two frames of a stub that does not have the token; whether it was closed without a proof.
+/// The first two frames of a stub that does not have the token, which is closed without a proof: the time that it took since
+/// the last one, if that has just ended.
 fn guess(port: u16) -> Duration {
+    let start = Instant::now();
     let mut peer = Peer::connect(port);
     peer.send(&frames::data(NONCE, &[1; 32]));
     assert_eq!(peer.frame().expect("a nonce").kind, NONCE);
-    let start = Instant::now();
     peer.send(&frames::data(PROOF, &[2; 32]));
     assert!(peer.is_over());
     start.elapsed()
