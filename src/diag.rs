@@ -87,7 +87,7 @@ impl Line {
         let _ = self.bytes.push(b'\n');
         // A server has others to serve than who reads its stderr.
         let _ = match name() {
-            SERVER => sys::descriptor::write_soon(stream, &self.bytes, LOG_MS).map(drop),
+            SERVER => write_soon(stream, &self.bytes),
             _ => write_all(stream, &self.bytes),
         };
     }
@@ -412,6 +412,15 @@ fn print_or_end(text: &[u8]) {
     if !print(text) {
         sys::process::exit(exit::FAILURE);
     }
+}
+
+/// Writes what waits for room for a while. Once that was in vain, no further line waits until one has found room: who is at
+/// a server's door without a token has it say so as often as he likes, and others wait behind that.
+fn write_soon(stream: BorrowedFd<'static>, bytes: &[u8]) -> Result<(), Errno> {
+    static PATIENCE: Setting<u64> = Setting::new(LOG_MS);
+    let written = sys::descriptor::write_soon(stream, bytes, PATIENCE.get());
+    PATIENCE.set(if written.is_ok() { LOG_MS } else { 0 });
+    written.map(drop)
 }
 
 /// Writes all of it, by one call unless a signal or the other end cuts it short.

@@ -129,8 +129,9 @@ pub const OUTPUT: usize = 1024;
 pub const TOKEN: usize = 4096;
 
 /// Connections that may wait to prove that they have the token, or for room for their sessions. No process each, but 100
-/// bytes and a descriptor.
-pub const GATE: usize = 1024;
+/// bytes and a descriptor: with the listener's own they stay below 1024, the usual soft limit of open files. Beyond that
+/// limit nobody would get in, where the oldest silent one is to go instead.
+pub const GATE: usize = 1000;
 
 /// Time for a connection to prove that it has the token, in milliseconds. Who has it sends it at once.
 pub const PROOF_MS: u64 = 5_000;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
 use support::frames::{self, EXIT, FAILURE, HELLO, Peer};
 use support::{DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, is_root, until, until_true};
@@ -68,6 +69,17 @@ fn the_token_of_a_variable_is_no_commands_and_leaves_nobody() {
     pod.stub("show").env("TOKEN", "wrong").run().fails(125, "show", &["does not accept this token"]);
     until_logged(&server, "127.0.0.1: wrong token", 1);
     assert!(!server.log().contains("horse"), "{}", server.log());
+}
+
+#[test]
+fn the_newline_of_a_variables_token_is_no_part_of_it() {
+    for end in ["\n", "\r\n"] {
+        let pod = Pod::with_header("--trigger=go --token-env=TOKEN", "go echo went");
+        let mut command = pod.k8pshd();
+        command.args(["--name", "box"]).env("TOKEN", format!("{TOKEN}{end}"));
+        let _server = pod.start(command);
+        assert_eq!(ask(pod.port(), format!("{TOKEN}\n").as_bytes()), "went\n");
+    }
 }
 
 #[test]
@@ -189,7 +201,7 @@ fn a_thousand_silent_connections_keep_nobody_out() {
     pod.stub_path("true");
     _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
     let start = Instant::now();
-    let before: Vec<_> = (0..1000).map(|_| silent(pod.port())).collect();
+    let before: Vec<_> = (0..999).map(|_| silent(pod.port())).collect();
     assert_eq!(pod.stub("true").run().succeeds(), "");
     let took = start.elapsed();
     until_true("no process is there for any of them", || pod.children(server.process().0).is_empty());
@@ -199,6 +211,21 @@ fn a_thousand_silent_connections_keep_nobody_out() {
     drop(before);
     // Who looks whether somebody listens is no failure.
     assert_eq!(pod.stub("true").run().succeeds(), "");
+}
+
+#[test]
+fn the_usual_limit_of_open_files_has_room_for_all_that_may_wait() {
+    let pod = trigger("", "go echo went");
+    let mut command = pod.command("sh");
+    command.args(["-c", "ulimit -Sn 1024 && exec \"$0\" --name box"]).arg(pod.path("bin/k8pshd"));
+    let server = pod.start(command);
+    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
+    let silent: Vec<_> = (0..1100).map(|_| silent(pod.port())).collect();
+    let mut stream = from_another_address(pod.port());
+    stream.write_all(format!("{TOKEN}\n").as_bytes()).expect("the server takes it");
+    assert_eq!(support::read_all(&mut stream), b"went\n");
+    assert!(!server.log().contains("Too many open files"), "{}", server.log());
+    assert!(is_closed(&silent[0]));
 }
 
 #[test]
@@ -239,12 +266,34 @@ fn who_says_nothing_or_too_little_has_five_seconds() {
     until_logged(&server, "127.0.0.1: no token", 3);
 }
 
-/// The first two frames of a stub that does not have the token; whether it was closed without a proof.
+#[test]
+fn a_log_that_nobody_reads_does_not_have_others_wait_for_those_without_the_token() {
+    let pod = trigger("--log=none", "go echo went");
+    let (_reader, writer) = nix::unistd::pipe().expect("a pipe");
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).expect("flags");
+    while nix::unistd::write(&writer, &[b'x'; 4096]).is_ok() {}
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).expect("flags");
+    let mut command = pod.k8pshd();
+    let _server = command.args(["--name", "box"]).stderr(writer).live();
+    until_true("the server listens", || support::is_listening(pod.port()));
+    // A line each: a part of a token, and then nothing.
+    let silent: Vec<_> = (0..200).map(|_| silent(pod.port())).collect();
+    silent.iter().for_each(|mut stream| stream.write_all(b"x").expect("a part"));
+    assert!(is_closed(&silent[0]));
+    let start = Instant::now();
+    let mut stream = from_another_address(pod.port());
+    stream.write_all(format!("{TOKEN}\n").as_bytes()).expect("the server takes it");
+    assert_eq!(support::read_all(&mut stream), b"went\n");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// The first two frames of a stub that does not have the token, which is closed without a proof: the time that it took since
+/// the last one, if that has just ended.
 fn guess(port: u16) -> Duration {
+    let start = Instant::now();
     let mut peer = Peer::connect(port);
     peer.send(&frames::data(NONCE, &[1; 32]));
     assert_eq!(peer.frame().expect("a nonce").kind, NONCE);
-    let start = Instant::now();
     peer.send(&frames::data(PROOF, &[2; 32]));
     assert!(peer.is_over());
     start.elapsed()
@@ -278,6 +327,23 @@ fn the_delay_of_an_address_grows_and_is_its_own() {
     // Who gets in is forgiven.
     assert_eq!(pod.stub("true").run().succeeds(), "");
     assert!(guess(pod.port()) < Duration::from_secs(1));
+}
+
+#[test]
+fn nobody_guesses_without_an_address_by_a_reset_before_the_connection_is_accepted() {
+    let pod = trigger("--detach-on-close", "go echo went");
+    let server = pod.server();
+    server.process().signal(Signal::SIGSTOP);
+    until_true("it is stopped", || server.process().state() == Some('T'));
+    for _ in 0..3 {
+        let mut stream = silent(pod.port());
+        stream.write_all(b"wrong\n").expect("a part");
+        let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        setsockopt(&stream, sockopt::Linger, &linger).expect("a reset");
+    }
+    server.process().signal(Signal::SIGCONT);
+    assert_eq!(ask(pod.port(), format!("{TOKEN}\n").as_bytes()), "went\n");
+    assert_eq!(count(&server, "wrong token"), 0, "{}", server.log());
 }
 
 /// A connection to this port that comes from 127.0.0.9.

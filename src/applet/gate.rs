@@ -149,6 +149,11 @@ impl Gate {
     /// out.
     #[inline(never)]
     pub(super) fn enter(&mut self, socket: Descriptor) {
+        let address = tcp::peer(&socket);
+        // It was reset before it was accepted: a guess that nobody could be blamed for.
+        if address == Address::ANY {
+            return;
+        }
         let Some(number) = self.first(false) else { return };
         let Some(guest) = self.guests.get_mut(number) else { return };
         if guest.socket.is_some() {
@@ -158,7 +163,7 @@ impl Gate {
         if let Err(errno) = self.judge.set.add_for_arrivals(socket.as_fd(), number as u64) {
             return report!("cannot wait for a connection: {}", errno);
         }
-        guest.address = tcp::peer(&socket);
+        guest.address = address;
         guest.socket = Some(socket);
         guest.stage = if self.judge.is_plain { Stage::Line } else { Stage::Nonce };
         guest.has_ended = false;

@@ -47,7 +47,7 @@ impl<'g> Source<'g> {
         let mut errno = Errno::INVAL;
         let mut token: &[u8] = &[];
         if !self.is_file {
-            token = environment.get(place).unwrap_or_default();
+            token = without_newline(environment.get(place).unwrap_or_default());
         } else {
             match configuration::read(self.place, &mut buffer) {
                 Ok(text) => token = without_newline(text),

@@ -161,7 +161,7 @@ impl<'s> Session<'s> {
             send_by: Moment::NEVER,
             is_finished: false,
             linger_until: Moment::NEVER,
-            session_until: Moment::after(work.session_ms),
+            session_until: Moment::NEVER,
             arrived: 0,
         }
     }
@@ -387,6 +387,7 @@ impl Session<'_> {
     #[inline(never)]
     fn start(&mut self) {
         self.request_by = Moment::NEVER;
+        self.session_until = Moment::after(self.work.session_ms);
         let Some(request) = self.far.take_request() else { return };
         self.name = request.command();
         self.record.begin(self.work, &request, self.connection.as_ref().filter(|_| self.is_trigger));
