@@ -119,6 +119,32 @@ fn spares_that_are_killed_are_replaced() {
 }
 
 #[test]
+fn a_spare_that_is_killed_is_replaced_though_there_are_enough() {
+    // The kernel wakes one of them for a connection. If that one is killed before it takes it, no other is told, and the
+    // stub would wait until somebody else calls.
+    let pod = Pod::new("stay sh -c 'echo ready; read line'");
+    let server = pod.server();
+    let mut stubs: Vec<_> =
+        (0..8).map(|_| pod.stub("stay").stdin(Stdio::piped()).stdout(Stdio::piped()).live()).collect();
+    for stub in &mut stubs {
+        assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
+    }
+    for stub in &mut stubs {
+        drop(stub.stdin.take());
+        stub.end();
+    }
+    let before = until("all its processes wait", || {
+        let all = pod.children_and_spares(server.process().0);
+        Some(all).filter(|all| all.len() >= 8 && all.iter().all(Process::is_spare))
+    });
+    before[0].signal(Signal::SIGKILL);
+    until_true("another one looks for connections", || {
+        spares(&pod, &server).iter().any(|spare| !before.contains(spare))
+    });
+    assert!(before[3..].iter().all(|spare| !spare.is_gone()), "those that were there still wait");
+}
+
+#[test]
 fn a_limit_of_sessions_holds_for_spares_too() {
     let pod = Pod::with_header("--max-sessions=2", "stay sh -c 'echo ready; read line'\nwho sh -c 'echo $PPID'");
     let server = pod.server();
@@ -151,6 +177,13 @@ fn after_a_burst_most_of_its_processes_go_again() {
         drop(stub.stdin.take());
         stub.end();
     }
-    until_true("no more than a burst needs are kept", || (2..=16).contains(&spares(&pod, &server).len()));
+    let kept = until("no more than a burst needs are kept", || {
+        let kept = pod.children_and_spares(server.process().0);
+        Some(kept).filter(|kept| (2..=16).contains(&kept.len()) && kept.iter().all(Process::is_spare))
+    });
+    // Their time is over at once. If all of them went, the next call would have to wait for others.
+    let left = || kept.iter().filter(|process| !process.is_gone()).count();
+    until_true("most of them are gone", || left() <= 2);
+    assert_eq!(left(), 2);
     until_true("two are kept for good", || spares(&pod, &server).len() == 2);
 }
