@@ -6,7 +6,8 @@ use std::fs;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
-use support::{Pod, Process, Run, Server, read_line, until, until_true};
+use support::frames::{HELLO, Peer, START, VARIABLE, data};
+use support::{Pod, Process, Run, Server, read_line, until, until_true, wait_for_file};
 
 /// The processes of a server that wait for a connection.
 fn spares(pod: &Pod, server: &Server) -> Vec<Process> {
@@ -73,6 +74,23 @@ fn a_call_that_fails_leaves_nothing_open() {
         who(&pod, "who");
     }
     until_true("nothing is left open", || spares(&pod, &server).iter().map(descriptors).max() <= before);
+}
+
+#[test]
+fn a_childs_end_that_is_none_does_not_cut_a_command_short() {
+    let script = "trap \"sleep 0.2; echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done";
+    let pod = Pod::new(&format!("stay sh -c '{script}'"));
+    let server = pod.server();
+    let mut peer = Peer::connect(pod.port());
+    peer.send(&data(VARIABLE, b"K8PSH_PROTOCOL=2"));
+    assert_eq!(peer.frame().map(|frame| frame.kind), Some(HELLO));
+    let session = pod.children(server.process().0)[0];
+    session.signal(Signal::SIGCHLD);
+    until_true("the signal was taken", || session.number("status", "ShdPnd") == Some(0));
+    peer.send(&data(START, b"stay"));
+    until_true("the command runs", || peer.frame().is_some_and(|frame| frame.body == b"ready\n"));
+    drop(peer);
+    wait_for_file(pod.work().join("termed"));
 }
 
 #[test]
