@@ -132,6 +132,24 @@ fn a_command_that_execve_refuses_for_its_size_is_an_error_at_the_stub() {
     outcome.fails(outcome.code().expect("a code"), "arguments", &[]);
 }
 
+#[test]
+fn what_the_server_is_short_of_is_no_fault_of_the_program() {
+    let pod = Pod::new("leave sh -c 'exit 3'");
+    // With more and more open files, the server gets further and further.
+    for limit in 9..64 {
+        let mut shell = pod.command("sh");
+        shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" -n box -l -e ../stubs")]);
+        shell.arg(pod.path("bin/k8pshd"));
+        let _server = pod.start(shell);
+        let outcome = pod.relay_stub("leave").run();
+        if outcome.code() == Some(3) {
+            return;
+        }
+        outcome.fails(125, "leave", &["server box"]);
+    }
+    panic!("64 open files are not enough");
+}
+
 /// The command's environment, sorted, without what every Pod of these tests adds.
 fn environment(outcome: support::Outcome) -> Vec<String> {
     let mut words: Vec<_> = outcome.succeeds().split_terminator('\0').map(str::to_owned).collect();

@@ -6,7 +6,8 @@ use std::fs;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
-use support::{Pod, Process, Run, Server, read_line, until, until_true};
+use support::frames::{HELLO, Peer, START, VARIABLE, data};
+use support::{Pod, Process, Run, Server, read_line, until, until_true, wait_for_file};
 
 /// The processes of a server that wait for a connection.
 fn spares(pod: &Pod, server: &Server) -> Vec<Process> {
@@ -76,6 +77,23 @@ fn a_call_that_fails_leaves_nothing_open() {
 }
 
 #[test]
+fn a_childs_end_that_is_none_does_not_cut_a_command_short() {
+    let script = "trap \"sleep 0.2; echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done";
+    let pod = Pod::new(&format!("stay sh -c '{script}'"));
+    let server = pod.server();
+    let mut peer = Peer::connect(pod.port());
+    peer.send(&data(VARIABLE, b"K8PSH_PROTOCOL=2"));
+    assert_eq!(peer.frame().map(|frame| frame.kind), Some(HELLO));
+    let session = pod.children(server.process().0)[0];
+    session.signal(Signal::SIGCHLD);
+    until_true("the signal was taken", || session.number("status", "ShdPnd") == Some(0));
+    peer.send(&data(START, b"stay"));
+    until_true("the command runs", || peer.frame().is_some_and(|frame| frame.body == b"ready\n"));
+    drop(peer);
+    wait_for_file(pod.work().join("termed"));
+}
+
+#[test]
 fn a_process_with_something_left_behind_takes_no_other_call() {
     let pod = Pod::new("leave sh -c 'echo $PPID; sleep 1000 >/dev/null 2>&1 &'\nwho sh -c 'echo $PPID'");
     let server = pod.server();
@@ -119,6 +137,32 @@ fn spares_that_are_killed_are_replaced() {
 }
 
 #[test]
+fn a_spare_that_is_killed_is_replaced_though_there_are_enough() {
+    // The kernel wakes one of them for a connection. If that one is killed before it takes it, no other is told, and the
+    // stub would wait until somebody else calls.
+    let pod = Pod::new("stay sh -c 'echo ready; read line'");
+    let server = pod.server();
+    let mut stubs: Vec<_> =
+        (0..8).map(|_| pod.stub("stay").stdin(Stdio::piped()).stdout(Stdio::piped()).live()).collect();
+    for stub in &mut stubs {
+        assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
+    }
+    for stub in &mut stubs {
+        drop(stub.stdin.take());
+        stub.end();
+    }
+    let before = until("all its processes wait", || {
+        let all = pod.children_and_spares(server.process().0);
+        Some(all).filter(|all| all.len() >= 8 && all.iter().all(Process::is_spare))
+    });
+    before[0].signal(Signal::SIGKILL);
+    until_true("another one looks for connections", || {
+        spares(&pod, &server).iter().any(|spare| !before.contains(spare))
+    });
+    assert!(before[3..].iter().all(|spare| !spare.is_gone()), "those that were there still wait");
+}
+
+#[test]
 fn a_limit_of_sessions_holds_for_spares_too() {
     let pod = Pod::with_header("--max-sessions=2", "stay sh -c 'echo ready; read line'\nwho sh -c 'echo $PPID'");
     let server = pod.server();
@@ -151,6 +195,13 @@ fn after_a_burst_most_of_its_processes_go_again() {
         drop(stub.stdin.take());
         stub.end();
     }
-    until_true("no more than a burst needs are kept", || (2..=16).contains(&spares(&pod, &server).len()));
+    let kept = until("no more than a burst needs are kept", || {
+        let kept = pod.children_and_spares(server.process().0);
+        Some(kept).filter(|kept| (2..=16).contains(&kept.len()) && kept.iter().all(Process::is_spare))
+    });
+    // Their time is over at once. If all of them went, the next call would have to wait for others.
+    let left = || kept.iter().filter(|process| !process.is_gone()).count();
+    until_true("most of them are gone", || left() <= 2);
+    assert_eq!(left(), 2);
     until_true("two are kept for good", || spares(&pod, &server).len() == 2);
 }

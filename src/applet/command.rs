@@ -296,6 +296,10 @@ pub(super) fn explain(refusal: Refusal, program: &CStr, search: &[u8], reason: &
         return Refused(exit::NOT_FOUND);
     }
     add!(reason, "{}: {}", program, errno);
+    if matches!(errno, Errno::AGAIN | Errno::NOMEM | Errno::NFILE | Errno::MFILE) {
+        // This process is short of something, which is not the program's fault.
+        return unavailable!(reason, "; is a limit too low?");
+    }
     if !exists {
         return Refused(exit::NOT_FOUND);
     }

@@ -378,9 +378,12 @@ impl Listener {
         self.limits.connections != u64::MAX || self.has_token
     }
 
-    /// Whether the next connections would find too few processes that wait for them.
+    /// Whether the next connections would find too few processes that wait for them. One that failed while it waited may have
+    /// been told of a connection of which no other is told again, so until another has been started, which looks for itself,
+    /// there are too few however many wait.
     fn is_short_of_spares(&self) -> bool {
-        self.phase == Phase::Serving && !self.retires && !self.accepts() && self.crew.spares() < limits::SPARES
+        let are_few = self.pause != Moment::PAST || self.crew.spares() < limits::SPARES;
+        self.phase == Phase::Serving && !self.retires && !self.accepts() && are_few
     }
 
     fn take_signals(&mut self) {

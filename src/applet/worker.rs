@@ -35,6 +35,10 @@ pub(super) struct Crew {
 /// ended.
 pub(super) type Slot = AtomicI32;
 
+/// Each process looks at the slots of the others once it has written to its own. Of several that begin to serve at the same
+/// moment the last one has to see all, so that one of them tells the listener that none is left to wait.
+const ORDER: Ordering = Ordering::SeqCst;
+
 /// In a slot for a process that waits and whose number is not known yet.
 const UNBORN: i32 = i32::MIN;
 
@@ -57,20 +61,20 @@ impl Crew {
 
     /// What is in the slots.
     fn numbers(self) -> impl Iterator<Item = i32> {
-        self.slots().map(|slot| slot.load(Ordering::Relaxed))
+        self.slots().map(|slot| slot.load(ORDER))
     }
 
     /// A free slot, taken for a process that is about to be forked.
     pub(super) fn reserve(self) -> Option<&'static Slot> {
         let slot = self.find(0)?;
-        slot.store(UNBORN, Ordering::Relaxed);
+        slot.store(UNBORN, ORDER);
         Some(slot)
     }
 
     /// The slot of a process; of 0: a free one.
     #[inline(never)]
     fn find(self, pid: i32) -> Option<&'static Slot> {
-        self.slots().find(|slot| slot.load(Ordering::Relaxed).wrapping_abs() == pid)
+        self.slots().find(|slot| slot.load(ORDER).wrapping_abs() == pid)
     }
 
     /// Whether one more process has a slot.
@@ -96,7 +100,7 @@ impl Crew {
 
     /// Forgets a process that has ended. Whether it waited for a connection then; `None`: it was none of these.
     pub(super) fn forget(self, pid: i32) -> Option<bool> {
-        Some(self.find(pid)?.swap(0, Ordering::Relaxed) < 0)
+        Some(self.find(pid)?.swap(0, ORDER) < 0)
     }
 
     /// Sends a signal to each.
@@ -110,7 +114,7 @@ impl Crew {
 /// Notes in a slot the number of a process, or the negative of one that waits for a connection.
 pub(super) fn settle(slot: &Slot, number: i32) {
     // The process itself may have been quicker, and serve another one by now.
-    let _ = slot.compare_exchange(UNBORN, number, Ordering::Relaxed, Ordering::Relaxed);
+    let _ = slot.compare_exchange(UNBORN, number, ORDER, ORDER);
 }
 
 /// What is ready for a process that waits.
@@ -174,20 +178,22 @@ impl Worker<'_> {
     #[inline(never)]
     fn next(&mut self, set: &epoll::Set) -> Option<Connection> {
         let pid = process::id();
-        self.slot.store(-pid, Ordering::Relaxed);
+        // So many others are enough.
         let mut most = limits::SPARES_MOST;
         loop {
-            if self.sockets.are_closed() || self.crew.spares() > most {
+            if self.sockets.are_closed() || self.crew.spares() >= most {
                 return None;
             }
-            most = limits::SPARES_MOST;
+            self.slot.store(-pid, ORDER);
+            most = usize::MAX;
             let connection = match set.wait(limits::SPARE_MS) {
                 Some(SIGNALS) => {
                     self.take_signals();
                     continue;
                 }
-                // Nobody came for a while.
+                // Nobody came for a while. Who thinks of going does not count, so that of several that do at once not all go.
                 None => {
+                    self.slot.store(pid, ORDER);
                     most = limits::SPARES;
                     continue;
                 }
@@ -199,7 +205,7 @@ impl Worker<'_> {
             };
             match connection {
                 Ok(connection) => {
-                    self.slot.store(pid, Ordering::Relaxed);
+                    self.slot.store(pid, ORDER);
                     if self.crew.spares() < limits::SPARES {
                         // One that it passes on to nobody, and that can come for another reason at the same time.
                         let _ = signal::send(self.parent, name::CHLD);

@@ -49,7 +49,8 @@ impl Session<'_> {
                 Children::Ended(_) | Children::Stopped(..) => {}
                 Children::Running => break,
                 Children::None => {
-                    self.is_childless = true;
+                    // Anybody can send CHLD, even before there is a command.
+                    self.is_childless = self.ending.is_some();
                     return;
                 }
             }
