@@ -184,9 +184,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let [mut current, mut next] = GENERATIONS.take().each_mut();
     let mut listener = None;
     // The first one follows one in which there is nothing.
-    let Ok(()) = advance(&mut setup, &mut listener, (&current.stubs, &current.file), next) else {
-        exit(exit::FAILURE)
-    };
+    let Ok(()) = advance(&mut setup, &mut listener, (&current.stubs, &current.file), next) else { exit(exit::FAILURE) };
     loop {
         core::mem::swap(&mut current, &mut next);
         serve(&mut setup, &mut listener, current, next);
@@ -233,7 +231,6 @@ impl<'g> Options<'g> {
     fn token(&self) -> Option<Token<'g>> {
         Token::of(self.value(option::TOKEN_FILE), self.value(option::TOKEN_ENV))
     }
-
 }
 
 /// Checks the options in the headers of a server's sections.
@@ -248,10 +245,10 @@ fn check_options<'g>(options: &Options<'g>, loaded: Loaded<'g>) -> Result<(), To
 }
 
 /// Checks a list of options, and tells of every mistake in it. Whether a program follows.
-fn check_words<'g>(
+fn check_words(
     options: &Options<'_>,
     source: &Source<'_>,
-    words: &mut dyn Iterator<Item = &'g CStr>,
+    words: &mut dyn Iterator<Item = &CStr>,
 ) -> Result<bool, Told> {
     let mut outcome = Ok(false);
     while let Some(word) = next(USAGE, words) {
@@ -453,9 +450,7 @@ fn serve(
 ) {
     let loaded = &*loaded;
     let options = Options { server: find_server(setup, loaded), ..setup.options };
-    let (Some(server), Some(listener)) = (options.server, place.as_mut()) else {
-        exit(exit::FAILURE)
-    };
+    let (Some(server), Some(listener)) = (options.server, place.as_mut()) else { exit(exit::FAILURE) };
     let limits = listener::Limits {
         connections: options.number(option::MAX_CONNECTIONS),
         milliseconds: options.number(option::TIMEOUT),

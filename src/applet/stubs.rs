@@ -50,8 +50,7 @@ impl Stubs {
         loaded: Loaded<'_>,
         before: Made<'_>,
     ) -> Result<(), Told> {
-        let is_local =
-            |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
+        let is_local = |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
         for (index, command) in loaded.config.commands().enumerate() {
             if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
                 continue;
