@@ -27,8 +27,7 @@ impl Transport {
 
     /// The transport of this name.
     pub(super) fn named(name: &[u8]) -> Option<Transport> {
-        let place = choice(Transport::NAMES, name)?;
-        Some([Transport::Auto, Transport::Direct, Transport::Relay][place])
+        [Transport::Auto, Transport::Direct, Transport::Relay].get(choice(Transport::NAMES, name)?).copied()
     }
 }
 
@@ -92,7 +91,7 @@ impl Show for Peer {
 
 /// Connects to a server, for at most so many milliseconds (`None`: for ever). One that does not listen yet is tried `again`.
 pub(super) fn connect(way: &Way, timeout: Option<u64>, again: bool) -> Result<Connection> {
-    let deadline = timeout.map(Moment::after);
+    let deadline = timeout.map_or(Moment::NEVER, Moment::after);
     let mut pause = limits::RETRY_FIRST_MS;
     let mut is_first = true;
     loop {
@@ -108,7 +107,7 @@ pub(super) fn connect(way: &Way, timeout: Option<u64>, again: bool) -> Result<Co
             ) => errno,
             result => return result,
         };
-        let left = deadline.map_or(pause, Moment::left);
+        let left = deadline.left();
         if left == 0 || !again {
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
@@ -121,7 +120,7 @@ pub(super) fn connect(way: &Way, timeout: Option<u64>, again: bool) -> Result<Co
 
 /// One attempt: the direct transport if it answers, whatever the reason if not (nobody there, another network namespace, a
 /// security module), else the relay.
-fn attempt(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<Connection> {
+fn attempt(way: &Way, deadline: Moment, is_first: bool) -> Result<Connection> {
     if way.transport != Transport::Relay {
         match attempt_direct(way) {
             Ok(socket) => return Ok(Connection { socket, is_direct: true }),
@@ -145,9 +144,9 @@ fn attempt_direct(way: &Way) -> Result<Descriptor> {
 }
 
 /// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt_relay(way: &Way, deadline: Option<Moment>, is_first: bool) -> Result<Descriptor> {
+fn attempt_relay(way: &Way, deadline: Moment, is_first: bool) -> Result<Descriptor> {
     let socket = tcp::socket(&way.host)?;
-    if let Some(deadline) = deadline {
+    if deadline != Moment::NEVER {
         tcp::set_patience(&socket, deadline.left().max(1))?;
     }
     let is_here = way.host.is_loopback();
