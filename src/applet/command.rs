@@ -158,7 +158,7 @@ impl Tty {
 
     /// The rule of this name.
     pub(super) fn named(name: &[u8]) -> Option<Tty> {
-        choice(Tty::NAMES, name).map(|place| [Tty::Auto, Tty::Always, Tty::Never][place])
+        [Tty::Auto, Tty::Always, Tty::Never].get(choice(Tty::NAMES, name)?).copied()
     }
 }
 

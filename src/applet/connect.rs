@@ -27,8 +27,7 @@ impl Transport {
 
     /// The transport of this name.
     pub(super) fn named(name: &[u8]) -> Option<Transport> {
-        let place = choice(Transport::NAMES, name)?;
-        Some([Transport::Auto, Transport::Direct, Transport::Relay][place])
+        [Transport::Auto, Transport::Direct, Transport::Relay].get(choice(Transport::NAMES, name)?).copied()
     }
 }
 

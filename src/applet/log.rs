@@ -31,7 +31,7 @@ impl Format {
 
     /// The format of this name.
     pub(super) fn named(name: &[u8]) -> Option<Format> {
-        choice(Format::NAMES, name).map(|place| [Format::Text, Format::Json, Format::None][place])
+        [Format::Text, Format::Json, Format::None].get(choice(Format::NAMES, name)?).copied()
     }
 
     /// The one of a section that does not say: who sets off a trigger may be anybody.

@@ -352,11 +352,9 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
         descriptor::place(Some(other), *number)?;
     }
     rustix::process::umask(Mode::from_raw_mode(child.start.umask));
-    for signal in child.start.defaults.iter() {
-        signal::set_action(signal, false);
-    }
-    for signal in child.start.ignored.iter() {
-        signal::set_action(signal, true);
+    let Start { ignored, defaults, .. } = *child.start;
+    for signal in Set(ignored.0 | defaults.0).iter() {
+        signal::set_action(signal, ignored.has(signal));
     }
     signal::block(Set::default());
     Ok(())
@@ -377,7 +375,7 @@ pub fn execute(program: &CStr, search: &[u8], arguments: &mut Vector<'_>, enviro
     while let Some(directories) = search {
         let directory = until(directories, b':');
         search = directories.get(directory.len() + 1..);
-        let mut buffer = [0; limits::PATH];
+        let mut buffer = heapless::Vec::new();
         let Some(path) = join(directory, name, &mut buffer) else { continue };
         // Like execvp(3): a file that may not be executed does not end the search, but is remembered.
         match execute_path(path, arguments, environment) {
@@ -392,16 +390,12 @@ pub fn execute(program: &CStr, search: &[u8], arguments: &mut Vector<'_>, enviro
 }
 
 /// `directory/name`, or `./name` for an empty directory; `None` where it is too long for a path.
-fn join<'b>(directory: &[u8], name: &[u8], buffer: &'b mut [u8; limits::PATH]) -> Option<&'b CStr> {
-    let directory = if directory.is_empty() { b"." } else { directory };
-    // What is behind the last byte is NUL.
-    let room = buffer.split_last_mut()?.1;
-    let (start, rest) = room.split_at_mut_checked(directory.len())?;
-    let (slash, rest) = rest.split_first_mut()?;
-    start.copy_from_slice(directory);
-    *slash = b'/';
-    rest.get_mut(..name.len())?.copy_from_slice(name);
-    c_str(buffer)
+fn join<'b>(directory: &[u8], name: &[u8], path: &'b mut heapless::Vec<u8, { limits::PATH }>) -> Option<&'b CStr> {
+    path.extend_from_slice(if directory.is_empty() { b"." } else { directory }).ok()?;
+    path.extend_from_slice(b"/").ok()?;
+    path.extend_from_slice(name).ok()?;
+    path.push(0).ok()?;
+    c_str(path)
 }
 
 /// Replaces this program by the file `path`; a text without `#!` is given to the shell, as execvp(3) and every shell do.
@@ -469,12 +463,9 @@ fn parent_of(processes: &Descriptor, pid: i32) -> Option<i32> {
     let mut text = [0_u8; 512];
     let length = descriptor::read(&file, &mut text).ok()?;
     let text = text.get(..length)?;
-    let mut rest = text;
-    while has(rest, b')') {
-        rest = &rest[until(rest, b')').len() + 1..];
-    }
-    // A blank, the state in one letter, a blank.
-    decimal(until(rest.get(3..)?, b' '))
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    // Behind it a blank, the state in one letter, a blank.
+    decimal(until(text.get(end + 4..)?, b' '))
 }
 
 /// A process's number in decimal digits.
