@@ -37,7 +37,7 @@ pub const CONTROL: usize = limits::MESSAGE + 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A frame of a kind that does not exist.
-    Unknown(u8),
+    Unknown(usize),
     /// A frame that its sender may not send, or not now.
     Unexpected(crate::wire::Kind),
     /// A request that is larger than anything that could be executed.

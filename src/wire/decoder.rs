@@ -17,9 +17,10 @@ pub struct Piece<'i> {
     pub last: bool,
 }
 
-/// A frame of a kind that does not exist.
+/// A frame of a kind that does not exist. The byte is as wide as an address, so that in a result it takes the whole place of
+/// a piece's: beside a part of one the rest would be put together byte by byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unknown(pub u8);
+pub struct Unknown(pub usize);
 
 /// Takes frames apart. What it keeps between calls is at most a header.
 #[derive(Debug, Default)]
@@ -70,7 +71,7 @@ impl Decoder {
             return Ok(None);
         }
         let [byte, number @ ..] = self.header;
-        let kind = Kind::of(byte).ok_or(Unknown(byte))?;
+        let kind = Kind::of(byte).ok_or(Unknown(byte.into()))?;
         if self.length < HEADER {
             return Ok(None);
         }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_told_from_its_first_byte() {
         for byte in (0..=u8::MAX).filter(|byte| Kind::of(*byte).is_none()) {
-            assert_eq!(decode(&[&[byte]]), Err(Unknown(byte)));
+            assert_eq!(decode(&[&[byte]]), Err(Unknown(byte.into())));
         }
     }
 
