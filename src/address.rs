@@ -1,7 +1,6 @@
 //! Internet addresses as bytes, read and shown: no names, and no resolver that would turn one into an address. Must not look
 //! at any network.
 
-use crate::add;
 use crate::bytes::{has, until};
 use crate::diag::{Line, Part, Show};
 use crate::number::parse;
@@ -111,18 +110,14 @@ impl Address {
 impl Show for Address {
     #[inline(never)]
     fn show(&self, line: &mut Line) {
-        if self.as_v4().is_some() {
-            let mut text = "{}";
-            for byte in &self.0[12..] {
-                add!(line, text, *byte);
-                text = ".{}";
+        let is_v4 = self.as_v4().is_some();
+        let bytes = if is_v4 { &self.0[12..] } else { &self.0[..] };
+        for (index, byte) in bytes.iter().enumerate() {
+            if index > 0 && (is_v4 || index % 2 == 0) {
+                line.add(if is_v4 { b"." } else { b":" });
             }
-            return;
-        }
-        let mut text = "{}{}";
-        for [high, low] in self.0.as_chunks().0 {
-            add!(line, text, Part::Hex(*high), Part::Hex(*low));
-            text = ":{}{}";
+            let part = if is_v4 { byte.part() } else { Part::Hex(*byte) };
+            part.show(line);
         }
     }
 }
