@@ -430,7 +430,7 @@ fn there_are_no_stubs_of_a_trigger_and_one_that_is_left_says_why() {
 #[test]
 fn a_plain_client_at_a_port_of_stubs_is_told_so_in_plain_text() {
     let pod = Pod::new("true");
-    let _server = pod.server();
+    let server = pod.server();
     for input in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"hello\n", b"\n"] {
         let mut stream = connect(&pod);
         stream.write_all(input).expect("the server takes it");
@@ -438,6 +438,9 @@ fn a_plain_client_at_a_port_of_stubs_is_told_so_in_plain_text() {
         assert!(text.starts_with("k8pshd: ") && text.ends_with("this port is for k8psh's stubs\n"), "{text:?}");
         assert_eq!(text.lines().count(), 1);
     }
+    // Nothing has a name yet.
+    until_true("said", || server.log().lines().count() == 3);
+    assert!(server.log().lines().all(|line| line.starts_with("k8pshd: a connection: ")), "{}", server.log());
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub(super) struct Session<'s> {
     linger_until: Moment,
     /// When the command has run long enough.
     session_until: Moment,
-    /// The command's name, for messages.
+    /// The command's name, for messages, once a request has told it.
     name: &'s CStr,
     /// Nothing yet, before it runs.
     command: Running,
@@ -150,7 +150,7 @@ impl<'s> Session<'s> {
             is_direct: connection.is_direct,
             is_trigger: false,
             request_by: Moment::after(limits::REQUEST_MS),
-            name: c"",
+            name: c"a connection",
             command: Running::default(),
             background: None,
             end: None,
