@@ -30,14 +30,16 @@ impl<'f> Entry<'f> {
     }
 }
 
-/// Waits until something has come, so many milliseconds at most; `u64::MAX` is longer than any machine runs. An
-/// interruption looks like the end of that time, and 32 bits have room for 49 days: whoever waits in a loop asks again.
+/// Waits until something has come, so many milliseconds at most; `u64::MAX`: for ever. An interruption looks like the end of
+/// that time, and 32 bits have room for 49 days: whoever waits in a loop asks again.
 pub fn wait(entries: &mut [Entry<'_>], milliseconds: u64) {
+    let is_endless = milliseconds == u64::MAX;
     let milliseconds = usize::try_from(milliseconds).unwrap_or(usize::MAX);
     let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
-    let time = (&raw const time) as usize;
-    // SAFETY: the kernel reads and writes the entries, whose number it is told, and reads the time as two words: the call of
-    // this number is the older one where there are two, whose time has 32 bits on such machines.
+    // For no time at all the kernel sets no timer.
+    let time = if is_endless { 0 } else { (&raw const time) as usize };
+    // SAFETY: the kernel reads and writes the entries, whose number it is told, and reads the time, if there is one, as two
+    // words: the call of this number is the older one where there are two, whose time has 32 bits on such machines.
     unsafe {
         arch::syscall6(number(libc::SYS_ppoll), [entries.as_mut_ptr() as usize, entries.len(), time, 0, 0, 0]);
     }
