@@ -399,12 +399,17 @@ impl Shell {
     #[track_caller]
     pub fn prompt(&mut self) -> String {
         let text = self.terminal.expect(PROMPT);
-        // The shell's own editor takes the terminal behind the prompt. What is typed earlier would be echoed twice.
+        self.until_it_reads();
+        text
+    }
+
+    /// Waits until the shell's own editor has the terminal. What is typed earlier would be echoed twice.
+    #[track_caller]
+    pub fn until_it_reads(&self) {
         self.terminal.wait_true("the shell reads", || {
             let modes = self.terminal.modes();
             !modes.local_flags.contains(LocalFlags::ICANON) && modes.local_flags.contains(LocalFlags::ISIG)
         });
-        text
     }
 
     /// Types a line; waits until it is on the terminal and the shell has taken it.
