@@ -253,6 +253,13 @@ fn at_a_terminal_keys_reach_the_program_once() {
     assert_eq!((text.matches("interrupted").count(), text.matches("resized").count()), (1, 1), "{text}");
 }
 
+/// Types a line behind the prompt, and waits until the shell has taken it.
+fn answer(terminal: &mut Terminal, line: &str) {
+    terminal.expect("prompt> ");
+    terminal.type_text(&format!("{line}\r"));
+    terminal.expect(&format!("{line}\r\n"));
+}
+
 #[test]
 fn a_shell_behind_it_has_job_control() {
     let pod = Pod::new("true");
@@ -260,31 +267,16 @@ fn a_shell_behind_it_has_job_control() {
     let mut command = supervising(&pod, &["bash", "--norc", "--noprofile", "-i"]);
     command.env("PS1", "prompt> ").env("TERM", "dumb").env("INPUTRC", "/dev/null");
     let mut live = terminal.start(&command);
-    let mut run = |line: &str| {
-        terminal.expect("prompt> ");
-        terminal.type_text(&format!("{line}\r"));
-        terminal.expect(&format!("{line}\r\n"));
-    };
-    run("sleep 1000");
+    answer(&mut terminal, "sleep 1000");
     let sleep = pod.until_running("sleep", 1)[0];
     until_in_foreground(&terminal, sleep);
     terminal.type_text("\x1a");
     terminal.expect("Stopped");
-    let mut run = |line: &str| {
-        terminal.expect("prompt> ");
-        terminal.type_text(&format!("{line}\r"));
-        terminal.expect(&format!("{line}\r\n"));
-    };
-    run("fg");
+    answer(&mut terminal, "fg");
     until_in_foreground(&terminal, sleep);
     until_true("it runs", || sleep.state() == Some('S'));
     terminal.type_text("\x03");
-    let mut run = |line: &str| {
-        terminal.expect("prompt> ");
-        terminal.type_text(&format!("{line}\r"));
-        terminal.expect(&format!("{line}\r\n"));
-    };
-    run("exit 8");
+    answer(&mut terminal, "exit 8");
     assert_eq!(code(terminal.end(&mut live)), 8);
 }
 

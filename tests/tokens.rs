@@ -185,6 +185,12 @@ fn silent(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).expect("a connection")
 }
 
+/// So many of them, which may be more than a process usually has open.
+fn silent_ones(port: u16, count: usize) -> Vec<TcpStream> {
+    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
+    (0..count).map(|_| silent(port)).collect()
+}
+
 /// Whether the other end closes it without a byte.
 fn is_closed(mut stream: &TcpStream) -> bool {
     stream.set_read_timeout(Some(DEADLINE)).expect("a time-out");
@@ -199,9 +205,8 @@ fn a_thousand_silent_connections_keep_nobody_out() {
     let pod = with_file("", "true");
     let server = pod.server();
     pod.stub_path("true");
-    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
     let start = Instant::now();
-    let before: Vec<_> = (0..999).map(|_| silent(pod.port())).collect();
+    let before = silent_ones(pod.port(), 999);
     assert_eq!(pod.stub("true").run().succeeds(), "");
     let took = start.elapsed();
     until_true("no process is there for any of them", || pod.children(server.process().0).is_empty());
@@ -219,8 +224,7 @@ fn the_usual_limit_of_open_files_has_room_for_all_that_may_wait() {
     let mut command = pod.command("sh");
     command.args(["-c", "ulimit -Sn 1024 && exec \"$0\" --name box"]).arg(pod.path("bin/k8pshd"));
     let server = pod.start(command);
-    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
-    let silent: Vec<_> = (0..1100).map(|_| silent(pod.port())).collect();
+    let silent = silent_ones(pod.port(), 1100);
     let mut stream = from_another_address(pod.port());
     stream.write_all(format!("{TOKEN}\n").as_bytes()).expect("the server takes it");
     assert_eq!(support::read_all(&mut stream), b"went\n");
@@ -233,8 +237,7 @@ fn the_oldest_silent_one_goes_where_there_are_too_many() {
     let pod = with_file("", "true");
     let server = pod.server();
     pod.stub_path("true");
-    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
-    let connections: Vec<_> = (0..1030).map(|_| silent(pod.port())).collect();
+    let connections = silent_ones(pod.port(), 1030);
     until_logged(&server, "no token", 6);
     connections[..6].iter().for_each(|connection| assert!(is_closed(connection)));
     // Of this address are the failures too: it waits, and gets in.
@@ -277,7 +280,7 @@ fn a_log_that_nobody_reads_does_not_have_others_wait_for_those_without_the_token
     let _server = command.args(["--name", "box"]).stderr(writer).live();
     until_true("the server listens", || support::is_listening(pod.port()));
     // A line each: a part of a token, and then nothing.
-    let silent: Vec<_> = (0..200).map(|_| silent(pod.port())).collect();
+    let silent = silent_ones(pod.port(), 200);
     silent.iter().for_each(|mut stream| stream.write_all(b"x").expect("a part"));
     assert!(is_closed(&silent[0]));
     let start = Instant::now();
@@ -803,9 +806,8 @@ fn the_clients_side_of_the_netcat_loop_stays_as_it_is() {
 fn triggers_with_the_token_all_run_once_whoever_is_silent_beside_them() {
     let pod = trigger("--max-sessions=4", "go sh -c 'read number; echo $number >>ran; echo $number'");
     let _server = pod.server();
-    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
     let port = pod.port();
-    let silent: Vec<_> = (0..200).map(|_| silent(port)).collect();
+    let silent = silent_ones(port, 200);
     thread::scope(|scope| {
         for client in 0..16 {
             scope.spawn(move || {

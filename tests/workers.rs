@@ -24,6 +24,19 @@ fn who(pod: &Pod, name: &str) -> u32 {
     pod.stub(name).run().succeeds().trim().parse().expect("a process number")
 }
 
+/// Has so many calls of `stay` run at the same time, and ends them.
+fn burst(pod: &Pod, calls: usize) {
+    let mut stubs: Vec<_> =
+        (0..calls).map(|_| pod.stub("stay").stdin(Stdio::piped()).stdout(Stdio::piped()).live()).collect();
+    for stub in &mut stubs {
+        assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
+    }
+    for stub in &mut stubs {
+        drop(stub.stdin.take());
+        stub.end();
+    }
+}
+
 #[test]
 fn calls_in_a_row_share_few_processes() {
     let pod = Pod::new("who sh -c 'echo $PPID'");
@@ -142,15 +155,7 @@ fn a_spare_that_is_killed_is_replaced_though_there_are_enough() {
     // stub would wait until somebody else calls.
     let pod = Pod::new("stay sh -c 'echo ready; read line'");
     let server = pod.server();
-    let mut stubs: Vec<_> =
-        (0..8).map(|_| pod.stub("stay").stdin(Stdio::piped()).stdout(Stdio::piped()).live()).collect();
-    for stub in &mut stubs {
-        assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
-    }
-    for stub in &mut stubs {
-        drop(stub.stdin.take());
-        stub.end();
-    }
+    burst(&pod, 8);
     let before = until("all its processes wait", || {
         let all = pod.children_and_spares(server.process().0);
         Some(all).filter(|all| all.len() >= 8 && all.iter().all(Process::is_spare))
@@ -186,15 +191,7 @@ fn a_limit_of_sessions_holds_for_spares_too() {
 fn after_a_burst_most_of_its_processes_go_again() {
     let pod = Pod::new("stay sh -c 'echo ready; read line'");
     let server = pod.server();
-    let mut stubs: Vec<_> =
-        (0..40).map(|_| pod.stub("stay").stdin(Stdio::piped()).stdout(Stdio::piped()).live()).collect();
-    for stub in &mut stubs {
-        assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
-    }
-    for stub in &mut stubs {
-        drop(stub.stdin.take());
-        stub.end();
-    }
+    burst(&pod, 40);
     let kept = until("no more than a burst needs are kept", || {
         let kept = pod.children_and_spares(server.process().0);
         Some(kept).filter(|kept| (2..=16).contains(&kept.len()) && kept.iter().all(Process::is_spare))
