@@ -31,8 +31,8 @@ impl Address {
         Address(host)
     }
 
-    /// The address that is written so: four numbers with dots, or IPv6 (RFC 4291, 2.2), in brackets or without, and not with IPv4 in it.
-    /// `None` for everything else, names included.
+    /// The address that is written so: four numbers with dots, or IPv6 (RFC 4291, 2.2), in brackets or without, and not
+    /// with IPv4 in it. `None` for everything else, names included.
     #[allow(clippy::cast_possible_truncation, reason = "a group's two bytes are meant")]
     pub fn parse(text: &[u8]) -> Option<Address> {
         let text = if let [b'[', inner @ .., b']'] = text { inner } else { text };

@@ -224,7 +224,7 @@ impl Guest {
         has_ended: false,
         order: 0,
         by: Moment::PAST,
-        address: Address::v6([0; 16]),
+        address: Address::ANY,
         both: [[0; LENGTH]; 2],
     };
 
@@ -237,7 +237,7 @@ impl Guest {
 
 impl Failure {
     /// None.
-    const NONE: Failure = Failure { delay: 0, until: Moment::PAST, address: Address::v6([0; 16]) };
+    const NONE: Failure = Failure { delay: 0, until: Moment::PAST, address: Address::ANY };
 }
 
 impl Judge {

@@ -281,11 +281,12 @@ impl Listener {
     /// `gate`: whether there is a token, and it comes as a line.
     pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
         self.sockets = sockets;
-        self.has_token = gate.is_some();
         match (&mut self.gate, gate) {
-            (Some(gate), Some(is_plain)) => gate.expect(is_plain),
-            (Some(gate), None) => gate.leave(),
-            (None, _) => {}
+            (Some(gate), Some(is_plain)) => {
+                self.has_token = true;
+                gate.expect(is_plain);
+            }
+            _ => self.close_gate(),
         }
         self.retires = self.has_begun;
         self.crew.signal(name::USR1);

@@ -124,7 +124,7 @@ struct Options<'g> {
 enum Source<'g> {
     CommandLine,
     /// A section's header, and where in the file the last word stands.
-    Section(Loaded<'g>, Cell<usize>),
+    Section(Loaded<'g>, &'g Cell<usize>),
 }
 
 impl Source<'_> {
@@ -241,8 +241,9 @@ impl<'g> Options<'g> {
 
 /// Checks the options in the headers of a server's sections, also with those of the command line.
 fn check_options<'g>(options: &Options<'g>, loaded: Loaded<'g>) -> Result<(), Told> {
-    let source = Source::Section(loaded, Cell::new(0));
-    let (Some(server), Source::Section(_, at)) = (options.server, &source) else { return Ok(()) };
+    let Some(server) = options.server else { return Ok(()) };
+    let at = Cell::new(0);
+    let source = Source::Section(loaded, &at);
     let mut words = server.options().map(|word| {
         at.set(word.at);
         word.text

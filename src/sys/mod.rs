@@ -21,8 +21,7 @@ use rustix::io::Errno;
 /// Fills the buffer, of 256 bytes at the most, with what nobody can foresee (getrandom(2)).
 pub fn random(buffer: &mut [u8]) -> Result<(), Errno> {
     // SAFETY: the kernel writes into the buffer.
-    let result = unsafe { arch::syscall(number(libc::SYS_getrandom), [buffer.as_mut_ptr() as usize, buffer.len(), 0]) };
-    check(result).map(drop)
+    unsafe { call(buffer.as_mut_ptr() as usize, buffer.len(), 0, libc::SYS_getrandom) }.map(drop)
 }
 
 /// A system call's number as the architecture's table has it, in the register's type.

@@ -11,7 +11,7 @@ use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir};
 use rustix::io::{Errno, Result};
 
-use crate::bytes::{has, until};
+use crate::bytes::{first, has, until};
 use crate::exit::End;
 use crate::limits;
 use crate::number::{Digits, digits};
@@ -61,7 +61,7 @@ pub fn fork() -> Result<i32> {
 pub fn working_directory(buffer: &mut [u8]) -> Result<&[u8]> {
     // SAFETY: the kernel writes at most the length that it is told.
     let result = unsafe { call(buffer.as_mut_ptr() as usize, buffer.len(), 0, libc::SYS_getcwd) };
-    let path = buffer.get(..length(result?) - 1).unwrap_or_default();
+    let path = first(buffer, length(result?) - 1);
     // A directory outside this process's root is written without a leading slash (getcwd(3), "(unreachable)").
     if path.first() == Some(&b'/') { Ok(path) } else { Err(Errno::NOENT) }
 }

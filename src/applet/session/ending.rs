@@ -24,18 +24,21 @@ impl Session<'_> {
                 name::CHLD => self.reap(),
                 name::USR1 | name::TERM => {
                     *self.sockets = Sockets::NONE;
-                    if arrival.signal == name::USR1 {
-                        continue;
+                    if arrival.signal == name::TERM {
+                        self.end_with_server();
                     }
-                    // The listener ends its sessions; or it is no more, which the stub is to notice at once.
-                    if !process::is_child_of(self.parent) {
-                        self.connection = None;
-                    }
-                    self.end_command(Cut::Server, &"the server ends");
                 }
                 _ => {}
             }
         }
+    }
+
+    /// The listener ends its sessions; or it is no more, which the stub is to notice at once.
+    fn end_with_server(&mut self) {
+        if !process::is_child_of(self.parent) {
+            self.connection = None;
+        }
+        self.end_command(Cut::Server, &"the server ends");
     }
 
     /// Takes all children that have ended: the command, and what fell to this process.
