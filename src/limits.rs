@@ -82,14 +82,14 @@ pub const VARIABLES: usize = 1024;
 pub const EXPANSION: usize = 256 << 10;
 
 /// Pause after the system had no process, descriptor or memory for a connection, in milliseconds: it waits in the backlog.
-pub const SHORTAGE_MS: u64 = 100;
+pub const RESOURCE_RETRY_MS: u64 = 100;
 
 /// Connections that wait to be accepted: the kernel's default `somaxconn` since Linux 5.4.
 pub const BACKLOG: i32 = 4096;
 
 /// Time for a stub that has come to a trigger by mistake to say so by its first bytes, in milliseconds. It is as long as a
 /// client that says nothing has to wait for its command.
-pub const STUB_MS: u64 = 50;
+pub const SNIFF_MS: u64 = 50;
 
 /// Time for a connection to deliver its request, in milliseconds. A stub sends it at once; only a stranger is slower.
 pub const REQUEST_MS: u64 = 10_000;
@@ -113,7 +113,7 @@ pub const KEEPALIVE_COUNT: i32 = 3;
 
 /// How long frames that nobody waits for (a greeting, the end of a stream) are kept for company, in milliseconds: most
 /// commands have ended by then, and the stub is woken once.
-pub const COMPANY_MS: u64 = 2;
+pub const COALESCE_MS: u64 = 2;
 
 /// How long a signal is kept for a server that has not greeted yet, in milliseconds. One of protocol 2 greets as soon as it
 /// has accepted; one of protocol 1 never does, and one whose backlog is full will not for long.
@@ -150,7 +150,7 @@ pub const FORGET_MS: u64 = 60_000;
 
 /// How long the other end of a connection beyond this host may leave [such a question](KEEPALIVE_S) unanswered, or bytes
 /// unacknowledged or unread, in milliseconds: then its node is taken to have vanished.
-pub const VANISHED_MS: i32 = 40_000;
+pub const TCP_USER_TIMEOUT_MS: i32 = 40_000;
 
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.

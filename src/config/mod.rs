@@ -12,12 +12,12 @@
 //! `lexer` makes words of the bytes, `parser` makes a [`Config`] of the words, [`expansion`] replaces references to
 //! variables for the lexer, and again when a command starts. [`Config`] is four flat tables: all text in one arena with
 //! a NUL after each word, the words in file order, and section headers and commands that are ranges of words.
-//! [`Server`] and [`Command`] are views of it. [`path`] resolves what `baseDirectory` and working directories are.
+//! [`Server`] and [`Command`] are views of it. [`crate::files::path`] resolves what `baseDirectory` and working directories are.
 
 pub mod expansion;
+pub mod file;
 mod lexer;
 mod parser;
-pub mod path;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -29,8 +29,8 @@ use heapless::Vec;
 
 pub use problem::{Problem, Reason, position};
 
-use crate::bytes::{after, until};
 use crate::limits::CONNECT_MS;
+use crate::text::bytes::{after, until};
 
 /// How much a configuration holds. Little in tests: they reach every limit, and a configuration fits on a stack.
 mod capacity {
@@ -225,7 +225,7 @@ impl Config {
 
     /// The text from an offset to the next NUL.
     fn c_str_from(&self, start: usize) -> &CStr {
-        crate::bytes::c_str(after(&self.text, start)).unwrap_or_default()
+        crate::text::bytes::c_str(after(&self.text, start)).unwrap_or_default()
     }
 
     fn bytes(&self, word: Word) -> &[u8] {
@@ -293,7 +293,7 @@ impl<'c> Server<'c> {
             let rest = text.to_bytes_with_nul().strip_prefix(name);
             match rest {
                 _ if follows => value = Some(text),
-                Some([b'=', rest @ ..]) => value = crate::bytes::c_str(rest),
+                Some([b'=', rest @ ..]) => value = crate::text::bytes::c_str(rest),
                 _ => {}
             }
             follows = !follows && rest == Some(b"\0");

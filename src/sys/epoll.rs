@@ -1,7 +1,7 @@
 //! Waiting for a connection beside other processes that wait for the same (epoll(7)), of which the kernel wakes one; and for
 //! many connections at once, with which nothing is done until something comes. Everything else waits with poll(2).
 
-use super::descriptor::{Descriptor, word};
+use super::fd::{Descriptor, word};
 use super::{arch, check, number};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::io::{Errno, Result};

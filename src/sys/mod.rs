@@ -4,17 +4,17 @@
 #![allow(unsafe_code)]
 
 mod arch;
-pub mod descriptor;
+pub mod clock;
 pub mod epoll;
-pub mod local;
-pub mod memory;
+pub mod fd;
 pub mod poll;
 pub mod process;
 pub mod program;
 pub mod signal;
-pub mod tcp;
+pub mod socket;
+pub mod statics;
 pub mod terminal;
-pub mod time;
+pub mod watch;
 
 use rustix::io::Errno;
 

@@ -1,7 +1,7 @@
 //! What the kernel hands to a new program on its stack: arguments, environment, and the path it was started by
 //! (System V ABI, "Process Initialization"; `fs/binfmt_elf.c`).
 
-use crate::bytes::value_of;
+use crate::text::bytes::value_of;
 use core::ffi::{CStr, c_char};
 
 /// A list of strings that ends with a null pointer, as argv and envp are.

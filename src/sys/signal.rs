@@ -1,6 +1,6 @@
 //! Signals as data: they are blocked and read from a descriptor, so no handler ever runs.
 
-use super::descriptor::{Descriptor, word};
+use super::fd::{Descriptor, word};
 use super::{arch, call, number};
 use rustix::fd::AsFd;
 use rustix::io::Result;
@@ -113,7 +113,7 @@ pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
     // struct signalfd_siginfo is 128 bytes; the number is its first word, the code its third, the sender's process its fourth
     // (signalfd(2)).
     let mut information = [0_u8; 128];
-    match super::descriptor::read(descriptor, &mut information) {
+    match super::fd::read(descriptor, &mut information) {
         Ok(128) => {
             let word = |at: usize| Some(u32::from_ne_bytes(*information.get(at..)?.first_chunk()?));
             Some(Arrival { signal: word(0)?.to_le_bytes()[0], sender: word(12)?, by_kernel: word(8)? == 0x80 })
@@ -163,7 +163,7 @@ pub fn send(pid: i32, signal: u8) -> Result<()> {
 /// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.
 /// A terminal on loan goes back first. `whole_job`: the process group stops along, as by a key of the terminal.
 pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
-    super::terminal::give_back();
+    super::terminal::restore();
     set_action(signal, false);
     let _ = send(if whole_job { 0 } else { super::process::id() }, signal);
     block(blocked.without(signal));
@@ -174,7 +174,7 @@ pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
 ///
 /// Returns where the kernel does not let it: process 1 of a container is immune to what it does not handle.
 pub fn die_of(signal: u8) {
-    super::terminal::give_back();
+    super::terminal::restore();
     set_action(signal, false);
     // The limit alone does not stop a dump into a pipe (core(5)); a process that is not dumpable makes none at all.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

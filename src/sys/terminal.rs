@@ -1,8 +1,8 @@
 //! Terminals: their modes, size and foreground, and pseudo-terminals (ioctl_tty(2)). One terminal can be on loan from the
 //! caller: its modes are kept here, so that every way out of the process gives them back.
 
-use super::descriptor::{self, Descriptor, word};
-use super::memory::Setting;
+use super::fd::{self, Descriptor, word};
+use super::statics::Global;
 use super::{call, number, process};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::OFlags;
@@ -205,7 +205,7 @@ pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
 
 /// A pseudo-terminal of this mount namespace (pts(4)): this program's side, non-blocking, and the command's.
 pub fn pair() -> Result<[Descriptor; 2]> {
-    let near = descriptor::open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
+    let near = fd::open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
     let lock = 0_i32;
     // SAFETY: the kernel reads a number.
     unsafe { control(near.as_fd(), libc::TIOCSPTLCK, (&raw const lock) as usize) }?;
@@ -226,37 +226,37 @@ pub fn lead_session(terminal: &Descriptor) -> Result<()> {
 }
 
 /// The terminal on loan, and its modes before that.
-static LOAN: Setting<Option<(BorrowedFd<'static>, Modes)>> = Setting::new(None);
+static SAVED: Global<Option<(BorrowedFd<'static>, Modes)>> = Global::new(None);
 
-/// Borrows the caller's terminal: makes it raw until [`give_back`]. False where this process may not: a background job
+/// Borrows the caller's terminal: makes it raw until [`restore`]. False where this process may not: a background job
 /// leaves it alone.
-pub fn borrow(fd: BorrowedFd<'static>) -> bool {
+pub fn enter_raw(fd: BorrowedFd<'static>) -> bool {
     if !is_in_foreground(fd) {
         return false;
     }
     // While it is on loan its modes are this program's own.
-    if !is_borrowed() {
+    if !is_raw() {
         let mut modes = Modes::default();
         if get_modes(fd, &mut modes).is_err() {
             return false;
         }
         modes.before_raw();
-        LOAN.set(Some((fd, modes)));
+        SAVED.set(Some((fd, modes)));
     }
-    let Some((_, mut modes)) = LOAN.get() else { return false };
+    let Some((_, mut modes)) = SAVED.get() else { return false };
     modes.make_raw();
     set_modes(fd, &modes).is_ok()
 }
 
 /// Whether a terminal is on loan.
-pub fn is_borrowed() -> bool {
-    LOAN.get().is_some()
+pub fn is_raw() -> bool {
+    SAVED.get().is_some()
 }
 
 /// Gives the terminal back with the modes that it had, unless it is another job's by now.
-pub fn give_back() {
-    if let Some((fd, modes)) = LOAN.get() {
-        LOAN.set(None);
+pub fn restore() {
+    if let Some((fd, modes)) = SAVED.get() {
+        SAVED.set(None);
         if is_in_foreground(fd) {
             let _ = set_modes(fd, &modes);
         }

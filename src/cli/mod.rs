@@ -1,0 +1,31 @@
+//! The roles of the program: which one it plays is its name's business, the first argument's last component.
+
+mod inspection;
+mod install;
+mod k8psh;
+
+use crate::diag;
+use crate::files::path::directory;
+use crate::sys::program::Program;
+use crate::text::bytes::after;
+
+/// The variable that asks for debug lines.
+const DEBUG: &[u8] = b"K8PSH_DEBUG";
+
+/// Runs the program. Called by the entry point with what the kernel handed over.
+pub fn main(program: Program) -> ! {
+    let mut arguments = program.arguments;
+    let called = arguments.next().unwrap_or(c"k8psh").to_bytes();
+    let name = after(called, directory(called).len());
+    diag::set_name(name);
+    if let Some(components) = program.environment.get(DEBUG) {
+        diag::want(components);
+    }
+    if name == b"k8psh" {
+        k8psh::main(&program, arguments)
+    } else if name == diag::SERVER {
+        crate::server::main(&program, arguments)
+    } else {
+        crate::client::main(&program, None, name, arguments)
+    }
+}
