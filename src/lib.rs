@@ -1,3 +1,31 @@
+//! k8psh, the Kubernetes Pod Shell: runs a program that lives in another container as though it were installed here.
+//!
+//! One file plays all roles; the name by which it is called says which. A stub sends its request to the server that the
+//! configuration names, a session there starts the command, and both relay until it has ended, unless the command was
+//! given the caller's own descriptors:
+//!
+//! ```text
+//!  caller ── stub ══ frames over a socket ══ session ── command
+//!            client                          session, in a worker process that
+//!            protocol::client                server::listener forked ahead; protocol::server
+//! ```
+//!
+//! Rooms by subject. A room may use those below it in this list and no other; `tests/structure.rs` holds the code to it:
+//!
+//! - [`cli`]: which role this process plays; the command line of `k8psh`: check, list, install.
+//! - [`client`]: a stub: its route, its request, its relay; the probe.
+//! - [`server`]: `k8pshd`: start and reload, the listener, its workers, stubs as files, the program behind `--`.
+//! - [`session`]: the server's end of one connection: launch, relay, end, the log.
+//! - [`auth`]: the token, and connections that have not proven that they have it.
+//! - [`options`]: what options there are and what they say.
+//! - [`config`]: bytes to a typed configuration.
+//! - [`protocol`]: frames, and the state machines of both ends. Bytes in, actions out, no system call.
+//! - [`files`]: paths and files.
+//! - [`diag`]: the only writer of messages.
+//! - [`text`]: lines, numbers, times, addresses, JSON. Pure.
+//! - [`sys`]: the kernel's side, and all that is unsafe. The entry point and the memory functions of the freestanding
+//!   program are in `sys/freestanding`, which is part of the binary alone.
+//! - [`limits`], [`exit`]: every capacity and time-out; exit codes.
 #![cfg_attr(not(test), no_std)]
 
 pub mod auth;

@@ -14,7 +14,7 @@ use super::token::{Source, without_newline};
 use crate::auth::proof::{Both, Digest, Key, LENGTH, is_same};
 use crate::protocol::frame::{HEADER, Kind};
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
 use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
@@ -44,7 +44,7 @@ enum Stage {
 /// A connection at the gate, or a place for one. All zero, so that places take no room in the file.
 #[repr(C)]
 struct Guest {
-    socket: Option<Descriptor>,
+    socket: Option<OwnedFd>,
     stage: Stage,
     /// Whether its other end sends no more.
     has_ended: bool,
@@ -150,7 +150,7 @@ impl Gate {
     /// Takes a connection in. Where there are too many, the oldest that has not proven itself goes: silent ones keep nobody
     /// out.
     #[inline(never)]
-    pub fn enter(&mut self, socket: Descriptor) {
+    pub fn enter(&mut self, socket: OwnedFd) {
         let address = tcp::peer(&socket);
         // It was reset before it was accepted: a guess that nobody could be blamed for.
         if address == Address::ANY {
@@ -198,7 +198,7 @@ impl Gate {
     }
 
     /// The next connection that has proven itself, in the order in which they have.
-    pub fn next(&mut self) -> Option<Descriptor> {
+    pub fn next(&mut self) -> Option<OwnedFd> {
         let number = self.first(true)?;
         self.guests.get_mut(number)?.vacate()
     }
@@ -231,7 +231,7 @@ impl Guest {
     };
 
     #[inline(never)]
-    fn vacate(&mut self) -> Option<Descriptor> {
+    fn vacate(&mut self) -> Option<OwnedFd> {
         (self.stage, self.order) = (Stage::Line, 0);
         self.socket.take()
     }
@@ -387,7 +387,7 @@ fn body(buffer: &mut Buffer) -> &mut Digest {
 }
 
 /// Sends the frame that the buffer begins with, which always fits into an empty socket. Whether it did.
-fn send(socket: &Descriptor, buffer: &Buffer) -> bool {
+fn send(socket: &OwnedFd, buffer: &Buffer) -> bool {
     fd::send(socket, &buffer[..size_of::<Frame>()]).is_ok()
 }
 

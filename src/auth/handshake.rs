@@ -3,7 +3,7 @@
 use super::proof::{Both, Key, LENGTH, is_same};
 use crate::protocol::frame::{HEADER, Kind, header};
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::{self, poll};
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -22,7 +22,7 @@ const _: () = assert!(LENGTH == 32);
 /// Proves to the server at the other end that this stub has the token, and has it prove the same, until then. Otherwise: why
 /// it cannot go on.
 #[inline(never)]
-pub fn prove(socket: &Descriptor, key: &Key, deadline: Instant) -> Result<(), &'static str> {
+pub fn prove(socket: &OwnedFd, key: &Key, deadline: Instant) -> Result<(), &'static str> {
     let mut both = [[0; LENGTH]; 2];
     if sys::random(&mut both[0]).is_err() {
         return Err("no random numbers here");
@@ -36,7 +36,7 @@ pub fn prove(socket: &Descriptor, key: &Key, deadline: Instant) -> Result<(), &'
 
 /// Sends a frame with this end's part, and receives the server's of the same kind with the other, no byte beyond.
 #[inline(never)]
-fn exchange(socket: &Descriptor, kind: Kind, parts: &mut Both, deadline: Instant) -> Result<(), &'static str> {
+fn exchange(socket: &OwnedFd, kind: Kind, parts: &mut Both, deadline: Instant) -> Result<(), &'static str> {
     let mut frame: Frame = [0; HEADER + LENGTH];
     if let Some((head, body)) = frame.split_first_chunk_mut() {
         *head = front(kind);

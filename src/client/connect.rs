@@ -3,7 +3,7 @@
 use super::route::Route;
 use crate::options::value::Transport;
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
 use crate::text::address::Address;
@@ -12,7 +12,7 @@ use rustix::io::{Errno, Result};
 
 /// A connection to a server.
 pub(super) struct Connection {
-    pub(super) socket: Descriptor,
+    pub(super) socket: OwnedFd,
     /// Whether descriptors can go along with it.
     pub(super) is_direct: bool,
 }
@@ -60,7 +60,7 @@ fn attempt(way: &Route, deadline: Instant, is_first: bool) -> Result<Connection>
 }
 
 /// One attempt by the direct transport. It does not wait: a full backlog is an error.
-fn attempt_direct(way: &Route) -> Result<Descriptor> {
+fn attempt_direct(way: &Route) -> Result<OwnedFd> {
     let socket = fd::local_socket()?;
     unix::connect(&socket, way.port)?;
     // Anybody in the Pod can have taken the name.
@@ -71,7 +71,7 @@ fn attempt_direct(way: &Route) -> Result<Descriptor> {
 }
 
 /// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt_relay(way: &Route, deadline: Instant, is_first: bool) -> Result<Descriptor> {
+fn attempt_relay(way: &Route, deadline: Instant, is_first: bool) -> Result<OwnedFd> {
     let socket = tcp::socket(&way.host)?;
     tcp::set_patience(&socket, deadline.remaining().max(1))?;
     let is_here = way.host.is_loopback();
@@ -91,6 +91,6 @@ fn attempt_relay(way: &Route, deadline: Instant, is_first: bool) -> Result<Descr
 /// Has the connection end with a reset: the server learns at once that the stub has gone, even while it reads nothing, and
 /// no port is left waiting (TIME_WAIT), of which ten thousand calls would use up the range. Only for a server of protocol
 /// 2: one of protocol 1 takes a reset for a fault of its own and leaves the command running.
-pub(super) fn reset_at_end(socket: &Descriptor) {
+pub(super) fn reset_at_end(socket: &OwnedFd) {
     let _ = tcp::set_reset_at_end(socket);
 }

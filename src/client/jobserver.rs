@@ -10,6 +10,7 @@ use crate::sys::fd;
 use crate::text::bytes::{after, first, until};
 use crate::text::line::Line;
 use crate::{add, limits};
+use rustix::fd::IntoRawFd;
 use rustix::fs::OFlags;
 
 /// The variable that names it.
@@ -52,7 +53,7 @@ fn open(path: &[u8], passed: &mut Numbers) -> Option<i32> {
     if passed.len() >= limits::DESCRIPTORS {
         return None;
     }
-    let number = opened.leave_open();
+    let number = opened.into_raw_fd();
     let _ = passed.push(number);
     Some(number)
 }

@@ -4,6 +4,7 @@ mod connect;
 mod descriptors;
 mod jobserver;
 pub mod probe;
+mod raw;
 mod request;
 mod route;
 mod signals;
@@ -18,7 +19,7 @@ use crate::options::value::{MISPLACED, TRIGGER, Transport};
 use crate::protocol::client::{Buffers, ClientEnd, Peer, ServerMessage};
 use crate::protocol::{ProtocolError, Queue, Which};
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, Descriptor, Stream};
+use crate::sys::fd::{self, OwnedFd, Stream};
 use crate::sys::process::end_like;
 use crate::sys::process::exit;
 use crate::sys::program::{Program, Strings};
@@ -87,7 +88,7 @@ struct Stub {
     inherited: &'static [i32],
     /// Those of them that have not gone yet.
     passing: &'static [i32],
-    signals: Descriptor,
+    signals: OwnedFd,
     /// The caller's stdin, until it has ended or nobody wants it.
     input: Option<Stream>,
     /// The caller's stdout and stderr, until the command closes them or their readers go.

@@ -8,7 +8,7 @@ use crate::exit;
 use crate::fail;
 use crate::options::value::{Transport, user};
 use crate::sys::clock::Instant;
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::OwnedFd;
 use crate::sys::process::exit;
 use crate::sys::program::Environment;
 use crate::text::address::Address;
@@ -73,7 +73,7 @@ pub(super) fn pass(
     server: Server<'static>,
     way: &Route,
     environment: &Environment,
-    socket: &Descriptor,
+    socket: &OwnedFd,
     deadline: Instant,
 ) {
     let Some(source) = Source::of_section(server) else { return };

@@ -1,12 +1,11 @@
 //! A stub's signals: what reaches it is the command's, what ends or stops the command ends or stops it alike.
 
-use super::{PASSED_ON, Stub};
+use super::{PASSED_ON, Stub, raw};
 use crate::exit::End;
 use crate::protocol::client::Peer;
 use crate::sys::clock::Instant;
 use crate::sys::process::{self, exit};
 use crate::sys::signal::{self, Set, name};
-use crate::sys::terminal;
 use crate::{debug, exit, limits};
 
 impl Stub {
@@ -122,7 +121,7 @@ impl Stub {
     /// How this process is to end, now that all is passed on. A key that ended the command would have reached the whole job
     /// of a local one: the script or make that called it is to end as well.
     pub(super) fn mirror(&self, end: End) -> End {
-        terminal::restore();
+        raw::restore();
         match end {
             _ if self.has_failed => End::Code(exit::UNAVAILABLE),
             End::Signal(signal @ (name::INT | name::QUIT)) if self.terminal.is_shared() && !self.passed.has(signal) => {

@@ -1,7 +1,7 @@
 //! The caller's terminal, while the command shares it: the command has a pseudo-terminal of its own, and this one is raw,
 //! so that every key reaches that and acts there. In the background the terminal is left alone.
 
-use super::Stub;
+use super::{Stub, raw};
 use crate::protocol::client::Peer;
 use crate::report;
 use crate::sys::fd;
@@ -73,7 +73,7 @@ impl Terminal {
 
     /// Takes the keys, if this process is in the foreground.
     fn take(&mut self) {
-        self.state = if terminal::enter_raw(self.fd) { State::Foreground } else { State::Background };
+        self.state = if raw::enter(self.fd) { State::Foreground } else { State::Background };
     }
 
     /// Leaves the keys to the foreground where that is another job by now; false where it is not.

@@ -18,8 +18,7 @@ pub fn log(line: &mut Line) {
 
 /// Ends the line and writes it to `stream`. A message that nobody can read is nobody's error.
 fn write(line: &mut Line, stream: BorrowedFd<'static>) {
-    // A terminal in raw mode begins a new line below, not at the left.
-    line.end(if sys::terminal::is_raw() { b"\r\n" } else { b"\n" });
+    line.end(LINE_END.get());
     // A server has others to serve than who reads its stderr.
     let _ = match name() {
         SERVER => write_soon(stream, line.bytes()),
@@ -76,6 +75,14 @@ macro_rules! debug {
 
 /// What a server calls itself in messages.
 pub const SERVER: &[u8] = b"k8pshd";
+
+/// What every message ends with.
+static LINE_END: Global<&'static [u8]> = Global::new(b"\n");
+
+/// Has messages end with these bytes, as a terminal needs it.
+pub fn set_line_end(bytes: &'static [u8]) {
+    LINE_END.set(bytes);
+}
 
 static NAME: Global<&'static [u8]> = Global::new(b"k8psh");
 static WANTED: Global<u8> = Global::new(0);

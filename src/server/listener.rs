@@ -15,7 +15,7 @@ use crate::exit::End;
 use crate::files::path::Path;
 use crate::session::service::Service;
 use crate::sys::clock::Instant;
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, Children, Reaped};
 use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
@@ -75,7 +75,7 @@ pub(super) struct Listener {
     pause: Instant,
     /// When it ends by itself.
     end: Instant,
-    signals: Descriptor,
+    signals: OwnedFd,
     /// Whether HUP has it reload instead of ending it, and whether one has come.
     reloads: bool,
     reload: bool,

@@ -6,7 +6,7 @@ use crate::options::value::Transport;
 use crate::report;
 use crate::session::connection::Accepted;
 use crate::session::service::Intake;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::{tcp, unix};
 use crate::text::address::Address;
 use crate::told;
@@ -16,9 +16,9 @@ use rustix::io::{Errno, Result};
 /// The sockets that a server listens on, where its section does not turn the transport off.
 pub(super) struct Sockets {
     /// The relay's.
-    pub(super) relay: Option<Descriptor>,
+    pub(super) relay: Option<OwnedFd>,
     /// The direct transport's.
-    pub(super) direct: Option<Descriptor>,
+    pub(super) direct: Option<OwnedFd>,
     /// The port of both, as the configuration has it, and the relay's address.
     port: u16,
     host: Address,
@@ -63,7 +63,7 @@ impl Sockets {
     }
 
     /// One of them.
-    pub(super) fn of(&self, is_direct: bool) -> Option<&Descriptor> {
+    pub(super) fn of(&self, is_direct: bool) -> Option<&OwnedFd> {
         if is_direct { self.direct.as_ref() } else { self.relay.as_ref() }
     }
 
@@ -75,7 +75,7 @@ impl Sockets {
 }
 
 /// Listens for what can hand over descriptors: whatever is in this network namespace.
-fn bind_direct(port: u16) -> Result<Descriptor> {
+fn bind_direct(port: u16) -> Result<OwnedFd> {
     let socket = fd::local_socket()?;
     unix::bind(&socket, port)?;
     rustix::net::listen(&socket, limits::BACKLOG)?;
@@ -83,7 +83,7 @@ fn bind_direct(port: u16) -> Result<Descriptor> {
 }
 
 /// Listens on a port of this address; of a loopback one, nothing beyond this Pod reaches it.
-fn bind(host: &Address, port: u16) -> Result<Descriptor> {
+fn bind(host: &Address, port: u16) -> Result<OwnedFd> {
     let socket = tcp::socket(host)?;
     // A connection that is gone again before it is accepted must not hold up the server (accept(2)).
     rustix::fs::fcntl_setfl(&socket, OFlags::NONBLOCK)?;

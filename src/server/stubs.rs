@@ -7,7 +7,7 @@ use crate::files as install;
 use crate::files::make_absolute;
 use crate::files::path::Path;
 use crate::options::value::TRIGGER;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Program;
 use crate::sys::statics::StaticCell;
 use crate::text::bytes::first;
@@ -38,7 +38,7 @@ pub(super) type Made<'m> = (&'m Stubs, Loaded<'m>);
 /// Where stubs are, and what they lead to.
 pub(super) struct Spot {
     /// The directory, held open: it stays the same one when this process changes its own.
-    directory: Descriptor,
+    directory: OwnedFd,
     target: &'static Path,
 }
 

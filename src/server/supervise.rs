@@ -19,6 +19,7 @@ use crate::sys::signal::{self, Arrival, Set, name};
 use crate::sys::statics::StaticCell;
 use crate::text::line::Line;
 use crate::{exit, fail};
+use rustix::fd::IntoRawFd;
 use rustix::io::{Errno, Result};
 
 /// The program that this process is the parent of.
@@ -61,7 +62,7 @@ impl Supervised {
         // First: where this process was started without stdin, it is that.
         drop(answer);
         let _ = fd::place(Some(&go), 0);
-        go.leave_open();
+        go.into_raw_fd();
         Ok(pid)
     }
 

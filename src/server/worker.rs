@@ -10,7 +10,7 @@ use crate::session::connection::Accepted;
 use crate::session::service::Service;
 use crate::session::{Room, Session};
 use crate::sys::epoll;
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::OwnedFd;
 use crate::sys::poll;
 use crate::sys::process;
 use crate::sys::signal::{self, name};
@@ -29,7 +29,7 @@ const RELAY: u64 = 2;
 pub(super) struct Worker<'w> {
     /// Where connections come from. None of them any more: it serves the one that it has, and ends.
     pub(super) sockets: Sockets,
-    pub(super) signals: &'w Descriptor,
+    pub(super) signals: &'w OwnedFd,
     pub(super) work: &'w Service<'w>,
     pub(super) crew: Pool,
     pub(super) slot: &'static Slot,

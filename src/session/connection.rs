@@ -1,7 +1,7 @@
 //! A connection that a server has accepted, and who is at its other end.
 
 use crate::add;
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::OwnedFd;
 use crate::sys::socket::{tcp, unix};
 use crate::text::address::Address;
 use crate::text::line::{Line, Show};
@@ -9,7 +9,7 @@ use crate::text::line::{Line, Show};
 /// A connection that was accepted.
 pub struct Accepted {
     /// Its socket.
-    pub socket: Descriptor,
+    pub socket: OwnedFd,
     /// Whether descriptors can come along with it.
     pub is_direct: bool,
 }

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::options::value::Tty;
 use crate::protocol::Terminal;
 use crate::protocol::request::Request;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::Line;
 use rustix::fd::AsFd;
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 /// Both ends of a command's streams.
 pub(super) struct CommandIo<'r> {
     /// The command's ends.
-    pub(super) far: [Option<Descriptor>; 3],
+    pub(super) far: [Option<OwnedFd>; 3],
     /// How many of its streams are its terminal instead.
     pub(super) on_terminal: i32,
     /// This session's, of a command that does not run yet.
@@ -24,7 +24,7 @@ pub(super) struct CommandIo<'r> {
     pub(super) others: &'r mut Others,
 }
 
-pub(super) type Others = heapless::Vec<(i32, Descriptor), { limits::DESCRIPTORS }>;
+pub(super) type Others = heapless::Vec<(i32, OwnedFd), { limits::DESCRIPTORS }>;
 
 impl Drop for CommandIo<'_> {
     /// What came along is the command's alone from now on: whoever reads it is to see the end.
@@ -37,7 +37,7 @@ impl Drop for CommandIo<'_> {
 const LIMIT_LOW: &str = "; is the limit of open files too low?";
 
 /// Descriptors that came along with a request.
-pub(super) type Passed = heapless::Vec<Option<Descriptor>, { limits::DESCRIPTORS }>;
+pub(super) type Passed = heapless::Vec<Option<OwnedFd>, { limits::DESCRIPTORS }>;
 
 impl CommandIo<'_> {
     /// Makes the streams, by the rule and what the stub offers. Without a pseudo-terminal there are those that came along,

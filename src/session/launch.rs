@@ -5,13 +5,12 @@ use super::environment::ResolvedEnvironment;
 use super::io::{CommandIo, Others, Passed};
 use super::service::Service;
 use crate::protocol::request::Request;
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, ExecError, Pointers, Stack, Start, Vector};
 use crate::sys::signal::Set;
 use crate::text::line::Line;
 use crate::{add, debug, exit, limits};
 use core::ffi::CStr;
-use rustix::fd::AsFd;
 use rustix::io::Errno;
 
 /// Where a bare name is looked for when the command got no `PATH`.
@@ -36,11 +35,11 @@ pub struct Running {
     /// Its process, and its process group; 0: it does not run yet.
     pub pid: i32,
     /// Its terminal, where it has one; this end of it is both [`Self::input`] and the first of [`Self::outputs`].
-    pub terminal: Option<Descriptor>,
+    pub terminal: Option<OwnedFd>,
     /// This end of its stdin, non-blocking, until either side closes it.
-    pub input: Option<Descriptor>,
+    pub input: Option<OwnedFd>,
     /// This end of its stdout and stderr, until they end.
-    pub outputs: [Option<Descriptor>; 2],
+    pub outputs: [Option<OwnedFd>; 2],
 }
 
 /// Room for what starting a command needs. What every start touches comes first, beside each other.

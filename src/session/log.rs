@@ -9,7 +9,7 @@ use crate::limits;
 use crate::options::value::Format;
 use crate::protocol::request::Request;
 use crate::sys::clock::{self as time, Instant};
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::OwnedFd;
 use crate::sys::process;
 use crate::sys::socket::tcp;
 use crate::sys::statics::Global;
@@ -83,7 +83,7 @@ impl<'s> Record<'s> {
 
     /// A request is complete, that of a session whose bytes are seen here if there is no `connection` to ask for them.
     #[inline(never)]
-    pub fn begin(&mut self, work: &Service<'_>, request: &Request<'s>, connection: Option<&Descriptor>) {
+    pub fn begin(&mut self, work: &Service<'_>, request: &Request<'s>, connection: Option<&OwnedFd>) {
         static LAST: Global<u64> = Global::new(0);
         // The number of a process comes back only after a while, so that the time tells two of them apart.
         self.number = (LAST.get() + 1).max(time::wall());
@@ -107,7 +107,7 @@ impl<'s> Record<'s> {
     }
 
     /// Asks the kernel what the command of a trigger has read and written itself, before the connection goes.
-    pub fn measure(&mut self, connection: &Descriptor) {
+    pub fn measure(&mut self, connection: &OwnedFd) {
         let traffic = tcp::traffic(connection);
         self.bytes = [traffic.read.saturating_sub(self.ahead), traffic.written];
     }

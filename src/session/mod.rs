@@ -20,7 +20,7 @@ use crate::protocol::request::Attributes;
 use crate::protocol::server::{Buffers, ClientMessage, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::process::{self, Children};
 use crate::sys::signal::{self, name};
 use crate::sys::socket::tcp;
@@ -79,7 +79,7 @@ const OVERTIME: &str = "its time is over (--session-timeout)";
 #[repr(C)]
 pub struct Session<'s> {
     /// The connection, as long as there is one.
-    connection: Option<Descriptor>,
+    connection: Option<OwnedFd>,
     is_direct: bool,
     /// Whether this process can serve another one.
     is_reusable: bool,
@@ -119,7 +119,7 @@ pub struct Session<'s> {
     /// to.
     background: Option<i32>,
     work: &'s Service<'s>,
-    signals: &'s Descriptor,
+    signals: &'s OwnedFd,
     /// Where this process's next connection comes from; closed when there is to be none.
     intake: &'s mut dyn Intake,
     /// The listener.
@@ -139,7 +139,7 @@ impl<'s> Session<'s> {
         connection: Accepted,
         room: &'s mut Room,
         intake: &'s mut dyn Intake,
-        signals: &'s Descriptor,
+        signals: &'s OwnedFd,
         work: &'s Service<'s>,
         parent: i32,
     ) -> Session<'s> {

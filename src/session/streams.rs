@@ -3,7 +3,7 @@
 use super::log::EndReason;
 use super::{OVERTIME, Session};
 use crate::protocol::Which;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::{exit, limits, report};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -152,6 +152,6 @@ const PIPE: usize = 64 << 10;
 
 /// Makes a pipe hold a whole window, so that both its ends work in fewer and larger turns. Only for one that was found
 /// full: most commands say little. Where the user has too many large pipes it stays as it is (`pipe-user-pages-soft`).
-fn enlarge(pipe: &Descriptor) {
+fn enlarge(pipe: &OwnedFd) {
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, limits::WINDOW);
 }

@@ -5,7 +5,7 @@ use super::Session;
 use crate::limits;
 use crate::protocol::frame::{Kind, header};
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::tcp;
 use rustix::event::PollFlags;
@@ -69,7 +69,7 @@ impl Session<'_> {
 }
 
 /// Whether what has come is a stub's request. It comes at once where it comes at all; who says nothing waits this long.
-fn is_stub(connection: &Descriptor) -> bool {
+fn is_stub(connection: &OwnedFd) -> bool {
     let mut start = [0; STUB.len()];
     poll::is_ready(connection.as_fd(), PollFlags::IN, limits::SNIFF_MS);
     fd::peek(connection, &mut start).is_ok() && start == *STUB

@@ -1,7 +1,7 @@
 //! Waiting for a connection beside other processes that wait for the same (epoll(7)), of which the kernel wakes one; and for
 //! many connections at once, with which nothing is done until something comes. Everything else waits with poll(2).
 
-use super::fd::{Descriptor, word};
+use super::fd::{OwnedFd, owned, word};
 use super::{arch, check, number};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::io::{Errno, Result};
@@ -16,7 +16,7 @@ struct Event {
 
 /// A set of descriptors to wait for, each known by a number. A child process needs one of its own: who is woken, and whose
 /// signals a signal descriptor tells, is whose that made the set.
-pub struct Set(Descriptor);
+pub struct Set(OwnedFd);
 
 impl Set {
     /// An empty one.
@@ -24,7 +24,7 @@ impl Set {
         // SAFETY: the call takes a flag; the new descriptor is nobody else's.
         let result = unsafe { arch::syscall(number(libc::SYS_epoll_create1), [word(libc::EPOLL_CLOEXEC), 0, 0]) };
         // SAFETY: as above.
-        unsafe { Descriptor::new(result) }.map(Set)
+        unsafe { owned(result) }.map(Set)
     }
 
     /// Waits for data on `fd` too. `alone`: one process is enough for it. Kernels before 4.5 and some that only look like

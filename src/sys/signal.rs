@@ -1,6 +1,6 @@
 //! Signals as data: they are blocked and read from a descriptor, so no handler ever runs.
 
-use super::fd::{Descriptor, word};
+use super::fd::{OwnedFd, owned, word};
 use super::{arch, call, number};
 use rustix::fd::AsFd;
 use rustix::io::Result;
@@ -88,12 +88,12 @@ pub fn block(set: Set) -> Set {
 }
 
 /// A descriptor from which blocked signals are read (signalfd(2)), non-blocking and closed on exec.
-pub fn descriptor(set: Set) -> Result<Descriptor> {
+pub fn descriptor(set: Set) -> Result<OwnedFd> {
     let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
     // SAFETY: the set is 8 bytes that the kernel reads; the new descriptor is nobody else's.
     unsafe {
         let arguments = [usize::MAX, (&raw const set) as usize, SET_SIZE, flags.unsigned_abs() as usize, 0, 0];
-        Descriptor::new(arch::syscall6(number(libc::SYS_signalfd4), arguments))
+        owned(arch::syscall6(number(libc::SYS_signalfd4), arguments))
     }
 }
 
@@ -161,9 +161,9 @@ pub fn send(pid: i32, signal: u8) -> Result<()> {
 }
 
 /// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.
-/// A terminal on loan goes back first. `whole_job`: the process group stops along, as by a key of the terminal.
+/// The exit hook is called first. `whole_job`: the process group stops along, as by a key of the terminal.
 pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
-    super::terminal::restore();
+    super::process::call_exit_hook();
     set_action(signal, false);
     let _ = send(if whole_job { 0 } else { super::process::id() }, signal);
     block(blocked.without(signal));
@@ -174,7 +174,7 @@ pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
 ///
 /// Returns where the kernel does not let it: process 1 of a container is immune to what it does not handle.
 pub fn die_of(signal: u8) {
-    super::terminal::restore();
+    super::process::call_exit_hook();
     set_action(signal, false);
     // The limit alone does not stop a dump into a pipe (core(5)); a process that is not dumpable makes none at all.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

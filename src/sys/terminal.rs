@@ -1,10 +1,8 @@
-//! Terminals: their modes, size and foreground, and pseudo-terminals (ioctl_tty(2)). One terminal can be on loan from the
-//! caller: its modes are kept here, so that every way out of the process gives them back.
+//! Terminals: their modes, size and foreground, and pseudo-terminals (ioctl_tty(2)).
 
-use super::fd::{self, Descriptor, word};
-use super::statics::Global;
+use super::fd::{self, OwnedFd, word};
 use super::{call, number, process};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use rustix::fs::OFlags;
 use rustix::io::Result;
 
@@ -62,7 +60,7 @@ impl Modes {
 
     /// Makes every key a byte and leaves every byte of output as it is (termios(3), cfmakeraw), with a note of what that
     /// changes.
-    fn make_raw(&mut self) {
+    pub fn make_raw(&mut self) {
         let local = self.local;
         let kept =
             (local & libc::IEXTEN) >> 6 | (local & libc::ECHONL) >> 2 | (local & 3) << 11 | (local & libc::ECHO) << 10;
@@ -77,7 +75,7 @@ impl Modes {
 
     /// The modes before [`Modes::make_raw`], by its note: another stub may have the terminal on loan, or may have been
     /// killed while it had.
-    fn before_raw(&mut self) {
+    pub fn before_raw(&mut self) {
         let note = u32::from_le_bytes([self.characters[17], self.characters[18], 0, 0]);
         if note & NOTED != 0 && self.local & libc::ICANON == 0 {
             self.input |= note & RAW_INPUT;
@@ -204,7 +202,7 @@ pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
 }
 
 /// A pseudo-terminal of this mount namespace (pts(4)): this program's side, non-blocking, and the command's.
-pub fn pair() -> Result<[Descriptor; 2]> {
+pub fn pair() -> Result<[OwnedFd; 2]> {
     let near = fd::open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
     let lock = 0_i32;
     // SAFETY: the kernel reads a number.
@@ -212,55 +210,17 @@ pub fn pair() -> Result<[Descriptor; 2]> {
     let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC).unsigned_abs() as usize;
     // Not by its path: /dev/pts can be that of another namespace.
     // SAFETY: the call takes a number; the new descriptor is nobody else's.
-    let far = unsafe { Descriptor::of(control(near.as_fd(), libc::TIOCGPTPEER, flags)?) };
+    let far = unsafe { OwnedFd::from_raw_fd(control(near.as_fd(), libc::TIOCGPTPEER, flags)?) };
     Ok([near, far])
 }
 
 /// Makes this process the leader of a session of its own with this controlling terminal (credentials(7)). Children in
 /// process groups of their own are then no orphaned ones, which the kernel does not let stop (setpgid(2)).
-pub fn lead_session(terminal: &Descriptor) -> Result<()> {
+pub fn lead_session(terminal: &OwnedFd) -> Result<()> {
     // It fails where this process is one already.
     let _ = rustix::process::setsid();
     // SAFETY: the call takes a number.
     unsafe { control(terminal.as_fd(), libc::TIOCSCTTY, 0) }.map(drop)
-}
-
-/// The terminal on loan, and its modes before that.
-static SAVED: Global<Option<(BorrowedFd<'static>, Modes)>> = Global::new(None);
-
-/// Borrows the caller's terminal: makes it raw until [`restore`]. False where this process may not: a background job
-/// leaves it alone.
-pub fn enter_raw(fd: BorrowedFd<'static>) -> bool {
-    if !is_in_foreground(fd) {
-        return false;
-    }
-    // While it is on loan its modes are this program's own.
-    if !is_raw() {
-        let mut modes = Modes::default();
-        if get_modes(fd, &mut modes).is_err() {
-            return false;
-        }
-        modes.before_raw();
-        SAVED.set(Some((fd, modes)));
-    }
-    let Some((_, mut modes)) = SAVED.get() else { return false };
-    modes.make_raw();
-    set_modes(fd, &modes).is_ok()
-}
-
-/// Whether a terminal is on loan.
-pub fn is_raw() -> bool {
-    SAVED.get().is_some()
-}
-
-/// Gives the terminal back with the modes that it had, unless it is another job's by now.
-pub fn restore() {
-    if let Some((fd, modes)) = SAVED.get() {
-        SAVED.set(None);
-        if is_in_foreground(fd) {
-            let _ = set_modes(fd, &modes);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,72 +1,23 @@
 //! Descriptors: those that this program opens, and those that it shares with others.
 //!
-//! Opening goes by raw calls: rustix's owned descriptor asserts that its number is not -1, and the formatting that comes
-//! along with that assertion is 3 KB of a file that has to fit into 64. So does what moves bytes, which is one function here
-//! and two for each call there. All else goes through rustix.
-//!
 //! A stub's standard streams are open files of its caller's, and so are its flags: switching one to non-blocking would
 //! switch it for everybody. Here one call at a time is made not to block instead, in the way that its kind allows.
 
 use crate::sys::{arch, call, check, number, poll, terminal};
 use core::ffi::CStr;
-use core::num::NonZero;
 use rustix::event::PollFlags;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
+pub use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, Result};
 
-/// A descriptor that belongs to its holder and is closed with it, and on exec.
+/// The descriptor that a system call has just returned, or its error.
 ///
-/// Kept as the complement of its number, which is never 0, so that one that may be missing takes no more room.
-pub struct Descriptor(NonZero<i32>);
-
-impl Descriptor {
-    /// The descriptor that a system call has just returned.
-    ///
-    /// # Safety
-    /// Nobody else owns it.
-    #[inline(never)]
-    pub(in crate::sys) unsafe fn new(result: isize) -> Result<Descriptor> {
-        // SAFETY: as for this function; what is no error is not negative.
-        check(result).map(|number| unsafe { Descriptor::of(number) })
-    }
-
-    /// The owner of this number.
-    ///
-    /// # Safety
-    /// The kernel gave it, so it is not negative, and nobody else owns it.
-    pub(in crate::sys) unsafe fn of(number: i32) -> Descriptor {
-        // SAFETY: only -1 is the complement of 0.
-        Descriptor(unsafe { NonZero::new_unchecked(!number) })
-    }
-
-    /// Its number, which stays open for good.
-    pub fn leave_open(self) -> i32 {
-        let number = self.number();
-        core::mem::forget(self);
-        number
-    }
-
-    /// Its number.
-    fn number(&self) -> i32 {
-        !self.0.get()
-    }
-}
-
-impl Drop for Descriptor {
-    #[inline(never)]
-    fn drop(&mut self) {
-        // SAFETY: it is this value's own, and nothing uses it afterwards.
-        unsafe { rustix::io::close(self.number()) }
-    }
-}
-
-impl AsFd for Descriptor {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is not negative, as `of` was promised. It stays open as long as this value, which the borrow cannot
-        // outlive.
-        unsafe { borrow(self.number()) }
-    }
+/// # Safety
+/// Nobody else owns the descriptor.
+pub(in crate::sys) unsafe fn owned(result: isize) -> Result<OwnedFd> {
+    // SAFETY: the kernel has just given this number to this process, and what is no error is not negative.
+    check(result).map(|number| unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// A descriptor as rustix takes it. Its own function for that asserts that the number is not -1, which is as much again at
@@ -85,13 +36,13 @@ pub(in crate::sys) fn word(number: i32) -> usize {
 }
 
 /// Opens a path (open(2)).
-pub fn open(path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
+pub fn open(path: &CStr, flags: OFlags, mode: u32) -> Result<OwnedFd> {
     open_at(rustix::fs::CWD, path, flags, mode)
 }
 
 /// Opens a path as seen from a directory (openat(2)).
 #[inline(never)]
-pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> Result<Descriptor> {
+pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> Result<OwnedFd> {
     // Without it a 32-bit program cannot open what is larger than 2 GiB (open(2)); the others need not ask.
     let large = if cfg!(target_pointer_width = "32") { OFlags::LARGEFILE } else { OFlags::empty() };
     let flags = (flags | large | OFlags::CLOEXEC).bits() as usize;
@@ -99,37 +50,37 @@ pub fn open_at(directory: impl AsFd, path: &CStr, flags: OFlags, mode: u32) -> R
     // SAFETY: the path ends with a NUL; the new descriptor is nobody else's.
     unsafe {
         let call = number(libc::SYS_openat);
-        Descriptor::new(arch::syscall6(call, [directory, path.as_ptr() as usize, flags, mode as usize, 0, 0]))
+        owned(arch::syscall6(call, [directory, path.as_ptr() as usize, flags, mode as usize, 0, 0]))
     }
 }
 
 /// A pipe: the end to read and the end to write (pipe(2)).
-pub fn pipe() -> Result<[Descriptor; 2]> {
+pub fn pipe() -> Result<[OwnedFd; 2]> {
     let mut ends = [0_i32; 2];
     // SAFETY: the kernel writes two numbers of descriptors that are nobody else's.
     unsafe {
         call((&raw mut ends) as usize, word(libc::O_CLOEXEC), 0, libc::SYS_pipe2)?;
-        Ok(ends.map(|end| Descriptor::of(end)))
+        Ok(ends.map(|end| OwnedFd::from_raw_fd(end)))
     }
 }
 
 /// A TCP socket for IPv4, or for IPv6.
-pub fn tcp_socket(is_v4: bool) -> Result<Descriptor> {
+pub fn tcp_socket(is_v4: bool) -> Result<OwnedFd> {
     socket(if is_v4 { libc::AF_INET } else { libc::AF_INET6 }, libc::SOCK_STREAM)
 }
 
 /// A socket within this kernel (unix(7)), non-blocking.
-pub fn local_socket() -> Result<Descriptor> {
+pub fn local_socket() -> Result<OwnedFd> {
     socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK)
 }
 
 /// A stream socket (socket(2)), above the three streams, one of which this program may have been started without. A socket
 /// in its place would be taken for it.
-fn socket(family: i32, kind: i32) -> Result<Descriptor> {
+fn socket(family: i32, kind: i32) -> Result<OwnedFd> {
     // SAFETY: the call takes numbers; the new descriptor is nobody else's.
     let socket = unsafe {
         let kind = word(kind | libc::SOCK_CLOEXEC);
-        Descriptor::new(arch::syscall(number(libc::SYS_socket), [word(family), kind, 0]))
+        owned(arch::syscall(number(libc::SYS_socket), [word(family), kind, 0]))
     };
     above_streams(socket?)
 }
@@ -141,52 +92,52 @@ fn socket(family: i32, kind: i32) -> Result<Descriptor> {
 #[inline(never)]
 pub(in crate::sys) unsafe fn name(
     number: libc::c_long,
-    socket: &Descriptor,
+    socket: &OwnedFd,
     address: *const u8,
     length: usize,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { call(word(socket.number()), address as usize, length, number) }.map(drop)
+    unsafe { call(word(socket.as_raw_fd()), address as usize, length, number) }.map(drop)
 }
 
 /// The next connection of a listening socket (accept(2)).
-pub fn accept(socket: &Descriptor) -> Result<Descriptor> {
+pub fn accept(socket: &OwnedFd) -> Result<OwnedFd> {
     // SAFETY: without room for an address none is written; the new descriptor is nobody else's.
     unsafe {
         let call = number(libc::SYS_accept4);
-        Descriptor::new(arch::syscall6(call, [word(socket.number()), 0, 0, word(libc::SOCK_CLOEXEC), 0, 0]))
+        owned(arch::syscall6(call, [word(socket.as_raw_fd()), 0, 0, word(libc::SOCK_CLOEXEC), 0, 0]))
     }
 }
 
 /// The same file by a descriptor above the three streams.
 #[inline(never)]
-pub fn above_streams(descriptor: Descriptor) -> Result<Descriptor> {
+pub fn above_streams(descriptor: OwnedFd) -> Result<OwnedFd> {
     above(descriptor, 2)
 }
 
 /// The same open file by a descriptor above this number.
-pub fn above(descriptor: Descriptor, number: i32) -> Result<Descriptor> {
-    if descriptor.number() > number { Ok(descriptor) } else { duplicate_above(&descriptor, number) }
+pub fn above(descriptor: OwnedFd, number: i32) -> Result<OwnedFd> {
+    if descriptor.as_raw_fd() > number { Ok(descriptor) } else { duplicate_above(&descriptor, number) }
 }
 
 /// Another descriptor of the same open file, above the three streams.
-pub fn duplicate(descriptor: &Descriptor) -> Result<Descriptor> {
+pub fn duplicate(descriptor: &OwnedFd) -> Result<OwnedFd> {
     duplicate_above(descriptor, 2)
 }
 
 /// Another descriptor of the same open file, above this number (fcntl(2), `F_DUPFD_CLOEXEC`).
-fn duplicate_above(descriptor: &Descriptor, most: i32) -> Result<Descriptor> {
+fn duplicate_above(descriptor: &OwnedFd, most: i32) -> Result<OwnedFd> {
     // SAFETY: the call takes numbers; the new descriptor is nobody else's.
     unsafe {
         let call = number(libc::SYS_fcntl);
         let least = word(most) + 1;
-        Descriptor::new(arch::syscall(call, [word(descriptor.number()), word(libc::F_DUPFD_CLOEXEC), least]))
+        owned(arch::syscall(call, [word(descriptor.as_raw_fd()), word(libc::F_DUPFD_CLOEXEC), least]))
     }
 }
 
 /// Makes `number` the same open file, for a program that is executed next, or closes it (dup3(2)). Nobody may use the
 /// number for anything else.
-pub fn place(descriptor: Option<&Descriptor>, number: i32) -> Result<()> {
+pub fn place(descriptor: Option<&OwnedFd>, number: i32) -> Result<()> {
     // SAFETY: the call takes numbers; that nobody uses this one is the caller's promise.
     unsafe {
         let Some(descriptor) = descriptor else {
@@ -194,7 +145,7 @@ pub fn place(descriptor: Option<&Descriptor>, number: i32) -> Result<()> {
             arch::syscall(crate::sys::number(libc::SYS_close), [word(number), 0, 0]);
             return Ok(());
         };
-        call(word(descriptor.number()), word(number), 0, libc::SYS_dup3).map(drop)
+        call(word(descriptor.as_raw_fd()), word(number), 0, libc::SYS_dup3).map(drop)
     }
 }
 
@@ -392,7 +343,7 @@ fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
     let path = path.get(usize::try_from(fd.as_raw_fd()).ok()?)?;
     let own = above_streams(open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0).ok()?).ok()?;
     // SAFETY: it is never closed.
-    Some(unsafe { borrow(own.leave_open()) })
+    Some(unsafe { borrow(own.into_raw_fd()) })
 }
 
 /// Half of the offset by which preadv2(2) means the file's own position, -1: where a register has 64 bits the lower half is
@@ -439,10 +390,10 @@ pub fn close_inherited() {
     }
     // What is opened later must not take the place of a stream that the caller has closed: every root has a directory.
     while let Ok(descriptor) = open(c"/", OFlags::PATH, 0) {
-        if descriptor.number() > 2 {
+        if descriptor.as_raw_fd() > 2 {
             break;
         }
-        descriptor.leave_open();
+        descriptor.into_raw_fd();
     }
 }
 

@@ -1,9 +1,9 @@
 //! Processes: fork, start a program, reap, find what is left of a tree.
 
-use crate::sys::fd::{self, Descriptor, length, word};
+use crate::sys::fd::{self, OwnedFd, length, word};
 use crate::sys::program::Strings;
 use crate::sys::signal::{self, Set};
-use crate::sys::statics::c_str;
+use crate::sys::statics::{Global, c_str};
 use crate::sys::{arch, call, check, number, terminal};
 use core::ffi::{CStr, c_char, c_void};
 use core::marker::PhantomData;
@@ -16,11 +16,26 @@ use crate::limits;
 use crate::text::bytes::{first, has, until};
 use crate::text::number::{Digits, digits};
 
+/// Called on every way out of this process and before it stops; nothing at first.
+static EXIT_HOOK: Global<Option<fn()>> = Global::new(None);
+
+/// Has `hook` called before this process exits, dies of a signal or stops by one, as long as it can know of that.
+pub fn at_exit(hook: fn()) {
+    EXIT_HOOK.set(Some(hook));
+}
+
+/// Calls what [`at_exit`] was given.
+pub(in crate::sys) fn call_exit_hook() {
+    if let Some(hook) = EXIT_HOOK.get() {
+        hook();
+    }
+}
+
 /// Ends this process (`exit_group`, exit(2)).
 ///
-/// A terminal on loan goes back first.
+/// What [`at_exit`] was given is called first.
 pub fn exit(code: u8) -> ! {
-    terminal::restore();
+    call_exit_hook();
     loop {
         // SAFETY: the call takes a number and does not return.
         unsafe {
@@ -242,13 +257,13 @@ pub struct Start<'s> {
     /// Its environment.
     pub environment: &'s Vector<'s>,
     /// Its standard input, output and error; `None`: closed.
-    pub streams: &'s [Option<Descriptor>; 3],
+    pub streams: &'s [Option<OwnedFd>; 3],
     /// How many of these are its terminal instead.
     pub on_terminal: i32,
     /// What else it has open: descriptors, all above every number here, and the numbers that it knows them by.
-    pub others: &'s [(i32, Descriptor)],
+    pub others: &'s [(i32, OwnedFd)],
     /// Its terminal, if it has one.
-    pub terminal: Option<&'s Descriptor>,
+    pub terminal: Option<&'s OwnedFd>,
     /// Whether it is not to be the foreground of that.
     pub is_background: bool,
     /// Its file mode creation mask.
@@ -273,7 +288,7 @@ pub struct ExecError {
 /// What the child needs: the request, and where to say that it failed.
 struct Child<'s, 'c> {
     start: &'c mut Start<'s>,
-    report: Descriptor,
+    report: OwnedFd,
     parent: i32,
 }
 
@@ -451,7 +466,7 @@ pub fn open_descriptors(mut each: impl FnMut(i32)) -> Result<()> {
 }
 
 /// Calls `each` with the directory and every number that is a name in it.
-fn numbers(directory: &CStr, each: &mut dyn FnMut(&Descriptor, i32)) -> Result<()> {
+fn numbers(directory: &CStr, each: &mut dyn FnMut(&OwnedFd, i32)) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let directory = fd::open(directory, flags, 0)?;
     let mut buffer = [core::mem::MaybeUninit::uninit(); 4096];
@@ -466,7 +481,7 @@ fn numbers(directory: &CStr, each: &mut dyn FnMut(&Descriptor, i32)) -> Result<(
 
 /// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
 /// hold any byte, so it ends at the last one of them.
-fn parent_of(processes: &Descriptor, pid: i32) -> Option<i32> {
+fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
     // The digits stand at the end of their room.
     let mut path = *b"                        /stat\0";
     let room: &mut Digits = path.first_chunk_mut()?;

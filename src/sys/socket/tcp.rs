@@ -1,7 +1,7 @@
 //! TCP sockets by IPv4 and IPv6 (tcp(7), ip(7), ipv6(7)), and their options (socket(7)).
 
 use crate::limits;
-use crate::sys::fd::{self, Descriptor, name, word};
+use crate::sys::fd::{self, OwnedFd, name, word};
 use crate::sys::{arch, check, number};
 use crate::text::address::Address;
 use rustix::fd::{AsFd, AsRawFd};
@@ -21,7 +21,7 @@ struct Name {
 /// Makes `call` on the socket and a port of a host.
 #[inline(never)]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "families are small")]
-fn call_with_address(call: libc::c_long, socket: &Descriptor, address: &Address, port: u16) -> Result<()> {
+fn call_with_address(call: libc::c_long, socket: &OwnedFd, address: &Address, port: u16) -> Result<()> {
     let port = port.to_be_bytes();
     let mut place = Name { family: libc::AF_INET6 as u16, port, flow: [0; 4], host: address.bytes(), scope: [0; 4] };
     if let Some(host) = address.as_v4() {
@@ -33,23 +33,23 @@ fn call_with_address(call: libc::c_long, socket: &Descriptor, address: &Address,
 }
 
 /// A socket for this address's family.
-pub fn socket(address: &Address) -> Result<Descriptor> {
+pub fn socket(address: &Address) -> Result<OwnedFd> {
     fd::tcp_socket(address.as_v4().is_some())
 }
 
 /// Gives the socket an address (bind(2)). Port 0: one that is free.
-pub fn bind(socket: &Descriptor, address: &Address, port: u16) -> Result<()> {
+pub fn bind(socket: &OwnedFd, address: &Address, port: u16) -> Result<()> {
     call_with_address(libc::SYS_bind, socket, address, port)
 }
 
 /// Connects to a port of a host (connect(2)).
-pub fn connect(socket: &Descriptor, address: &Address, port: u16) -> Result<()> {
+pub fn connect(socket: &OwnedFd, address: &Address, port: u16) -> Result<()> {
     call_with_address(libc::SYS_connect, socket, address, port)
 }
 
 /// The address of the other end (getpeername(2)); that of all hosts, `::`, where the connection is no more.
 #[inline(never)]
-pub fn peer(socket: &Descriptor) -> Address {
+pub fn peer(socket: &OwnedFd) -> Address {
     let mut place = Name { family: 0, port: [0; 2], flow: [0; 4], host: [0; 16], scope: [0; 4] };
     let mut length = 28_i32;
     let socket = word(socket.as_fd().as_raw_fd());
@@ -73,7 +73,7 @@ pub struct Traffic {
 /// What has gone over a connection until now (tcp(7), `TCP_INFO`); zeros where it is none of TCP, or the kernel is older
 /// than 4.1.
 #[inline(never)]
-pub fn traffic(socket: &Descriptor) -> Traffic {
+pub fn traffic(socket: &OwnedFd) -> Traffic {
     // `struct tcp_info` (`include/uapi/linux/tcp.h`) as words of 64 bits: the state is its first byte, what was acknowledged
     // and what was received are words 15 and 16.
     let mut words = [0_u64; 17];
@@ -108,7 +108,7 @@ pub fn traffic(socket: &Descriptor) -> Traffic {
 ///
 /// # Safety
 /// `value` is of the type that the option takes.
-unsafe fn set<T>(socket: &Descriptor, level: i32, option: i32, value: &T) -> Result<()> {
+unsafe fn set<T>(socket: &OwnedFd, level: i32, option: i32, value: &T) -> Result<()> {
     // SAFETY: the caller's promise.
     unsafe { set_bytes(socket, level, option, core::ptr::from_ref(value) as usize, size_of::<T>()) }
 }
@@ -118,7 +118,7 @@ unsafe fn set<T>(socket: &Descriptor, level: i32, option: i32, value: &T) -> Res
 /// # Safety
 /// They can be read, and are of the type that the option takes.
 #[inline(never)]
-unsafe fn set_bytes(socket: &Descriptor, level: i32, option: i32, value: usize, length: usize) -> Result<()> {
+unsafe fn set_bytes(socket: &OwnedFd, level: i32, option: i32, value: usize, length: usize) -> Result<()> {
     let socket = word(socket.as_fd().as_raw_fd());
     // SAFETY: the caller's promise.
     check(unsafe {
@@ -128,14 +128,14 @@ unsafe fn set_bytes(socket: &Descriptor, level: i32, option: i32, value: usize, 
 }
 
 /// Has frames leave when they are complete (`TCP_NODELAY`).
-pub fn set_undelayed(socket: &Descriptor) -> Result<()> {
+pub fn set_undelayed(socket: &OwnedFd) -> Result<()> {
     // SAFETY: the option takes a number.
     unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, &1_i32) }
 }
 
 /// Has the kernel ask a silent other end whether it is there (`SO_KEEPALIVE`), as often as [`limits::KEEPALIVE_S`] and
 /// [`limits::KEEPALIVE_COUNT`] say.
-pub fn set_keepalive(socket: &Descriptor) {
+pub fn set_keepalive(socket: &OwnedFd) {
     static OPTIONS: [[i32; 3]; 4] = [
         [libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1],
         [libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, limits::KEEPALIVE_S],
@@ -149,14 +149,14 @@ pub fn set_keepalive(socket: &Descriptor) {
 }
 
 /// Lets the socket have an address of which connections are left (`SO_REUSEADDR`).
-pub fn set_reused(socket: &Descriptor) -> Result<()> {
+pub fn set_reused(socket: &OwnedFd) -> Result<()> {
     // SAFETY: the option takes a number.
     unsafe { set(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32) }
 }
 
 /// Lets a listening socket for all addresses of IPv6 take connections by IPv4 as well, whatever the system's habit
 /// (`IPV6_V6ONLY`, ipv6(7)).
-pub fn set_dual(socket: &Descriptor) -> Result<()> {
+pub fn set_dual(socket: &OwnedFd) -> Result<()> {
     // SAFETY: the option takes a number.
     unsafe { set(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &0_i32) }
 }
@@ -164,14 +164,14 @@ pub fn set_dual(socket: &Descriptor) -> Result<()> {
 /// Has a connection end whose other end has vanished: it is asked for a sign of life when it has been silent for a while
 /// (`SO_KEEPALIVE`), and what it leaves unacknowledged ends it too (`TCP_USER_TIMEOUT`). On a listening socket: all of its
 /// connections, which inherit the options.
-pub fn set_watched(socket: &Descriptor) -> Result<()> {
+pub fn set_watched(socket: &OwnedFd) -> Result<()> {
     set_keepalive(socket);
     // SAFETY: the option takes a number.
     unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &limits::TCP_USER_TIMEOUT_MS) }
 }
 
 /// Bounds how long sending waits, and connecting (`SO_SNDTIMEO`); not for 0 milliseconds.
-pub fn set_patience(socket: &Descriptor, milliseconds: u64) -> Result<()> {
+pub fn set_patience(socket: &OwnedFd, milliseconds: u64) -> Result<()> {
     // A word each, as in `struct timeval`: the other form of this option has another number on 32 bits.
     let milliseconds = usize::try_from(milliseconds).unwrap_or(usize::MAX);
     let time = [milliseconds / 1000, milliseconds % 1000 * 1000];
@@ -180,7 +180,7 @@ pub fn set_patience(socket: &Descriptor, milliseconds: u64) -> Result<()> {
 }
 
 /// Has closing the socket reset the connection (`SO_LINGER`, for no time).
-pub fn set_reset_at_end(socket: &Descriptor) -> Result<()> {
+pub fn set_reset_at_end(socket: &OwnedFd) -> Result<()> {
     // SAFETY: the option takes whether and how long, two numbers.
     unsafe { set(socket, libc::SOL_SOCKET, libc::SO_LINGER, &[1_i32, 0]) }
 }

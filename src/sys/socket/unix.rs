@@ -1,10 +1,10 @@
 //! Sockets within one kernel (unix(7)): by an abstract name, which belongs to the network namespace that the containers of
 //! a Pod share, and with open descriptors as part of what is sent.
 
-use crate::sys::fd::{Descriptor, length, name, word};
+use crate::sys::fd::{OwnedFd, length, name, word};
 use crate::sys::{arch, number};
-use rustix::fd::AsFd;
 use rustix::fd::AsRawFd;
+use rustix::fd::{AsFd, FromRawFd};
 use rustix::io::Result;
 
 /// `struct sockaddr_un` with the name of the server at a port: a NUL, and `k8psh:PORT` without one at its end.
@@ -15,7 +15,7 @@ struct Address {
 }
 
 /// Makes `call` on the socket and the name of the server at this port.
-fn call_with_name(call: libc::c_long, socket: &Descriptor, port: u16) -> Result<()> {
+fn call_with_name(call: libc::c_long, socket: &OwnedFd, port: u16) -> Result<()> {
     let mut address = Address { family: 1, name: *b"\0k8psh:\0\0\0\0\0\0" };
     let mut digits = [0; 24];
     let digits = crate::text::number::digits(port.into(), 10, &mut digits);
@@ -26,17 +26,17 @@ fn call_with_name(call: libc::c_long, socket: &Descriptor, port: u16) -> Result<
 }
 
 /// Gives the socket the name of the server at this port (bind(2)).
-pub fn bind(socket: &Descriptor, port: u16) -> Result<()> {
+pub fn bind(socket: &OwnedFd, port: u16) -> Result<()> {
     call_with_name(libc::SYS_bind, socket, port)
 }
 
 /// Connects to the server at this port (connect(2)).
-pub fn connect(socket: &Descriptor, port: u16) -> Result<()> {
+pub fn connect(socket: &OwnedFd, port: u16) -> Result<()> {
     call_with_name(libc::SYS_connect, socket, port)
 }
 
 /// The user of the process at the other end when it connected, or began to listen (`SO_PEERCRED`).
-pub fn peer_user(socket: &Descriptor) -> Option<u32> {
+pub fn peer_user(socket: &OwnedFd) -> Option<u32> {
     // `struct ucred`: process, user, group.
     let mut peer = [0_u32; 3];
     let mut length = 12_i32;
@@ -70,7 +70,7 @@ const HEADER: usize = core::mem::offset_of!(Control, descriptors);
 /// Makes `call` on the socket with a message of these bytes and this control message.
 fn call_with_message(
     call: libc::c_long,
-    socket: &Descriptor,
+    socket: &OwnedFd,
     bytes: (*mut u8, usize),
     control: (&mut Control, usize),
     flags: i32,
@@ -91,7 +91,7 @@ fn call_with_message(
 }
 
 /// Sends bytes, and up to [`MOST`] descriptors along with the first of them (sendmsg(2)), without blocking.
-pub fn send(socket: &Descriptor, bytes: &[u8], descriptors: &[i32]) -> Result<usize> {
+pub fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[i32]) -> Result<usize> {
     let length = HEADER + size_of_val(descriptors);
     let mut control = Control { length, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, descriptors: [0; MOST] };
     for (place, descriptor) in control.descriptors.iter_mut().zip(descriptors) {
@@ -103,7 +103,7 @@ pub fn send(socket: &Descriptor, bytes: &[u8], descriptors: &[i32]) -> Result<us
 }
 
 /// Receives bytes, and hands on each descriptor that comes along (recvmsg(2)), without blocking.
-pub fn receive(socket: &Descriptor, buffer: &mut [u8], take: &mut dyn FnMut(Descriptor)) -> Result<usize> {
+pub fn receive(socket: &OwnedFd, buffer: &mut [u8], take: &mut dyn FnMut(OwnedFd)) -> Result<usize> {
     let mut control = Control { length: 0, level: 0, kind: 0, descriptors: [0; MOST] };
     let bytes = (buffer.as_mut_ptr(), buffer.len());
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
@@ -113,7 +113,7 @@ pub fn receive(socket: &Descriptor, buffer: &mut [u8], take: &mut dyn FnMut(Desc
         let count = control.length.saturating_sub(HEADER) / size_of::<i32>();
         for descriptor in control.descriptors.iter().take(count) {
             // SAFETY: the kernel has just made these numbers this process's.
-            take(unsafe { Descriptor::of(*descriptor) });
+            take(unsafe { OwnedFd::from_raw_fd(*descriptor) });
         }
     }
     result
