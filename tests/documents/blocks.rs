@@ -15,7 +15,7 @@ const TAGS: [&str; 6] = ["console", "conf", "yaml", "dockerfile", "sh", "text"];
 const WIDTH: usize = 120;
 
 /// Every block has a known tag, and no line is wider than a page.
-pub fn check_tags(document: &Document) -> Vec<String> {
+pub(crate) fn check_tags(document: &Document) -> Vec<String> {
     let unknown = |block: &&Block| !TAGS.contains(&block.tag.as_str());
     let tag = |block: &Block| document.problem(block.line - 1, &format!("the tag {:?} has no check", block.tag));
     let tags = document.blocks.iter().filter(unknown).map(tag);
@@ -27,7 +27,7 @@ pub fn check_tags(document: &Document) -> Vec<String> {
 }
 
 /// Every configuration passes `k8psh --check`, with the variables that Kubernetes would set.
-pub fn check_configurations(document: &Document) -> Vec<String> {
+pub(crate) fn check_configurations(document: &Document) -> Vec<String> {
     let problem = |block: &Block| {
         let output = check_configuration(&block.text);
         (!output.is_empty()).then(|| document.problem(block.line, &output))
@@ -46,7 +46,7 @@ fn check_configuration(text: &str) -> String {
 }
 
 /// Every excerpt of a manifest or a Dockerfile is in one.
-pub fn check_excerpts(document: &Document) -> Vec<String> {
+pub(crate) fn check_excerpts(document: &Document) -> Vec<String> {
     let manifests = contents(|name| name.ends_with(".yaml"));
     let dockerfiles = contents(|name| name.ends_with(".Dockerfile") || name == "Dockerfile.scratch");
     let problem = |block: &Block| {
@@ -78,7 +78,7 @@ fn contains(whole: &str, part: &str) -> bool {
     let indented = |lines: &[&str]| {
         let depth = lines[0].len().checked_sub(part[0].len());
         let shifted = |(line, part): (&&str, &&str)| {
-            *line == *part || depth.is_some_and(|depth| **line == format!("{}{part}", " ".repeat(depth)))
+            line.is_empty() && part.is_empty() || depth.is_some_and(|depth| **line == format!("{}{part}", " ".repeat(depth)))
         };
         lines.iter().zip(&part).all(shifted)
     };
@@ -86,7 +86,7 @@ fn contains(whole: &str, part: &str) -> bool {
 }
 
 /// Every script can be parsed, and what it names is there.
-pub fn check_scripts(document: &Document) -> Vec<String> {
+pub(crate) fn check_scripts(document: &Document) -> Vec<String> {
     let manifests = contents(|name| name.ends_with(".yaml")).concat();
     let parsed = document.tagged("sh").filter(|block| !is_shell(&block.text));
     let unparsed = parsed.map(|block| document.problem(block.line, "this is no shell script"));

@@ -34,7 +34,7 @@ struct Step {
 }
 
 /// Runs every block of commands.
-pub fn check(document: &Document) -> Vec<String> {
+pub(crate) fn check(document: &Document) -> Vec<String> {
     document.tagged("console").flat_map(|block| check_block(document, block)).collect()
 }
 
@@ -84,7 +84,7 @@ fn matches(expected: &[String], printed: &[&str]) -> bool {
 }
 
 /// Whether a line is the expected one, in which `…` stands for anything.
-pub fn line_matches(expected: &str, line: &str) -> bool {
+pub(crate) fn line_matches(expected: &str, line: &str) -> bool {
     let Some((start, rest)) = expected.split_once('…') else { return expected == line };
     let Some(mut line) = line.strip_prefix(start) else { return false };
     let mut parts = rest.split('…').peekable();
@@ -99,13 +99,13 @@ pub fn line_matches(expected: &str, line: &str) -> bool {
 }
 
 /// A directory that commands take for a container's root, and a network of their own where the kernel allows it.
-pub struct Container {
+pub(crate) struct Container {
     directory: TempDir,
 }
 
 impl Container {
     /// With this configuration in its working directory.
-    pub fn new(configuration: Option<&str>) -> Container {
+    pub(crate) fn new(configuration: Option<&str>) -> Container {
         let container = Container { directory: TempDir::new().expect("a temporary directory") };
         for name in ["bin", "workspace"] {
             fs::create_dir(container.path(name)).expect("a directory");
@@ -124,7 +124,7 @@ impl Container {
     }
 
     /// What a script prints, with paths as if this container's directory were the root.
-    pub fn run(&self, script: &str) -> String {
+    pub(crate) fn run(&self, script: &str) -> String {
         let [file, log] = ["script", "log"].map(|name| self.path(name));
         fs::write(&file, script).expect("the script");
         let mut shell = self.shell(&file, &log);

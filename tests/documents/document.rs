@@ -9,51 +9,51 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// A fenced block.
 #[derive(Debug)]
-pub struct Block {
+pub(crate) struct Block {
     /// The line of its first line of content, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The first word behind the fence.
-    pub tag: String,
-    pub text: String,
+    pub(crate) tag: String,
+    pub(crate) text: String,
 }
 
 /// A piece of text and where it is.
 #[derive(Debug)]
-pub struct Piece {
-    pub line: usize,
-    pub text: String,
+pub(crate) struct Piece {
+    pub(crate) line: usize,
+    pub(crate) text: String,
 }
 
 /// A row of a table: the plain text of its cells, and the code in each of them.
 #[derive(Debug, Default)]
-pub struct Row {
-    pub line: usize,
-    pub cells: Vec<String>,
-    pub codes: Vec<Vec<String>>,
+pub(crate) struct Row {
+    pub(crate) line: usize,
+    pub(crate) cells: Vec<String>,
+    pub(crate) codes: Vec<Vec<String>>,
 }
 
 /// A table; its first row has the headings.
-pub type Table = Vec<Row>;
+pub(crate) type Table = Vec<Row>;
 
 #[derive(Debug, Default)]
-pub struct Document {
+pub(crate) struct Document {
     /// Its path below the repository.
-    pub name: String,
-    pub text: String,
-    pub anchors: Vec<String>,
-    pub links: Vec<Piece>,
-    pub blocks: Vec<Block>,
-    pub codes: Vec<Piece>,
-    pub tables: Vec<Table>,
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) anchors: Vec<String>,
+    pub(crate) links: Vec<Piece>,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) codes: Vec<Piece>,
+    pub(crate) tables: Vec<Table>,
 }
 
 /// The repository.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// All documents of the repository, in the order of their names.
-pub fn all() -> Vec<Document> {
+pub(crate) fn all() -> Vec<Document> {
     let mut names = Vec::new();
     collect(&root(), &mut names);
     names.sort();
@@ -73,19 +73,19 @@ fn collect(directory: &Path, names: &mut Vec<String>) {
 }
 
 /// The document of this name.
-pub fn read(name: &str) -> Document {
+pub(crate) fn read(name: &str) -> Document {
     let text = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     parse(name, text)
 }
 
 impl Document {
     /// A problem in this document.
-    pub fn problem(&self, line: usize, what: &str) -> String {
+    pub(crate) fn problem(&self, line: usize, what: &str) -> String {
         format!("{}:{line}: {what}", self.name)
     }
 
     /// Its blocks of this tag.
-    pub fn tagged<'d>(&'d self, tag: &'d str) -> impl Iterator<Item = &'d Block> {
+    pub(crate) fn tagged<'d>(&'d self, tag: &'d str) -> impl Iterator<Item = &'d Block> {
         self.blocks.iter().filter(move |block| block.tag == tag)
     }
 }
@@ -187,7 +187,7 @@ impl Reader<'_> {
 }
 
 /// The anchor that GitHub gives a heading: small letters, hyphens for blanks, no punctuation but `-` and `_`.
-pub fn anchor(heading: &str) -> String {
+pub(crate) fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|char| char.is_alphanumeric() || " -_".contains(*char));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }

@@ -58,7 +58,7 @@ fn time(ms: u64) -> String {
 }
 
 /// Rows of tables of limits that are unknown or have another value, and limits that the table leaves out.
-pub fn check(document: &Document) -> Vec<String> {
+pub(crate) fn check(document: &Document) -> Vec<String> {
     let known = known();
     let tables = document.tables.iter().filter(|table| table[0].cells[0] == "limit");
     tables.flat_map(|table| check_table(document, table, &known)).collect()

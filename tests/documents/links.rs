@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::document::{Document, root};
 
 /// What is wrong with a document's links.
-pub fn check(document: &Document, all: &[Document]) -> Vec<String> {
+pub(crate) fn check(document: &Document, all: &[Document]) -> Vec<String> {
     let problem = |link: &crate::document::Piece| {
         let what = broken(document, &link.text, all)?;
         Some(document.problem(link.line, &format!("{}: {what}", link.text)))
@@ -53,7 +53,7 @@ fn a_link_is_broken_by_its_file_or_its_anchor() {
         ("http://host/path", Some("not an address by https")),
         ("#unknown", Some("no such heading")),
         ("../../README.md#unknown", Some("no such heading")),
-        ("README.md", Some("no such file")),
+        ("none.md", Some("no such file")),
     ] {
         assert_eq!(broken(&all[1], link, &all), broken_by, "{link}");
     }

@@ -10,7 +10,7 @@ use crate::console::{Container, line_matches};
 use crate::document::{Document, Piece, root};
 
 /// All messages that can be quoted.
-pub fn printed() -> Vec<String> {
+pub(crate) fn printed() -> Vec<String> {
     let scenes = fs::read_to_string(root().join("tests/documents/messages.sh")).expect("the scenes");
     let mut lines: Vec<_> = Container::new(None).run(&scenes).lines().map(str::to_owned).collect();
     for entry in fs::read_dir(root().join("tests/pods")).expect("the manifests") {
@@ -23,7 +23,7 @@ pub fn printed() -> Vec<String> {
 }
 
 /// Messages of a document that are not among those that were printed.
-pub fn check(document: &Document, printed: &[String]) -> Vec<String> {
+pub(crate) fn check(document: &Document, printed: &[String]) -> Vec<String> {
     let is_printed = |message: &str| printed.iter().any(|line| line_matches(message, line));
     let unknown = quoted(document).into_iter().filter(|message| !is_printed(&message.text));
     unknown.map(|message| document.problem(message.line, &explain(&message.text, printed))).collect()

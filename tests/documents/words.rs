@@ -8,13 +8,13 @@ use std::process::Command;
 use crate::document::{Document, Piece, read, root};
 
 /// What the program and the scripts know.
-pub struct Known {
+pub(crate) struct Known {
     options: BTreeSet<String>,
     program: Vec<u8>,
 }
 
 /// Options of the program's two command lines and of the scripts.
-pub fn known() -> Known {
+pub(crate) fn known() -> Known {
     let mut options: BTreeSet<_> = ["k8psh", "k8pshd"].iter().flat_map(|name| help_options(name)).collect();
     for entry in fs::read_dir(root().join("scripts")).expect("the scripts") {
         let text = fs::read_to_string(entry.expect("an entry").path()).unwrap_or_default();
@@ -38,7 +38,7 @@ fn options_in(text: &str) -> Vec<String> {
 }
 
 /// Options and variables of the text that do not exist.
-pub fn check(document: &Document, known: &Known) -> Vec<String> {
+pub(crate) fn check(document: &Document, known: &Known) -> Vec<String> {
     document.codes.iter().flat_map(|code| unknown(document, code, known)).collect()
 }
 
@@ -56,7 +56,7 @@ fn has(bytes: &[u8], word: &str) -> bool {
 }
 
 /// The options that the program has and this document does not mention.
-pub fn unexplained(name: &str) -> Vec<String> {
+pub(crate) fn unexplained(name: &str) -> Vec<String> {
     let document = read(name);
     let mentioned: BTreeSet<_> = document.codes.iter().flat_map(|code| options_in(&code.text)).collect();
     let all: BTreeSet<_> = ["k8psh", "k8pshd"].iter().flat_map(|name| help_options(name)).collect();
