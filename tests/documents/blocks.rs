@@ -54,7 +54,12 @@ pub(crate) fn check_excerpts(document: &Document) -> Vec<String> {
         let found = sources.iter().any(|source| contains(source, &block.text));
         (!found).then(|| document.problem(block.line, "this is in no manifest of tests/pods"))
     };
-    document.blocks.iter().filter(|block| ["yaml", "dockerfile"].contains(&block.tag.as_str())).filter_map(problem).collect()
+    document
+        .blocks
+        .iter()
+        .filter(|block| ["yaml", "dockerfile"].contains(&block.tag.as_str()))
+        .filter_map(problem)
+        .collect()
 }
 
 /// The files of this kind at the repository's top and in `tests/pods`.
@@ -78,7 +83,8 @@ fn contains(whole: &str, part: &str) -> bool {
     let indented = |lines: &[&str]| {
         let depth = lines[0].len().checked_sub(part[0].len());
         let shifted = |(line, part): (&&str, &&str)| {
-            line.is_empty() && part.is_empty() || depth.is_some_and(|depth| **line == format!("{}{part}", " ".repeat(depth)))
+            line.is_empty() && part.is_empty()
+                || depth.is_some_and(|depth| **line == format!("{}{part}", " ".repeat(depth)))
         };
         lines.iter().zip(&part).all(shifted)
     };

@@ -159,7 +159,8 @@ fn own_network() -> Command {
         command
     };
     let lo = "ip link set lo up";
-    let possible = unshare(lo).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    let possible =
+        unshare(lo).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     if possible { unshare(&format!("{lo} && exec sh \"$1\"")) } else { Command::new("sh") }
 }
 

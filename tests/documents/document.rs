@@ -205,7 +205,8 @@ fn numbered(anchors: Vec<String>) -> Vec<String> {
 
 #[test]
 fn a_document_is_taken_apart() {
-    let text = "# A `--b`: c\n\n# A --b c\n\n[d](e#f) and `g\nh`\n\n```sh x\ni\n```\n\n| j | k |\n| - | - |\n| `l` m | n |\n";
+    let text =
+        "# A `--b`: c\n\n# A --b c\n\n[d](e#f) and `g\nh`\n\n```sh x\ni\n```\n\n| j | k |\n| - | - |\n| `l` m | n |\n";
     let document = parse("name", text.to_owned());
     assert_eq!(document.anchors, ["a---b-c", "a---b-c-1"]);
     assert_eq!((document.links[0].line, document.links[0].text.as_str()), (5, "e#f"));

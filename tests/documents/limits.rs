@@ -34,13 +34,16 @@ fn known() -> Vec<(&'static str, String)> {
         ("from TERM to KILL", time(limits::GRACE_MS)),
         ("a session's wait for its stub at the end", time(limits::LINGER_MS)),
         ("a log line's wait for room", time(limits::LOG_MS)),
-        ("a trigger's wait for a client's first byte", time(limits::STUB_MS)),
+        ("a trigger's wait for a client's first byte", time(limits::SNIFF_MS)),
         ("keepalive of a TCP connection", format!("{} s, {} probes", limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT)),
-        ("unacknowledged data beyond the host", time(limits::VANISHED_MS.unsigned_abs().into())),
+        ("unacknowledged data beyond the host", time(limits::TCP_USER_TIMEOUT_MS.unsigned_abs().into())),
         ("token", bytes(limits::TOKEN)),
         ("connections without a proven token", limits::GATE.to_string()),
         ("proving the token", time(limits::PROOF_MS)),
-        ("delay after failed proofs", format!("{} to {}", time(limits::PENALTY_FIRST_MS), time(limits::PENALTY_LAST_MS))),
+        (
+            "delay after failed proofs",
+            format!("{} to {}", time(limits::PENALTY_FIRST_MS), time(limits::PENALTY_LAST_MS)),
+        ),
         ("until failed proofs are forgotten", time(limits::FORGET_MS)),
     ]
 }
@@ -67,7 +70,8 @@ pub(crate) fn check(document: &Document) -> Vec<String> {
 fn check_table(document: &Document, table: &Table, known: &[(&str, String)]) -> Vec<String> {
     let has = |row: &Row, (limit, value): &(&str, String)| row.cells[0] == *limit && row.cells[1] == *value;
     let wrong = table[1..].iter().filter(|row| !known.iter().any(|limit| has(row, limit)));
-    let wrong = wrong.map(|row| document.problem(row.line, &format!("the program has another value: {}", row.cells[0])));
+    let wrong =
+        wrong.map(|row| document.problem(row.line, &format!("the program has another value: {}", row.cells[0])));
     let missing = known.iter().filter(|limit| !table.iter().any(|row| has(row, limit)));
     let missing = missing.map(|limit| document.problem(table[0].line, &format!("missing: {limit:?}")));
     wrong.chain(missing).collect()

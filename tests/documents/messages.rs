@@ -32,7 +32,8 @@ pub(crate) fn check(document: &Document, printed: &[String]) -> Vec<String> {
 /// The message, and those that end alike.
 fn explain(message: &str, printed: &[String]) -> String {
     let reason = message.rsplit(": ").next().unwrap_or(message);
-    let similar: Vec<_> = printed.iter().filter(|line| line.contains(reason)).map(|line| format!("\n    {line}")).collect();
+    let similar: Vec<_> =
+        printed.iter().filter(|line| line.contains(reason)).map(|line| format!("\n    {line}")).collect();
     format!("{message}: the program does not say this{}", similar.concat())
 }
 

@@ -1,4 +1,4 @@
-//! Options and variables that the text mentions: they exist, and every option of k8pshd is explained.
+//! Options, variables and files that the text mentions: they exist, and every option of k8pshd is explained.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,12 +43,22 @@ pub(crate) fn check(document: &Document, known: &Known) -> Vec<String> {
 }
 
 fn unknown(document: &Document, code: &Piece, known: &Known) -> Vec<String> {
-    let foreign = ["kubectl ", "cargo ", "podman ", "docker ", "rustup "].iter().any(|name| code.text.starts_with(name));
+    let foreign =
+        ["kubectl ", "cargo ", "podman ", "docker ", "rustup "].iter().any(|name| code.text.starts_with(name));
     let options = options_in(&code.text).into_iter().filter(|option| !foreign && !known.options.contains(option));
     let ends = |char: char| !char.is_ascii_uppercase() && char != '_';
     let variables = code.text.split(ends).filter(|word| word.starts_with("K8PSH_") && !has(&known.program, word));
     let words = options.chain(variables.map(str::to_owned));
-    words.map(|word| document.problem(code.line, &format!("{word}: the program does not know it"))).collect()
+    let words = words.map(|word| document.problem(code.line, &format!("{word}: the program does not know it")));
+    let files = code.text.split_whitespace().filter(|word| is_missing(word));
+    let files = files.map(|word| document.problem(code.line, &format!("{word}: there is no such file")));
+    words.chain(files).collect()
+}
+
+/// Whether a word is the name of a file of the repository and there is none.
+fn is_missing(word: &str) -> bool {
+    ["src/", "tests/", "scripts/", ".github/"].iter().any(|folder| word.starts_with(folder))
+        && !root().join(word).exists()
 }
 
 fn has(bytes: &[u8], word: &str) -> bool {
