@@ -124,6 +124,16 @@ K8PSH_TRANSPORT=both gcc
 k8pshd --nme gcc
 k8pshd --max-sessions 0
 
+# Reload, with a good and with a bad configuration.
+configuration '[ gcc:2102 ]
+gcc'
+k8pshd --name gcc --disable-client-executables -- sh -c 'kill -HUP $PPID
+until grep -q reloaded log; do sleep 0.02; done
+echo "[ gcc:x ]" >k8psh.conf
+kill -HUP $PPID
+until grep -q stays log; do sleep 0.02; done' 2>log
+cat log
+
 # Checks of the configuration.
 configuration '[ gcc:x ]'
 k8psh --check
