@@ -50,7 +50,7 @@ impl Session<'_> {
     }
 
     /// Takes all children that have ended: the command, and its orphans.
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         loop {
             let command = self.state.command.pid();
             match process::reap() {

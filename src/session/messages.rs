@@ -113,15 +113,15 @@ impl<'s> Session<'s> {
         self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
     }
 
-    /// A signal for the command. Once that has ended, it is meant for this session, which still passes on its output.
+    /// A signal for the command. One that has ended already did not get it: then it is meant for whoever still stands for
+    /// the command, so that a key that ends a whole pipeline ends the stub in it too.
     fn signal(&mut self, signal: u8) {
+        self.reap();
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
             let _ = signal::send(-pid, signal);
-        } else if matches!(signal, name::HUP | name::INT | name::TERM) {
-            for which in Which::BOTH {
-                self.state.command.on_read(which as usize, usize::MAX);
-            }
+        } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
+            self.state.command.on_late_signal(signal);
         }
     }
 
@@ -138,15 +138,14 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// A stream of the stub's has no reader any more. Where that is its terminal, it has gone, and so goes the command's.
+    /// A stream of the stub's has no reader any more. Where that is its terminal, the command's has no more input. Whom the
+    /// kernel tells of a hang-up hears of it by a signal, which the stub forwards; nobody else is to end.
     fn hang_up(&mut self, which: Which) {
         self.server_end.hang_up(which);
         self.close_output(which);
         if which == Which::Output && self.terminal().is_some() {
             self.server_end.drop_input();
             self.close_input();
-            self.signal(name::HUP);
-            self.signal(name::CONT);
         }
     }
 

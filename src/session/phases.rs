@@ -185,6 +185,14 @@ impl Command {
         }
     }
 
+    /// A signal came for a command that has ended: what it had written and is not passed on is dropped, as when a process
+    /// dies that is still writing, and its stub ends by the signal.
+    pub(super) fn on_late_signal(&mut self, signal: u8) {
+        if let Command::Ended { end, left, .. } = self {
+            (*end, *left) = (End::Signal(signal), [0; 2]);
+        }
+    }
+
     /// How many bytes of this output may still be read, as far as the command is concerned.
     pub(super) fn left(&self, output: usize) -> usize {
         if let Command::Ended { left, .. } = self { left[output] } else { usize::MAX }

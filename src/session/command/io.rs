@@ -11,6 +11,7 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::Line;
 use rustix::fd::AsFd;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 
 /// What keeps a descriptor from coming, or from getting its number: `RLIMIT_NOFILE` (getrlimit(2)).
@@ -133,17 +134,19 @@ impl<'r> CommandIo<'r> {
         self.make_output_pipe(2)
     }
 
-    /// A pipe for stdin. Its ends are two open files (pipe(7)): that of the command goes on blocking.
+    /// A pipe for stdin. Its ends are two open files (pipe(7)): that of the command goes on blocking. This session's must
+    /// not: a command that is stopped neither reads nor writes.
     fn make_input_pipe(&mut self) -> Result<(), Errno> {
         let [read, write] = fd::pipe()?;
-        rustix::fs::fcntl_setfl(&write, rustix::fs::OFlags::NONBLOCK)?;
+        fcntl_setfl(&write, OFlags::NONBLOCK)?;
         (self.command[0], self.session.input) = (Some(read), Some(write));
         Ok(())
     }
 
-    /// A pipe for stdout (1) or stderr (2).
+    /// A pipe for stdout (1) or stderr (2); see [`Self::make_input_pipe`].
     fn make_output_pipe(&mut self, stream: usize) -> Result<(), Errno> {
         let [read, write] = fd::pipe()?;
+        fcntl_setfl(&read, OFlags::NONBLOCK)?;
         (self.command[stream], self.session.outputs[stream - 1]) = (Some(write), Some(read));
         Ok(())
     }

@@ -60,8 +60,9 @@ pub(in crate::session) fn start(
     environment.resolve(command, request, reason)?;
     let mut io = CommandIo::new(&mut buffers.others);
     io.make(service.tty, request, passed, reason)?;
-    if io.session.terminal.is_some() && !command.environment().any(|variable| variable.name == TERM) {
-        // Where it is one too many, execve says so.
+    if !command.environment().any(|variable| variable.name == TERM) {
+        // A stub sends what its section does not list where one of its streams is a terminal. Where it is one too many,
+        // execve says so.
         environment.set(TERM, request.variable(TERM));
     }
     let mut arguments = Vector::new(&mut buffers.arguments);
