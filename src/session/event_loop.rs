@@ -325,8 +325,7 @@ impl<'s> Session<'s> {
             Patience::None => false,
             // By the direct transport, what was sent is where the stub reads it already.
             Patience::UntilAcknowledged => {
-                !self.server_end.outgoing().is_empty()
-                    || self.client == Client::Stub && tcp::unacknowledged(socket) > 0
+                !self.server_end.outgoing().is_empty() || self.client == Client::Stub && tcp::unacknowledged(socket) > 0
             }
             Patience::WhileReading(before) => {
                 let arrived = tcp::traffic(socket).arrived;
