@@ -10,8 +10,9 @@
 //! long each time. Those of other addresses never wait for it.
 
 use super::handshake::{Frame, front};
-use super::token::{Source, without_newline};
+use super::token::{self, without_newline};
 use crate::auth::proof::{Both, Digest, Key, LENGTH, is_same};
+use crate::options::settings::TokenSource;
 use crate::protocol::frame::{HEADER, Kind};
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
@@ -176,7 +177,7 @@ impl Gate {
     /// Does what has become possible, and what has become due, for those who have the token from this source. Tells when
     /// there will be something to do even if nothing comes.
     #[inline(never)]
-    pub fn turn(&mut self, source: Option<Source<'_>>) -> Instant {
+    pub fn turn(&mut self, source: Option<TokenSource<'_>>) -> Instant {
         let Gate { judge, guests } = self;
         judge.now = Instant::now();
         // So many a turn, for signals to be heard whatever comes.
@@ -263,7 +264,7 @@ impl Judge {
 
     /// Looks at what a guest has sent so far, or at what has become of it.
     #[inline(never)]
-    fn look(&mut self, guest: &mut Guest, source: Option<Source<'_>>) {
+    fn look(&mut self, guest: &mut Guest, source: Option<TokenSource<'_>>) {
         let Some(socket) = &guest.socket else { return };
         let count = match fd::peek(socket, self.buffer) {
             Ok(count @ 1..) => count,
@@ -288,7 +289,7 @@ impl Judge {
 
     /// Judges what a guest has sent, so many bytes, by the token as it is now; later, if its address has failed.
     #[inline(never)]
-    fn judge(&mut self, guest: &mut Guest, length: usize, source: Option<Source<'_>>) {
+    fn judge(&mut self, guest: &mut Guest, length: usize, source: Option<TokenSource<'_>>) {
         let Some(socket) = &guest.socket else { return };
         let judged = self.failure(&guest.address).until;
         if guest.stage != Stage::Nonce && judged > self.now {
@@ -305,7 +306,7 @@ impl Judge {
         if guest.stage == Stage::Nonce {
             return self.answer(guest);
         }
-        let Some(Ok(())) = source.map(|source| source.key(&self.environment, &mut self.key)) else {
+        let Some(Ok(())) = source.map(|source| token::read_key(source, &self.environment, &mut self.key)) else {
             return self.close(guest);
         };
         let is_right = if guest.stage == Stage::Line {
@@ -413,7 +414,7 @@ mod tests {
     /// A gate, and where connections to it come from.
     struct Stand {
         gate: &'static mut Gate,
-        source: Option<Source<'static>>,
+        source: Option<TokenSource<'static>>,
         listener: TcpListener,
     }
 
@@ -478,7 +479,7 @@ mod tests {
         let directory = temp_dir::TempDir::new().expect("a directory");
         let file = directory.path().join("token");
         let path: &'static CString = Box::leak(Box::new(CString::new(file.to_str().expect("a path")).expect("a path")));
-        let source = Source::of(Some(path), None);
+        let source = Some(TokenSource::File(path));
         let gate = Gate::new(Environment::empty()).expect("a gate");
         gate.expect(true);
         let mut stand = Stand { gate, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };

@@ -374,7 +374,8 @@ mod tests {
                 assert_eq!(client_end.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
                 signals.iter().for_each(|signal| client_end.signal(*signal));
                 assert_eq!(client_end.receive(&mut &header(Kind::Delivered, delivered)[..]), Ok(None));
-                let end = client_end.receive(&mut &header(Kind::Exit, 0)[..]);
+                let exit = header(Kind::Exit, 0);
+                let end = client_end.receive(&mut &exit[..]);
                 assert_eq!(end, Ok(Some(ServerMessage::Ended(wanted))), "{signals:?}");
             });
         }

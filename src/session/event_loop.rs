@@ -6,7 +6,7 @@ use super::deadlines::Due;
 use super::log::{EndReason, Record};
 use super::phases::{Command, Link, Patience, State};
 use super::service::{Intake, Service};
-use crate::options::value::users;
+use crate::options::value::uids;
 use crate::protocol::server::{self, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
 use crate::sys::clock::Instant;
@@ -139,12 +139,12 @@ impl<'s> Session<'s> {
     /// the other.
     fn is_welcome(&self) -> bool {
         let (Some(list), Some(socket), Client::DirectStub) =
-            (self.service.users, self.state.link.socket(), self.client)
+            (self.service.settings.allow_uids, self.state.link.socket(), self.client)
         else {
             return true;
         };
         let user = unix::peer_user(socket);
-        let is_welcome = users(list.to_bytes()).any(|known| known == user);
+        let is_welcome = uids(list).any(|known| known == user);
         if !is_welcome {
             debug!(Session, "user {}: not in --allow-uid", user.unwrap_or(u32::MAX));
         }
