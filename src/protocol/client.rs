@@ -221,7 +221,6 @@ impl<'a> ClientEnd<'a> {
         self.tell(Kind::Foreground, is_in_foreground.into());
     }
 
-    #[inline(never)]
     fn tell(&mut self, kind: Kind, number: u32) {
         self.overrun |= self.outbox.push(&header(kind, number)).is_err();
     }
@@ -324,7 +323,10 @@ mod tests {
     #[test]
     fn an_exit_code_is_its_lowest_byte() {
         with(|mut client| {
-            assert_eq!(client.receive(&mut &b"\x08\xff\xff\xff\xff"[..]), Ok(Some(ServerMessage::Ended(End::Code(255)))));
+            assert_eq!(
+                client.receive(&mut &b"\x08\xff\xff\xff\xff"[..]),
+                Ok(Some(ServerMessage::Ended(End::Code(255))))
+            );
         });
     }
 
