@@ -745,7 +745,7 @@ fn a_drain_waits_for_no_connection_that_runs_nothing() {
 
 #[test]
 fn a_server_that_is_told_twice_leaves_a_client_that_does_not_read() {
-    let pod = Pod::new("head -c 20000000 /dev/zero");
+    let pod = Pod::new("head head -c 20000000 /dev/zero");
     let mut server = pod.server();
     let mut peer = Peer::connect(pod.port());
     peer.send(&request("", &[], &[], "head"));
