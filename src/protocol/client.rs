@@ -48,6 +48,37 @@ impl Buffers {
     pub const EMPTY: Buffers = Buffers { outbox: [0; OUTBOX], output: [0; BACKLOG], error: [0; BACKLOG] };
 }
 
+/// HUP, INT, QUIT and TERM, by which somebody ends a process, in Linux's generic table.
+const DEADLY: [u8; 4] = [1, 2, 3, 15];
+
+/// The signals that were passed on.
+#[derive(Debug, Default)]
+struct Signals {
+    sent: u32,
+    /// The last of them that ends a process that does not handle it, and how many were sent before it.
+    deadly: Option<(u8, u32)>,
+    /// How many of them the command lived to get.
+    delivered: u32,
+}
+
+impl Signals {
+    fn sent(&mut self, signal: u8) {
+        if DEADLY.contains(&signal) {
+            self.deadly = Some((signal, self.sent));
+        }
+        self.sent = self.sent.saturating_add(1);
+    }
+
+    /// How a command ended that exited with this code. A signal that came too late for it was meant for the stub as well,
+    /// which stood for it: of a pipeline that a key ends, no member ends as though nothing had been.
+    fn end(&self, code: u8) -> End {
+        match self.deadly {
+            Some((signal, before)) if before >= self.delivered => End::Signal(signal),
+            _ => End::Code(code),
+        }
+    }
+}
+
 /// The stub's end of one session.
 pub struct ClientEnd<'a> {
     decoder: Decoder,
@@ -59,6 +90,7 @@ pub struct ClientEnd<'a> {
     /// Whether stdin's window holds: until it is known that the server gives no credit.
     holds: bool,
     outputs: [Incoming<'a>; 2],
+    signals: Signals,
     /// Whether something was lost for want of room.
     overrun: bool,
 }
@@ -74,6 +106,7 @@ impl<'a> ClientEnd<'a> {
             input: Outgoing::new(Kind::Input),
             holds: true,
             outputs: [Incoming::new(&mut buffers.output), Incoming::new(&mut buffers.error)],
+            signals: Signals::default(),
             overrun: false,
         }
     }
@@ -104,7 +137,11 @@ impl<'a> ClientEnd<'a> {
                 self.input.close();
                 Some(ServerMessage::InputClosed)
             }
-            Kind::Exit => Some(ServerMessage::Ended(End::Code(chunk.number.to_le_bytes()[0]))),
+            Kind::Exit => Some(ServerMessage::Ended(self.signals.end(chunk.number.to_le_bytes()[0]))),
+            Kind::Delivered => {
+                self.signals.delivered = chunk.number;
+                None
+            }
             Kind::Hello if chunk.number == frame::PROTOCOL => None,
             Kind::Failure => Some(ServerMessage::Failure(chunk.bytes)),
             Kind::Signaled | Kind::Stopped => {
@@ -200,6 +237,7 @@ impl<'a> ClientEnd<'a> {
 
     /// Passes a signal on; only to a server of protocol 2.
     pub fn signal(&mut self, signal: u8) {
+        self.signals.sent(signal);
         self.tell(Kind::Signal, signal.into());
     }
 
@@ -318,6 +356,28 @@ mod tests {
             let answer = client.receive(&mut &b"\x10\x03\0\0\0"[..]);
             assert_eq!(answer, Err(ProtocolError::Unexpected(Kind::Hello)), "a protocol that was not asked for");
         });
+    }
+
+    #[test]
+    fn a_signal_that_came_too_late_for_the_command_ends_the_stub() {
+        for (signals, delivered, wanted) in [
+            (&[2][..], 0, End::Signal(2)),
+            (&[2], 1, End::Code(0)),
+            (&[2, 15], 1, End::Signal(15)),
+            (&[2, 28], 1, End::Code(0)),
+            (&[28, 2, 18], 1, End::Signal(2)),
+            (&[18, 28], 0, End::Code(0)),
+            (&[], 0, End::Code(0)),
+        ] {
+            with(|mut client_end| {
+                assert_eq!(client_end.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
+                signals.iter().for_each(|signal| client_end.signal(*signal));
+                assert_eq!(client_end.receive(&mut &header(Kind::Delivered, delivered)[..]), Ok(None));
+                let exit = header(Kind::Exit, 0);
+                let end = client_end.receive(&mut &exit[..]);
+                assert_eq!(end, Ok(Some(ServerMessage::Ended(wanted))), "{signals:?}");
+            });
+        }
     }
 
     #[test]

@@ -156,6 +156,7 @@ frames! {
     Modes = 29, "modes", Client, Body: "The terminal's modes, as in [`crate::protocol::Terminal`].";
     Nonce = 30, "nonce", Both, Body: "32 random bytes, the client's first. They open a connection to a server with a token, ahead of the request.";
     Proof = 31, "proof", Both, Body: "The proof that the sender has the token, 32 bytes, the client's first. The request follows.";
+    Delivered = 32, "delivered", Server, Number: "How many of the client's signals the command lived to get. Precedes its end, where there are any.";
 }
 
 impl Kind {

@@ -61,6 +61,8 @@ pub struct ServerEnd<'a> {
     end_mark: Option<u8>,
     /// Whether something was lost for want of room.
     overrun: bool,
+    /// Signals that the command lived to get.
+    delivered: u32,
     /// Whether the peer takes no frames but plain text.
     is_plain: bool,
     /// Whether a valid frame has come.
@@ -88,6 +90,7 @@ impl<'a> ServerEnd<'a> {
             modes: heapless::Vec::new(),
             end_mark: None,
             overrun: false,
+            delivered: 0,
             is_plain: false,
             has_begun: false,
         }
@@ -339,6 +342,11 @@ impl<'a> ServerEnd<'a> {
         }
     }
 
+    /// The command got a signal of the client's.
+    pub fn delivered(&mut self) {
+        self.delivered = self.delivered.saturating_add(1);
+    }
+
     /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none
     /// for a death by signal, so that the connection closes without one.
     pub fn finish(&mut self, end: End) {
@@ -349,6 +357,9 @@ impl<'a> ServerEnd<'a> {
             if self.stream(which).is_open() {
                 self.send(which, 0);
             }
+        }
+        if self.negotiated && self.delivered > 0 {
+            self.push(Kind::Delivered, self.delivered);
         }
         match end {
             End::Code(code) => self.push(Kind::Exit, code.into()),

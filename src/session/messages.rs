@@ -119,6 +119,7 @@ impl<'s> Session<'s> {
         self.reap();
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
+            self.server_end.delivered();
             let _ = signal::send(-pid, signal);
         } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
             self.state.command.on_late_signal(signal);

@@ -38,6 +38,7 @@ pub struct Service<'g> {
 
 /// How the log of a server's sessions is written.
 pub struct Log {
+    /// How a line is written, if any is.
     pub format: Format,
     /// Whether arguments are part of it. They may hold secrets.
     pub has_arguments: bool,
