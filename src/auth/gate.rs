@@ -13,7 +13,7 @@ use super::handshake::{Frame, front};
 use super::token::{self, without_newline};
 use crate::auth::proof::{Both, Digest, Key, LENGTH, is_same};
 use crate::options::settings::TokenSource;
-use crate::protocol::frame::{HEADER, Kind};
+use crate::protocol::frame::{HEADER, Kind, PROTOCOL, frame, header, join};
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
@@ -22,7 +22,7 @@ use crate::sys::statics::StaticCell;
 use crate::sys::{self, epoll};
 use crate::text::address::Address;
 use crate::text::bytes::{first, until};
-use crate::{limits, report};
+use crate::{exit, limits, report};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::{Errno, Result};
@@ -360,14 +360,14 @@ impl Judge {
     /// A stub that knows of no token: tells it, so that its user knows what to do, and waits for its end. Closing now would
     /// reset the connection, with its request unread, and could lose that (RFC 2525, 2.17).
     fn tell(&mut self, guest: &mut Guest) {
-        /// Hello, a failure and an exit, as a stub of protocol 2 expects them.
-        const TOLD: &[u8] = b"\x10\x02\0\0\0\x11\x3b\0\0\0\
-            it wants a token: give its section --token-file/--token-env\
-            \x08\x7d\0\0\0";
-        const _: () = assert!(TOLD.len() == 3 * HEADER + 0x3b);
+        const REASON: &[u8] = b"it wants a token: give its section --token-file/--token-env";
+        const FAILURE: [u8; HEADER + REASON.len()] = frame(Kind::Failure, REASON);
+        /// What a stub of protocol 2 expects.
+        static ANSWER: [u8; 3 * HEADER + REASON.len()] =
+            join(&[&header(Kind::Hello, PROTOCOL), &FAILURE, &header(Kind::Exit, exit::UNAVAILABLE as u32)]);
         self.blame(&guest.address, "no token");
         let Some(socket) = &guest.socket else { return };
-        let _ = fd::send(socket, TOLD);
+        let _ = fd::send(socket, &ANSWER);
         let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
         guest.stage = Stage::Reported;
     }

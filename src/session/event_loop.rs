@@ -14,7 +14,7 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::process::{self, Children};
 use crate::sys::socket::{tcp, unix};
 use crate::sys::watch::{Ready, Watch};
-use crate::{debug, limits, report};
+use crate::{debug, diag, limits, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -104,7 +104,7 @@ impl<'s> Session<'s> {
             intake,
             parent,
             client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
-            server_end: ServerEnd::new(&mut buffers.server_end),
+            server_end: ServerEnd::new(&mut buffers.server_end, diag::SERVER),
             record: Record::new(connection.peer()),
             state: State::new(connection.socket, Instant::now()),
             name: c"a connection",
