@@ -19,10 +19,11 @@ use crate::sys::program::Environment;
 use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
 use crate::sys::{self, epoll};
-use crate::text::address::Address;
+use crate::text::address;
 use crate::text::bytes::{first, until};
 use crate::{limits, report};
 use core::mem::MaybeUninit;
+use core::net::IpAddr;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::{Errno, Result};
 
@@ -52,7 +53,7 @@ struct Guest {
     order: u64,
     /// When its proof has to be there; once that is, when it is judged.
     by: Instant,
-    address: Address,
+    address: IpAddr,
     /// The nonces; once there are proofs, those.
     both: Both,
 }
@@ -63,7 +64,7 @@ struct Failure {
     delay: u64,
     /// When the next connection from there is judged.
     until: Instant,
-    address: Address,
+    address: IpAddr,
 }
 
 /// What a connection has sent: the longest token, CR and LF, or a frame.
@@ -151,11 +152,8 @@ impl Gate {
     /// out.
     #[inline(never)]
     pub fn enter(&mut self, socket: OwnedFd) {
-        let address = tcp::peer(&socket);
-        // It was reset before it was accepted: a guess that nobody could be blamed for.
-        if address == Address::ANY {
-            return;
-        }
+        // Reset before it was accepted: a guess that nobody could be blamed for.
+        let Some(address) = tcp::peer(&socket) else { return };
         let Some(number) = self.first(false) else { return };
         let Some(guest) = self.guests.get_mut(number) else { return };
         if guest.socket.is_some() {
@@ -226,7 +224,7 @@ impl Guest {
         has_ended: false,
         order: 0,
         by: Instant::PAST,
-        address: Address::ANY,
+        address: address::ANY,
         both: [[0; LENGTH]; 2],
     };
 
@@ -239,7 +237,7 @@ impl Guest {
 
 impl Failure {
     /// None.
-    const NONE: Failure = Failure { delay: 0, until: Instant::PAST, address: Address::ANY };
+    const NONE: Failure = Failure { delay: 0, until: Instant::PAST, address: address::ANY };
 }
 
 impl Judge {
@@ -252,8 +250,8 @@ impl Judge {
     /// The place for an address's failures, which may have another's: those are forgotten then. Neighbours differ in their
     /// last bytes, so they have places of their own.
     #[inline(never)]
-    fn failure(&mut self, address: &Address) -> &mut Failure {
-        let place = address.bytes().iter().fold(0_u8, |sum, byte| sum.wrapping_mul(3).wrapping_add(*byte));
+    fn failure(&mut self, address: &IpAddr) -> &mut Failure {
+        let place = address::bytes(address).iter().fold(0_u8, |sum, byte| sum.wrapping_mul(3).wrapping_add(*byte));
         let failure = &mut self.failures[usize::from(place)];
         if failure.address != *address || failure.until.plus(limits::FORGET_MS) < self.now {
             *failure = Failure { address: *address, ..Failure::NONE };
@@ -348,7 +346,7 @@ impl Judge {
 
     /// One more failure of an address.
     #[inline(never)]
-    fn blame(&mut self, address: &Address, why: &str) {
+    fn blame(&mut self, address: &IpAddr, why: &str) {
         report!("{}: {}", address, why);
         let now = self.now;
         let failure = self.failure(address);
@@ -421,8 +419,8 @@ mod tests {
         /// A connection at the gate, by its other end.
         fn connect(&mut self) -> TcpStream {
             let port = self.listener.local_addr().expect("an address").port();
-            let socket = tcp::socket(&Address::LOOPBACK).expect("a socket");
-            tcp::connect(&socket, &Address::LOOPBACK, port).expect("a connection");
+            let socket = tcp::socket(&address::LOOPBACK).expect("a socket");
+            rustix::net::connect(&socket, &core::net::SocketAddr::new(address::LOOPBACK, port)).expect("a connection");
             self.gate.enter(socket);
             let (peer, _) = self.listener.accept().expect("the other end");
             peer.set_nonblocking(true).expect("a socket that does not block");

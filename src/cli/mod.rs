@@ -8,6 +8,7 @@ use crate::diag;
 use crate::files::path::directory;
 use crate::sys::program::Program;
 use crate::text::bytes::after;
+use crate::text::name as names;
 
 /// The variable that asks for debug lines.
 const DEBUG: &[u8] = b"K8PSH_DEBUG";
@@ -21,9 +22,9 @@ pub fn main(program: Program) -> ! {
     if let Some(components) = program.environment.get(DEBUG) {
         diag::want(components);
     }
-    if name == b"k8psh" {
+    if name == names::PROGRAM {
         k8psh::main(&program, arguments)
-    } else if name == diag::SERVER {
+    } else if name == names::SERVER {
         crate::server::main(&program, arguments)
     } else {
         crate::client::main(&program, None, name, arguments)

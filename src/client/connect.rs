@@ -2,13 +2,16 @@
 
 use super::route::Route;
 use crate::options::value::Transport;
+use crate::protocol::direct::direct_name;
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, OwnedFd};
+use crate::sys::fd::OwnedFd;
 use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
-use crate::text::address::Address;
 use crate::{debug, limits};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 use rustix::io::{Errno, Result};
+use rustix::net::sockopt;
 
 /// A connection to a server.
 pub(super) struct Connection {
@@ -38,7 +41,7 @@ pub(super) fn connect(way: &Route, deadline: Instant, again: bool) -> Result<Con
         if left == 0 || !again {
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
-        debug!(Applet, "port {}: {}; trying again", way.port, errno);
+        debug!(Client, "port {}: {}; trying again", way.port, errno);
         poll::wait(&mut [], pause.min(left));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;
@@ -52,7 +55,7 @@ fn attempt(way: &Route, deadline: Instant, is_first: bool) -> Result<Connection>
         match attempt_direct(way) {
             Ok(socket) => return Ok(Connection { socket, is_direct: true }),
             Err(errno) if way.transport == Transport::Direct => return Err(errno),
-            Err(errno) => debug!(Applet, "direct transport of port {}: {}", way.port, errno),
+            Err(errno) => debug!(Client, "direct transport of port {}: {}", way.port, errno),
         }
     }
     let socket = attempt_relay(way, deadline, is_first)?;
@@ -61,8 +64,8 @@ fn attempt(way: &Route, deadline: Instant, is_first: bool) -> Result<Connection>
 
 /// One attempt by the direct transport. It does not wait: a full backlog is an error.
 fn attempt_direct(way: &Route) -> Result<OwnedFd> {
-    let socket = fd::local_socket()?;
-    unix::connect(&socket, way.port)?;
+    let socket = unix::socket()?;
+    rustix::net::connect(&socket, &unix::abstract_name(direct_name(way.port).bytes())?)?;
     // Anybody in the Pod can have taken the name.
     if way.user.is_some() && unix::peer_user(&socket) != way.user {
         return Err(Errno::ACCESS);
@@ -73,17 +76,20 @@ fn attempt_direct(way: &Route) -> Result<OwnedFd> {
 /// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
 fn attempt_relay(way: &Route, deadline: Instant, is_first: bool) -> Result<OwnedFd> {
     let socket = tcp::socket(&way.host)?;
-    tcp::set_patience(&socket, deadline.remaining().max(1))?;
+    // It bounds connecting as well (socket(7)); 0 would be no bound.
+    let patience = Duration::from_millis(deadline.remaining().max(1));
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patience))?;
     let is_here = way.host.is_loopback();
     if !is_first && is_here {
         // Where nobody listens, a connection can end up at its own other end: when the kernel happens to choose the very
         // port for this one (RFC 9293, 3.5, simultaneous open). From another address it cannot.
-        let _ = tcp::bind(&socket, &Address::v4([127, 0, 0, 2]), 0);
+        let _ = rustix::net::bind(&socket, &SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0));
     }
-    tcp::connect(&socket, &way.host, way.port)?;
-    tcp::set_undelayed(&socket)?;
+    rustix::net::connect(&socket, &SocketAddr::new(way.host, way.port))?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
     if !is_here {
-        tcp::set_watched(&socket)?;
+        tcp::set_keepalive(&socket, limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT)?;
+        sockopt::set_tcp_user_timeout(&socket, limits::TCP_USER_TIMEOUT_MS)?;
     }
     Ok(socket)
 }
@@ -92,5 +98,5 @@ fn attempt_relay(way: &Route, deadline: Instant, is_first: bool) -> Result<Owned
 /// no port is left waiting (TIME_WAIT), of which ten thousand calls would use up the range. Only for a server of protocol
 /// 2: one of protocol 1 takes a reset for a fault of its own and leaves the command running.
 pub(super) fn reset_at_end(socket: &OwnedFd) {
-    let _ = tcp::set_reset_at_end(socket);
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }

@@ -73,7 +73,7 @@ impl Stub {
         if !may {
             return false;
         }
-        debug!(Applet, "the direct connection ended: going on by TCP");
+        debug!(Client, "the direct connection ended: going on by TCP");
         let way = Route { transport: Transport::Relay, ..self.way };
         let Ok(connection) = connect::connect(&way, Instant::PAST, false) else { return false };
         self.adopt(connection);

@@ -14,9 +14,10 @@ use crate::sys::poll;
 use crate::sys::process::exit;
 use crate::sys::program::{Environment, Program};
 use crate::sys::socket::tcp;
-use crate::text::address::Address;
+use crate::text::address;
 use crate::{exit, fail};
 use core::ffi::CStr;
+use core::net::SocketAddr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
@@ -59,11 +60,11 @@ fn probe(server: Server<'static>, environment: &Environment, deadline: Instant) 
 /// Looks for a trigger without a connection, which would set it off: that something listens on a port shows when a socket
 /// with `SO_REUSEADDR` cannot have it (`EADDRINUSE`; socket(7)).
 fn look(server: Server<'static>) -> Result<()> {
-    let address = server.option(b"--listen").and_then(|address| Address::parse(address.to_bytes()));
-    let address = address.unwrap_or(Address::LOOPBACK);
+    let address = server.option(b"--listen").and_then(|address| address::parse(address.to_bytes()));
+    let address = address.unwrap_or(address::LOOPBACK);
     let socket = tcp::socket(&address)?;
-    tcp::set_reused(&socket)?;
-    match tcp::bind(&socket, &address, server.port()) {
+    rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    match rustix::net::bind(&socket, &SocketAddr::new(address, server.port())) {
         Err(Errno::ADDRINUSE) => Ok(()),
         result => Err(result.err().unwrap_or(Errno::CONNREFUSED)),
     }

@@ -11,15 +11,16 @@ use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::process::exit;
 use crate::sys::program::Environment;
-use crate::text::address::Address;
+use crate::text::address;
 use crate::text::bytes::until;
 use crate::text::line::Show;
 use core::ffi::CStr;
+use core::net::IpAddr;
 
 /// A way to a server.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
-    pub(super) host: Address,
+    pub(super) host: IpAddr,
     pub(super) port: u16,
     pub(super) transport: Transport,
     /// The user that a server at the other end of the direct transport has to be.
@@ -40,12 +41,16 @@ pub(super) fn route(server: Server<'static>, environment: &Environment) -> Route
     let Some(transport) = transport else {
         fail!(exit::UNAVAILABLE, "transport {}: there are auto, direct, relay", asked.unwrap_or_default())
     };
-    let mut way = Route { host: Address::LOOPBACK, port: server.port(), transport, user };
+    let mut way = Route { host: address::LOOPBACK, port: server.port(), transport, user };
     if let Some(host) = server.option(b"--connect") {
         // There is no resolver here: it would be larger than all of this.
-        way.host = Address::parse(host.to_bytes()).unwrap_or_else(|| {
-            let text = "--connect {}: not an address; names are not looked up; {} has a Service's";
-            fail!(exit::UNAVAILABLE, text, host, "${NAME_SERVICE_HOST}")
+        way.host = address::parse(host.to_bytes()).unwrap_or_else(|| {
+            fail!(
+                exit::UNAVAILABLE,
+                "--connect {}: not an address; names are not looked up; {} has a Service's",
+                host,
+                "${NAME_SERVICE_HOST}"
+            )
         });
         way.transport = Transport::Relay;
     }
@@ -60,9 +65,10 @@ pub(super) fn route(server: Server<'static>, environment: &Environment) -> Route
 pub(super) fn fail_at(code: u8, server: Server<'static>, way: &Route, reason: &dyn Show) -> ! {
     let is_direct = way.transport == Transport::Direct;
     let host: &dyn Show = if is_direct { &"k8psh" } else { &way.host };
-    let is_v4 = is_direct || way.host.as_v4().is_some();
-    let text = if is_v4 { "server {} at {}:{}: {}" } else { "server {} at [{}]:{}: {}" };
-    fail!(code, text, server.name(), host, way.port, reason)
+    if is_direct || way.host.is_ipv4() {
+        fail!(code, "server {} at {}:{}: {}", server.name(), host, way.port, reason);
+    }
+    fail!(code, "server {} at [{}]:{}: {}", server.name(), host, way.port, reason)
 }
 
 /// Has both ends prove the token of the server's section, where it has one, until then. Otherwise this process ends with

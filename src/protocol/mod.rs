@@ -10,6 +10,7 @@
 
 pub mod client;
 mod decoder;
+pub mod direct;
 mod fault;
 mod flow;
 pub mod frame;

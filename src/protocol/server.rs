@@ -7,6 +7,7 @@ use super::queue::Queue;
 use super::request::{Collector, Request};
 use super::{BACKLOG, MODES, OUTBOX, ProtocolError, request};
 use crate::exit::End;
+use crate::text::name::SERVER;
 
 /// What the client asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -350,13 +351,13 @@ impl<'a> ServerEnd<'a> {
     pub fn fail(&mut self, code: u8, reason: &[u8]) {
         self.collector = None;
         if self.is_plain {
-            for part in [crate::diag::SERVER, b": ", reason, b"\n"] {
+            for part in [SERVER, b": ", reason, b"\n"] {
                 self.overrun |= self.outbox.push(part).is_err();
             }
         } else if self.negotiated {
             self.explain(Kind::Failure, &[reason]);
         } else {
-            self.explain(Kind::Error, &[crate::diag::SERVER, b": ", reason, b"\n"]);
+            self.explain(Kind::Error, &[SERVER, b": ", reason, b"\n"]);
         }
         self.finish(End::Code(code));
     }

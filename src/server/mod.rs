@@ -29,12 +29,13 @@ use crate::sys::process::{self, exit};
 use crate::sys::program::{Program, Strings};
 use crate::sys::signal;
 use crate::sys::statics::StaticCell;
-use crate::text::address::Address;
 use crate::text::line::{Part, Show};
 use crate::text::number::{parse, parse_signed};
+use crate::text::{address, name};
 use crate::{debug, diag, exit, fail, limits, report, told};
 use core::cell::Cell;
 use core::ffi::CStr;
+use core::net::IpAddr;
 use rustix::io::Errno;
 
 /// What `--help` prints.
@@ -177,7 +178,8 @@ struct Setup<'p> {
 
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
-    diag::set_name(diag::SERVER);
+    diag::set_name(name::SERVER);
+    diag::set_patience(limits::LOG_MS);
     static GENERATIONS: StaticCell<[Generation; 2]> =
         StaticCell::new([const { Generation { file: configuration::File::EMPTY, stubs: Stubs::NONE } }; 2]);
     let options = Options { command_line: arguments, server: None };
@@ -242,8 +244,8 @@ impl<'g> Options<'g> {
     }
 
     /// Where the server listens.
-    fn host(&self) -> Address {
-        self.bytes(option::LISTEN).and_then(Address::parse).unwrap_or(Address::LOOPBACK)
+    fn host(&self) -> IpAddr {
+        self.bytes(option::LISTEN).and_then(address::parse).unwrap_or(address::LOOPBACK)
     }
 
     fn token(&self) -> Option<Token<'g>> {
@@ -337,7 +339,7 @@ fn check(source: &Source<'_>, given: Spec, value: &CStr) -> Result<(), Reported>
         }
         // That of a Service which is younger than this Pod. Its stubs are others'.
         option::CONNECT if value.is_empty() => return Ok(()),
-        option::CONNECT | option::LISTEN if Address::parse(value.to_bytes()).is_none() => "{}: {} is no address",
+        option::CONNECT | option::LISTEN if address::parse(value.to_bytes()).is_none() => "{}: {} is no address",
         // It is read for each connection, by a daemon from another working directory.
         option::TOKEN_FILE if !value.to_bytes().starts_with(b"/") => "{}: {} is no absolute path",
         option::ALLOW_UID | option::SERVER_UID if !users(value.to_bytes()).all(|user| user.is_some()) => {
@@ -504,7 +506,7 @@ fn serve(
             has_arguments: options.has(option::LOG_ARGUMENTS),
         },
     };
-    debug!(Applet, "server {} listens on port {}", server.name(), server.port());
+    debug!(Server, "server {} listens on port {}", server.name(), server.port());
     loop {
         let Some(listener) = place else { exit(exit::FAILURE) };
         let end = listener.serve(&work, daemon);

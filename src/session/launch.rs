@@ -124,6 +124,7 @@ pub fn start(
         ignored: Set(attributes.ignored),
         defaults: work.ignored,
         stack: &mut room.stack,
+        failure_code: exit::NOT_EXECUTABLE,
     });
     match pid {
         Ok(pid) => plumbing.near.pid = pid,

@@ -23,7 +23,6 @@ use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::process::{self, Children};
 use crate::sys::signal::{self, name};
-use crate::sys::socket::tcp;
 use crate::sys::socket::unix;
 use crate::sys::terminal::{self, Modes};
 use crate::sys::watch::{Ready, Watch};
@@ -182,7 +181,7 @@ impl<'s> Session<'s> {
         }
         if let Some(connection) = self.connection.as_ref().filter(|_| !self.is_direct) {
             // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
-            let _ = tcp::set_undelayed(connection);
+            let _ = rustix::net::sockopt::set_tcp_nodelay(connection, true);
         }
         let inbox = core::mem::take(&mut self.inbox);
         self.begin_trigger();

@@ -27,7 +27,7 @@ impl Session<'_> {
         else {
             return;
         };
-        tcp::set_keepalive(connection);
+        let _ = tcp::set_keepalive(connection, limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT);
         if is_stub(connection) {
             // It is told so in frames, when its request is complete.
             return;
@@ -58,7 +58,7 @@ impl Session<'_> {
     /// behind, loses the connection.
     pub(super) fn stop_lingering(&mut self) {
         let arrived =
-            self.connection.as_ref().filter(|_| self.is_trigger).map_or(0, |socket| tcp::traffic(socket).arrived);
+            self.connection.as_ref().filter(|_| self.is_trigger).map_or(0, |socket| tcp::traffic(socket).acknowledged);
         self.linger_until = Instant::NEVER;
         if core::mem::replace(&mut self.arrived, arrived) != arrived {
             self.linger_until = Instant::after(limits::LINGER_MS);

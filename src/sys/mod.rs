@@ -18,10 +18,9 @@ pub mod watch;
 
 use rustix::io::Errno;
 
-/// Fills the buffer, of 256 bytes at the most, with what nobody can foresee (getrandom(2)).
+/// Fills the buffer, of 256 bytes at most, with random bytes fit for secrets (getrandom(2), which does not cut so few).
 pub fn random(buffer: &mut [u8]) -> Result<(), Errno> {
-    // SAFETY: the kernel writes into the buffer.
-    unsafe { call(buffer.as_mut_ptr() as usize, buffer.len(), 0, libc::SYS_getrandom) }.map(drop)
+    rustix::rand::getrandom(buffer, rustix::rand::GetRandomFlags::empty()).map(drop)
 }
 
 /// A system call's number as the architecture's table has it, in the register's type.

@@ -1,8 +1,11 @@
 //! Searches in byte strings, each in one place: core's own are made for long ones, and take a few hundred bytes of code.
 
-/// The search for the NUL of a string, which takes the kernel's side of the house to tell of it.
-pub use crate::sys::statics::c_str;
 use core::ffi::CStr;
+
+/// The string up to the first NUL; `None` where there is none.
+pub fn c_str(bytes: &[u8]) -> Option<&CStr> {
+    CStr::from_bytes_until_nul(bytes).ok()
+}
 
 /// What comes before the first `byte`; everything if there is none.
 #[inline(never)]

@@ -78,6 +78,14 @@ impl Line {
     }
 }
 
+/// For what core formats: addresses.
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.add(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// Something that can stand in a message.
 pub trait Show {
     /// Adds it to the line.

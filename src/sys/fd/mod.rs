@@ -64,42 +64,6 @@ pub fn pipe() -> Result<[OwnedFd; 2]> {
     }
 }
 
-/// A TCP socket for IPv4, or for IPv6.
-pub fn tcp_socket(is_v4: bool) -> Result<OwnedFd> {
-    socket(if is_v4 { libc::AF_INET } else { libc::AF_INET6 }, libc::SOCK_STREAM)
-}
-
-/// A socket within this kernel (unix(7)), non-blocking.
-pub fn local_socket() -> Result<OwnedFd> {
-    socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK)
-}
-
-/// A stream socket (socket(2)), above the three streams, one of which this program may have been started without. A socket
-/// in its place would be taken for it.
-fn socket(family: i32, kind: i32) -> Result<OwnedFd> {
-    // SAFETY: the call takes numbers; the new descriptor is nobody else's.
-    let socket = unsafe {
-        let kind = word(kind | libc::SOCK_CLOEXEC);
-        owned(arch::syscall(number(libc::SYS_socket), [word(family), kind, 0]))
-    };
-    above_streams(socket?)
-}
-
-/// Makes a call that takes a socket and an address: bind(2), connect(2).
-///
-/// # Safety
-/// `length` bytes can be read at `address`.
-#[inline(never)]
-pub(in crate::sys) unsafe fn name(
-    number: libc::c_long,
-    socket: &OwnedFd,
-    address: *const u8,
-    length: usize,
-) -> Result<()> {
-    // SAFETY: the caller's promise.
-    unsafe { call(word(socket.as_raw_fd()), address as usize, length, number) }.map(drop)
-}
-
 /// The next connection of a listening socket (accept(2)).
 pub fn accept(socket: &OwnedFd) -> Result<OwnedFd> {
     // SAFETY: without room for an address none is written; the new descriptor is nobody else's.
@@ -203,25 +167,19 @@ unsafe fn transfer<const CALL: libc::c_long, const FLAGS: i32>(
     check(unsafe { arch::syscall6(number(CALL), [word(fd.as_raw_fd()), bytes as usize, count, word(FLAGS), 0, 0]) })
 }
 
-/// How many bytes a pipe, terminal or socket holds, by one of the requests that ask for a number (ioctl(2), `FIONREAD`,
-/// `TIOCOUTQ`, which is `SIOCOUTQ`); 0 where it does not know it.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "requests have 32 bits")]
-#[inline(never)]
-pub fn count(fd: BorrowedFd<'_>, request: libc::Ioctl) -> u64 {
-    let mut count = 0_i32;
-    // SAFETY: the kernel writes a number.
-    unsafe {
-        arch::syscall(
-            number(libc::SYS_ioctl),
-            [word(fd.as_raw_fd()), request as u32 as usize, (&raw mut count) as usize],
-        )
-    };
-    count.unsigned_abs().into()
+/// How many bytes can be read at once from a pipe, terminal or socket (`FIONREAD`); 0 where the kernel does not know.
+pub fn unread(fd: impl AsFd) -> usize {
+    rustix::io::ioctl_fionread(fd).map_or(0, |count| usize::try_from(count).unwrap_or(0))
 }
 
-/// How many bytes can be read at once.
-pub fn unread(fd: impl AsFd) -> usize {
-    usize::try_from(count(fd.as_fd(), libc::FIONREAD)).unwrap_or(0)
+/// How many bytes of what was written to a socket are not acknowledged yet (`SIOCOUTQ`, tcp(7)).
+pub fn unsent(fd: impl AsFd) -> u64 {
+    use rustix::ioctl::{Getter, Opcode, ioctl};
+    #[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+    const SIOCOUTQ: Opcode = libc::TIOCOUTQ as Opcode;
+    // SAFETY: the request writes a C int.
+    let count = unsafe { ioctl(fd, Getter::<SIOCOUTQ, i32>::new()) };
+    count.map_or(0, |count: i32| count.unsigned_abs().into())
 }
 
 /// A length that the kernel has returned.

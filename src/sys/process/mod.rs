@@ -272,6 +272,8 @@ pub struct Start<'s> {
     pub ignored: Set,
     /// The signals that this process ignores and that have their default action there. All others have it already.
     pub defaults: Set,
+    /// The exit code of the process where the program could not be started; nobody but a debugger sees it.
+    pub failure_code: u8,
     /// What it has for a stack until its execve.
     pub stack: &'s mut Stack,
 }
@@ -355,7 +357,7 @@ extern "C" fn run_child(argument: *mut c_void) -> ! {
     };
     let [low, high, ..] = refusal.errno.raw_os_error().to_le_bytes();
     let _ = fd::write(&child.report, &[low, high, refusal.exists.into()]);
-    exit(crate::exit::NOT_EXECUTABLE)
+    exit(child.start.failure_code)
 }
 
 /// Sets up what execve leaves as it is: group, streams, mask, signals.
@@ -363,7 +365,7 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
     rustix::process::setpgid(None, None)?;
     // A session that is killed takes its command along.
     if !follow_parent(child.parent, rustix::process::Signal::KILL) {
-        exit(crate::exit::UNAVAILABLE);
+        exit(child.start.failure_code);
     }
     let terminal = child.start.terminal;
     if let Some(terminal) = terminal.filter(|_| !child.start.is_background) {
