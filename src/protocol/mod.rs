@@ -10,7 +10,6 @@
 
 pub mod client;
 mod decoder;
-pub mod direct;
 mod fault;
 mod flow;
 pub mod frame;

@@ -3,13 +3,12 @@
 use crate::diag::Reported;
 use crate::limits;
 use crate::options::value::Transport;
-use crate::protocol::direct::direct_name;
 use crate::report;
 use crate::session::connection::Accepted;
 use crate::session::service::Intake;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::{tcp, unix};
-use crate::text::address;
+use crate::text::{address, name};
 use crate::told;
 use core::net::{IpAddr, SocketAddr};
 use rustix::fs::OFlags;
@@ -83,7 +82,7 @@ impl Sockets {
 /// Listens for what can hand over descriptors: whatever is in this network namespace.
 fn bind_direct(port: u16) -> Result<OwnedFd> {
     let socket = unix::socket()?;
-    rustix::net::bind(&socket, &unix::abstract_name(direct_name(port).bytes())?)?;
+    rustix::net::bind(&socket, &unix::abstract_name(name::socket(port).bytes())?)?;
     rustix::net::listen(&socket, limits::BACKLOG)?;
     Ok(socket)
 }
