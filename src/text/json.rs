@@ -8,7 +8,6 @@ use crate::text::line::{Line, Part};
 const MOST: usize = 240;
 
 /// Adds a text as a string, quotes included.
-#[inline(never)]
 pub fn string(text: &[u8], line: &mut Line) {
     line.add(b"\"");
     escape(text, b'"', line);
@@ -17,7 +16,6 @@ pub fn string(text: &[u8], line: &mut Line) {
 
 /// Adds what stands for a text between two of these quotes: in a string of JSON's, where they are `"`. What is no UTF-8
 /// in it, which JSON has no word for, becomes U+FFFD, byte by byte.
-#[inline(never)]
 pub fn escape(text: &[u8], quote: u8, line: &mut Line) {
     let end = line.bytes().len() + MOST;
     let mut rest = text;

@@ -52,7 +52,6 @@ impl Line {
     }
 
     /// Adds bytes for which there is not enough room.
-    #[inline(never)]
     fn add_beyond(&mut self, bytes: &[u8]) {
         if let Some(overflow) = self.overflow {
             self.flush();
@@ -227,7 +226,6 @@ fn show_bytes(bytes: &[u8], line: &mut Line) {
     }
 }
 
-#[inline(never)]
 fn show_hex(byte: u8, line: &mut Line) {
     line.add(&[number::digit(byte >> 4), number::digit(byte & 15)]);
 }
@@ -249,7 +247,6 @@ fn show_signed(value: i32, line: &mut Line) {
     show_padded(value.unsigned_abs().into(), 1, line);
 }
 
-#[inline(never)]
 fn show_errno(errno: Errno, line: &mut Line) {
     match errno::text(errno.raw_os_error()) {
         Some(text) => line.add(text),
@@ -285,7 +282,6 @@ pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
 }
 
 /// The same; the parts that are left.
-#[inline(never)]
 pub fn fill<'p>(line: &mut Line, text: &[u8], mut parts: &'p [Part<'p>]) -> &'p [Part<'p>] {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| *byte == b'{') {

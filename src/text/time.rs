@@ -3,7 +3,6 @@
 use super::line::Line;
 
 /// Shows a time, in milliseconds since 1970, as RFC 3339 writes it, in UTC.
-#[inline(never)]
 pub fn show(milliseconds: u64, line: &mut Line) {
     // All the digits as one number: 1970-01-01T00:00:00.000 is 19700101000000000.
     let (mut rest, mut number, mut unit) = (milliseconds, 0, 1);

@@ -1,11 +1,12 @@
 //! TCP sockets by IPv4 and IPv6 (tcp(7), ip(7), ipv6(7)): what takes more than one call of rustix's, or one that it lacks.
 
-use crate::sys::fd::{self, OwnedFd, above_streams, word};
-use crate::sys::{arch, number};
+use crate::sys::call::{number, syscall6, word};
+use crate::sys::fd::own::{OwnedFd, above_streams, unread};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Result;
+use rustix::ioctl::{Getter, Opcode, ioctl};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// A blocking stream socket of this address's family, above the three standard streams.
@@ -70,10 +71,19 @@ pub fn traffic(socket: &OwnedFd) -> Traffic {
     }
     let fin = u64::from(matches!(state(&info), CLOSE_WAIT | LAST_ACK | CLOSING));
     Traffic {
-        read: info[BYTES_RECEIVED].saturating_sub(fin + fd::unread(socket) as u64),
-        written: info[BYTES_ACKED] + fd::unsent(socket),
+        read: info[BYTES_RECEIVED].saturating_sub(fin + unread(socket) as u64),
+        written: info[BYTES_ACKED] + unacknowledged(socket),
         acknowledged: info[BYTES_ACKED],
     }
+}
+
+/// Bytes that were written to a connection and that the other end's kernel has not acknowledged yet (`SIOCOUTQ`, tcp(7)).
+pub fn unacknowledged(socket: &OwnedFd) -> u64 {
+    #[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+    const SIOCOUTQ: Opcode = libc::TIOCOUTQ as Opcode;
+    // SAFETY: the request writes a C int.
+    let count = unsafe { ioctl(socket, Getter::<SIOCOUTQ, i32>::new()) };
+    count.map_or(0, |count: i32| count.unsigned_abs().into())
 }
 
 /// `tcpi_state`, the first byte.
@@ -94,6 +104,6 @@ fn info(socket: &OwnedFd) -> Info {
         0,
     ];
     // SAFETY: the kernel writes at most the length that it is told, and that length.
-    unsafe { arch::syscall6(number(libc::SYS_getsockopt), arguments) };
+    unsafe { syscall6(number(libc::SYS_getsockopt), arguments) };
     info
 }

@@ -1,7 +1,7 @@
 //! Sockets within one kernel (unix(7)), which can carry open descriptors.
 
-use crate::sys::fd::{OwnedFd, above_streams, word};
-use crate::sys::{arch, number};
+use crate::sys::call::{number, syscall6, word};
+use crate::sys::fd::own::{OwnedFd, above_streams};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{IoSlice, IoSliceMut, Result};
@@ -28,7 +28,7 @@ pub fn peer_user(socket: &OwnedFd) -> Option<u32> {
     let arguments =
         [word(socket.as_raw_fd()), option[0], option[1], (&raw mut peer) as usize, (&raw mut length) as usize, 0];
     // SAFETY: the kernel writes at most the length that it is told, and that length.
-    let result = unsafe { arch::syscall6(number(libc::SYS_getsockopt), arguments) };
+    let result = unsafe { syscall6(number(libc::SYS_getsockopt), arguments) };
     (result == 0).then_some(peer[1])
 }
 
