@@ -15,7 +15,7 @@ use crate::sys::socket::tcp;
 use crate::sys::statics::Global;
 use crate::text::bytes;
 use crate::text::json::string;
-use crate::text::line::{Line, Part, Show, UNKNOWN, fill};
+use crate::text::line::{Line, Part, Show, add};
 use core::ffi::CStr;
 
 /// What is said of each session of a server.
@@ -56,7 +56,7 @@ pub struct Record<'s> {
     pub refused: u8,
     peer: Peer,
     /// Bytes that came from the peer and that went to it.
-    bytes: [u64; 2],
+    bytes: [Option<u64>; 2],
     /// What of a trigger's connection was read before: the token.
     ahead: u64,
     since: Instant,
@@ -73,7 +73,7 @@ impl<'s> Record<'s> {
             cut: EndReason::No,
             refused: 0,
             peer,
-            bytes: [UNKNOWN; 2],
+            bytes: [None; 2],
             ahead: 0,
             since: Instant::NEVER,
             number: 0,
@@ -93,7 +93,7 @@ impl<'s> Record<'s> {
         if let Some(connection) = connection {
             self.ahead = tcp::traffic(connection).read;
         } else if !matches!(self.peer, Peer::User(_)) {
-            self.bytes = [0; 2];
+            self.bytes = [Some(0); 2];
         }
         let arguments = Arguments(request);
         self.write(work, Part::Other(&arguments), None);
@@ -101,7 +101,7 @@ impl<'s> Record<'s> {
 
     /// So many bytes came from the peer (0), or went to it (1).
     pub fn count(&mut self, direction: usize, count: usize) {
-        if let Some(bytes) = self.bytes.get_mut(direction).filter(|bytes| **bytes != UNKNOWN) {
+        if let Some(Some(bytes)) = self.bytes.get_mut(direction) {
             *bytes += count as u64;
         }
     }
@@ -109,28 +109,28 @@ impl<'s> Record<'s> {
     /// Asks the kernel what the command of a trigger has read and written itself, before the connection goes.
     pub fn measure(&mut self, connection: &OwnedFd) {
         let traffic = tcp::traffic(connection);
-        self.bytes = [traffic.read.saturating_sub(self.ahead), traffic.written];
+        self.bytes = [Some(traffic.read.saturating_sub(self.ahead)), Some(traffic.written)];
     }
 
     /// The session is over.
     #[inline(never)]
     pub fn end(&self, work: &Service<'_>, end: Option<End>) {
         let (outcome, code) = match (self.cut, end) {
-            (EndReason::No, None) => (REFUSED, self.refused.into()),
-            (EndReason::No, Some(End::Code(code))) => (EndReason::No as usize, code.into()),
-            (EndReason::No, Some(End::Signal(signal))) => (SIGNAL, signal.into()),
-            (EndReason::Timeout, _) => (EndReason::Timeout as usize, exit::TIMED_OUT.into()),
-            (cut, _) => (cut as usize, UNKNOWN),
+            (EndReason::No, None) => (REFUSED, Some(self.refused)),
+            (EndReason::No, Some(End::Code(code))) => (EndReason::No as usize, Some(code)),
+            (EndReason::No, Some(End::Signal(signal))) => (SIGNAL, Some(signal)),
+            (EndReason::Timeout, _) => (EndReason::Timeout as usize, Some(exit::TIMED_OUT)),
+            (cut, _) => (cut as usize, None),
         };
         if self.number != 0 {
-            self.write(work, Part::Words(bytes::line(CUTS, outcome)), Some(code));
+            self.write(work, Part::Words(bytes::line(CUTS, outcome)), Some(code.map(u64::from)));
         }
     }
 
     /// Writes a line, if there is a log: that of the end where there is a code, with the outcome; else that of the start, with
     /// the arguments if they are wanted.
     #[inline(never)]
-    fn write(&self, work: &Service<'_>, what: Part<'_>, code: Option<u64>) {
+    fn write(&self, work: &Service<'_>, what: Part<'_>, code: Option<Option<u64>>) {
         let format = work.log.format;
         if format == Format::None {
             return;
@@ -140,31 +140,39 @@ impl<'s> Record<'s> {
             None if work.log.has_arguments => 4,
             None => 6,
         };
-        let parts = [
+        let event: &[u8] = if code.is_some() { b"end" } else { b"start" };
+        let head_parts = [
             Part::Words(b"{"),
             Part::Time(time::wall()),
-            Part::Words(if code.is_some() { b"end" } else { b"start" }),
+            Part::Words(event),
             Part::Signed(process::id()),
             Part::Number(self.number),
             self.peer.part(),
             Part::Json(work.server.name().to_bytes()),
             Part::Json(self.command.to_bytes()),
+        ];
+        let tail_parts = [
             what,
-            Part::Number(code.unwrap_or(0)),
+            Part::Optional(code.flatten()),
             Part::Number(self.since.elapsed()),
-            Part::Number(self.bytes[0]),
-            Part::Number(self.bytes[1]),
+            Part::Optional(self.bytes[0]),
+            Part::Optional(self.bytes[1]),
         ];
         let mut line = Line::new();
-        let (head, parts) = if format == Format::Json { (1, &parts[..]) } else { (0, &parts[1..]) };
-        let parts = fill(&mut line, bytes::line(TEXTS, head), parts);
-        fill(&mut line, bytes::line(TEXTS, tail + head), parts);
+        let (head, head_parts) = if format == Format::Json { (1, &head_parts[..]) } else { (0, &head_parts[1..]) };
+        add(&mut line, text(head), head_parts);
+        add(&mut line, text(tail + head), &tail_parts);
         diag::log(&mut line);
     }
 }
 
+/// The line of [`TEXTS`] of that number.
+fn text(number: usize) -> &'static str {
+    TEXTS.split('\n').nth(number).unwrap_or_default()
+}
+
 /// What stands between the parts of a line, as text and as JSON: of its head, and of the three tails that it may have.
-const TEXTS: &[u8] = br#"{} {} session={}-{} peer="{}" section={} command={}
+const TEXTS: &str = r#"{} {} session={}-{} peer="{}" section={} command={}
 {}"time":"{}","event":"{}","session":"{}-{}","peer":"{}","section":{},"command":{}
  outcome={} code={} ms={} in={} out={}
 ,"outcome":"{}","code":{},"ms":{},"in":{},"out":{}}
