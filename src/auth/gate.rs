@@ -23,7 +23,7 @@ use crate::text::address;
 use crate::text::bytes::{first, until};
 use crate::{limits, report};
 use core::mem::MaybeUninit;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::{Errno, Result};
 
@@ -216,6 +216,9 @@ impl AsFd for Gate {
     }
 }
 
+/// What a vacant place has for an address: all zero, so that the places take no room in the file.
+const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 impl Guest {
     /// A place that is free.
     const NONE: Guest = Guest {
@@ -224,7 +227,7 @@ impl Guest {
         has_ended: false,
         order: 0,
         by: Instant::PAST,
-        address: address::ANY,
+        address: NO_ADDRESS,
         both: [[0; LENGTH]; 2],
     };
 
@@ -237,7 +240,7 @@ impl Guest {
 
 impl Failure {
     /// None.
-    const NONE: Failure = Failure { delay: 0, until: Instant::PAST, address: address::ANY };
+    const NONE: Failure = Failure { delay: 0, until: Instant::PAST, address: NO_ADDRESS };
 }
 
 impl Judge {
