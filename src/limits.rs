@@ -113,9 +113,9 @@ pub const LINGER_MS: u64 = 2_000;
 /// Seconds of silence after which the kernel asks the other end of a TCP connection whether it is there, and between two
 /// such questions. A client that has gone without a word is missed after [`KEEPALIVE_COUNT`] of them; one that has closed
 /// both ways of its connection stays known to its kernel for a minute (`tcp_fin_timeout`, tcp(7)) and is missed at the next.
-pub const KEEPALIVE_S: i32 = 22;
+pub const KEEPALIVE_S: u64 = 22;
 /// Questions without an answer that make the other end gone: after 22 + 3 x 22 seconds.
-pub const KEEPALIVE_COUNT: i32 = 3;
+pub const KEEPALIVE_COUNT: u32 = 3;
 
 /// How long frames that nobody waits for (a greeting, the end of a stream) are kept for company, in milliseconds: most
 /// commands have ended by then, and the stub is woken once.
@@ -156,7 +156,7 @@ pub const FORGET_MS: u64 = 60_000;
 
 /// How long the other end of a connection beyond this host may leave [such a question](KEEPALIVE_S) unanswered, or bytes
 /// unacknowledged or unread, in milliseconds: then its node is taken to have vanished.
-pub const TCP_USER_TIMEOUT_MS: i32 = 40_000;
+pub const TCP_USER_TIMEOUT_MS: u32 = 40_000;
 
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.

@@ -20,10 +20,11 @@ use crate::sys::program::Environment;
 use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
 use crate::sys::{self, epoll};
-use crate::text::address::Address;
+use crate::text::address;
 use crate::text::bytes::{first, until};
 use crate::{exit, limits, report};
 use core::mem::MaybeUninit;
+use core::net::{IpAddr, Ipv4Addr};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::{Errno, Result};
 
@@ -53,7 +54,7 @@ struct Guest {
     order: u64,
     /// When its proof has to be there; once that is, when it is judged.
     by: Instant,
-    address: Address,
+    address: IpAddr,
     /// The nonces; once there are proofs, those.
     both: Both,
 }
@@ -64,7 +65,7 @@ struct Failure {
     delay: u64,
     /// When the next connection from there is judged.
     until: Instant,
-    address: Address,
+    address: IpAddr,
 }
 
 /// What a connection has sent: the longest token, CR and LF, or a frame.
@@ -152,11 +153,8 @@ impl Gate {
     /// out.
     #[inline(never)]
     pub fn enter(&mut self, socket: OwnedFd) {
-        let address = tcp::peer(&socket);
-        // It was reset before it was accepted: a guess that nobody could be blamed for.
-        if address == Address::ANY {
-            return;
-        }
+        // Reset before it was accepted: a guess that nobody could be blamed for.
+        let Some(address) = tcp::peer(&socket) else { return };
         let Some(number) = self.first(false) else { return };
         let Some(guest) = self.guests.get_mut(number) else { return };
         if guest.socket.is_some() {
@@ -219,6 +217,9 @@ impl AsFd for Gate {
     }
 }
 
+/// What a vacant place has for an address: all zero, so that the places take no room in the file.
+const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 impl Guest {
     /// A place that is free.
     const NONE: Guest = Guest {
@@ -227,7 +228,7 @@ impl Guest {
         has_ended: false,
         order: 0,
         by: Instant::PAST,
-        address: Address::ANY,
+        address: NO_ADDRESS,
         both: [[0; LENGTH]; 2],
     };
 
@@ -240,7 +241,7 @@ impl Guest {
 
 impl Failure {
     /// None.
-    const NONE: Failure = Failure { delay: 0, until: Instant::PAST, address: Address::ANY };
+    const NONE: Failure = Failure { delay: 0, until: Instant::PAST, address: NO_ADDRESS };
 }
 
 impl Judge {
@@ -253,8 +254,8 @@ impl Judge {
     /// The place for an address's failures, which may have another's: those are forgotten then. Neighbours differ in their
     /// last bytes, so they have places of their own.
     #[inline(never)]
-    fn failure(&mut self, address: &Address) -> &mut Failure {
-        let place = address.bytes().iter().fold(0_u8, |sum, byte| sum.wrapping_mul(3).wrapping_add(*byte));
+    fn failure(&mut self, address: &IpAddr) -> &mut Failure {
+        let place = address::bytes(address).iter().fold(0_u8, |sum, byte| sum.wrapping_mul(3).wrapping_add(*byte));
         let failure = &mut self.failures[usize::from(place)];
         if failure.address != *address || failure.until.plus(limits::FORGET_MS) < self.now {
             *failure = Failure { address: *address, ..Failure::NONE };
@@ -349,7 +350,7 @@ impl Judge {
 
     /// One more failure of an address.
     #[inline(never)]
-    fn blame(&mut self, address: &Address, why: &str) {
+    fn blame(&mut self, address: &IpAddr, why: &str) {
         report!("{}: {}", address, why);
         let now = self.now;
         let failure = self.failure(address);
@@ -422,8 +423,8 @@ mod tests {
         /// A connection at the gate, by its other end.
         fn connect(&mut self) -> TcpStream {
             let port = self.listener.local_addr().expect("an address").port();
-            let socket = tcp::socket(&Address::LOOPBACK).expect("a socket");
-            tcp::connect(&socket, &Address::LOOPBACK, port).expect("a connection");
+            let socket = tcp::socket(&address::LOOPBACK).expect("a socket");
+            rustix::net::connect(&socket, &core::net::SocketAddr::new(address::LOOPBACK, port)).expect("a connection");
             self.gate.enter(socket);
             let (peer, _) = self.listener.accept().expect("the other end");
             peer.set_nonblocking(true).expect("a socket that does not block");

@@ -27,7 +27,8 @@ use crate::sys::process::{self, exit};
 use crate::sys::program::{Program, Strings};
 use crate::sys::signal;
 use crate::sys::statics::StaticCell;
-use crate::{debug, diag, exit, report, told};
+use crate::text::name;
+use crate::{debug, diag, exit, limits, report, told};
 use core::ffi::CStr;
 use rustix::io::Errno;
 
@@ -53,7 +54,8 @@ struct Setup<'p> {
 
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
-    diag::set_name(diag::SERVER);
+    diag::set_name(name::SERVER);
+    diag::set_patience(limits::LOG_MS);
     static GENERATIONS: StaticCell<[Generation; 2]> =
         StaticCell::new([const { Generation { file: configuration::File::EMPTY, stubs: Stubs::NONE } }; 2]);
     let line = match CommandLine::read(arguments) {
@@ -215,7 +217,7 @@ fn serve(
         umask: process::umask(),
         ignored: setup.ignored,
     };
-    debug!(Applet, "server {} listens on port {}", server.name(), server.port());
+    debug!(Server, "server {} listens on port {}", server.name(), server.port());
     loop {
         let Some(listener) = place else { exit(exit::FAILURE) };
         let end = listener.serve(&work, daemon);

@@ -14,7 +14,8 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::process::{self, Children};
 use crate::sys::socket::{tcp, unix};
 use crate::sys::watch::{Ready, Watch};
-use crate::{debug, diag, limits, report};
+use crate::text::name;
+use crate::{debug, limits, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -104,7 +105,7 @@ impl<'s> Session<'s> {
             intake,
             parent,
             client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
-            server_end: ServerEnd::new(&mut buffers.server_end, diag::SERVER),
+            server_end: ServerEnd::new(&mut buffers.server_end, name::SERVER),
             record: Record::new(connection.peer()),
             state: State::new(connection.socket, Instant::now()),
             name: c"a connection",
@@ -122,7 +123,7 @@ impl<'s> Session<'s> {
         }
         if let Some(socket) = self.state.link.socket().filter(|_| self.client == Client::Stub) {
             // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
-            let _ = tcp::set_undelayed(socket);
+            let _ = rustix::net::sockopt::set_tcp_nodelay(socket, true);
         }
         let inbox = core::mem::take(&mut self.inbox);
         self.begin_trigger();
@@ -328,7 +329,7 @@ impl<'s> Session<'s> {
                 !self.server_end.outgoing().is_empty() || self.client == Client::Stub && tcp::unacknowledged(socket) > 0
             }
             Patience::WhileReading(before) => {
-                let arrived = tcp::traffic(socket).arrived;
+                let arrived = tcp::traffic(socket).acknowledged;
                 core::mem::replace(before, arrived) != arrived
             }
         };
