@@ -1,10 +1,11 @@
 //! The stub's end of a session: sends the request, then relays the caller's streams and learns the command's end.
 
 use super::decoder::{Chunk, Decoder};
-use super::flow::{Incoming, Outgoing, Which};
+use super::error::ProtocolError;
+use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
 use super::queue::Queue;
-use super::{BACKLOG, MODES, OUTBOX, ProtocolError};
+use super::terminal::MODES;
 use crate::exit::End;
 
 /// What the server says.
@@ -43,7 +44,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Empty ones.
+    /// Nothing in them.
     pub const EMPTY: Buffers = Buffers { outbox: [0; OUTBOX], output: [0; BACKLOG], error: [0; BACKLOG] };
 }
 
@@ -289,74 +290,74 @@ mod tests {
 
     #[test]
     fn the_request_leaves_before_anything_else() {
-        with(|mut near| {
-            near.space(3).copy_from_slice(b"abc");
-            near.send(3);
-            near.sent(3);
-            assert_eq!(near.outgoing(), b"uest");
-            near.sent(4);
-            assert_eq!(near.outgoing(), b"\x04\x03\0\0\0abc");
+        with(|mut client| {
+            client.space(3).copy_from_slice(b"abc");
+            client.send(3);
+            client.sent(3);
+            assert_eq!(client.outgoing(), b"uest");
+            client.sent(4);
+            assert_eq!(client.outgoing(), b"\x04\x03\0\0\0abc");
         });
     }
 
     #[test]
     fn the_first_frame_tells_the_protocol() {
-        with(|mut near| {
-            assert_eq!(near.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
-            assert_eq!(near.peer(), Peer::Negotiated);
-            assert_eq!(near.receive(&mut &b"\x12\x09\0\0\0"[..]), Ok(Some(ServerMessage::Ended(End::Signal(9)))));
+        with(|mut client| {
+            assert_eq!(client.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
+            assert_eq!(client.peer(), Peer::Negotiated);
+            assert_eq!(client.receive(&mut &b"\x12\x09\0\0\0"[..]), Ok(Some(ServerMessage::Ended(End::Signal(9)))));
         });
-        with(|mut near| {
+        with(|mut client| {
             assert_eq!(
-                near.receive(&mut &b"\x05\x01\0\0\0x"[..]),
+                client.receive(&mut &b"\x05\x01\0\0\0x"[..]),
                 Ok(Some(ServerMessage::Output(Which::Output, b"x")))
             );
-            assert_eq!(near.peer(), Peer::Plain);
-            assert_eq!(near.receive(&mut &b"\x10\x02\0\0\0"[..]), Err(ProtocolError::Unexpected(Kind::Hello)));
+            assert_eq!(client.peer(), Peer::Plain);
+            assert_eq!(client.receive(&mut &b"\x10\x02\0\0\0"[..]), Err(ProtocolError::Unexpected(Kind::Hello)));
         });
-        with(|mut near| {
-            let answer = near.receive(&mut &b"\x10\x03\0\0\0"[..]);
+        with(|mut client| {
+            let answer = client.receive(&mut &b"\x10\x03\0\0\0"[..]);
             assert_eq!(answer, Err(ProtocolError::Unexpected(Kind::Hello)), "a protocol that was not asked for");
         });
     }
 
     #[test]
     fn an_exit_code_is_its_lowest_byte() {
-        with(|mut near| {
-            assert_eq!(near.receive(&mut &b"\x08\xff\xff\xff\xff"[..]), Ok(Some(ServerMessage::Ended(End::Code(255)))));
+        with(|mut client| {
+            assert_eq!(client.receive(&mut &b"\x08\xff\xff\xff\xff"[..]), Ok(Some(ServerMessage::Ended(End::Code(255)))));
         });
     }
 
     #[test]
     fn a_stream_is_done_when_its_end_has_come_and_all_was_written() {
-        with(|mut near| {
+        with(|mut client| {
             let mut arrived = &b"\x06\x02\0\0\0hi\x06\0\0\0\0"[..];
-            let event = near.receive(&mut arrived);
+            let event = client.receive(&mut arrived);
             assert_eq!(event, Ok(Some(ServerMessage::Output(Which::Error, b"hi"))));
-            near.keep(Which::Error, b"hi", 1);
-            assert_eq!(near.receive(&mut arrived), Ok(None));
-            assert!(!near.stream(Which::Error).is_done());
-            near.pass(Which::Error, 1);
-            assert!(near.stream(Which::Error).is_done());
-            assert!(!near.take_overrun());
+            client.keep(Which::Error, b"hi", 1);
+            assert_eq!(client.receive(&mut arrived), Ok(None));
+            assert!(!client.stream(Which::Error).is_done());
+            client.pass(Which::Error, 1);
+            assert!(client.stream(Which::Error).is_done());
+            assert!(!client.take_overrun());
         });
     }
 
     #[test]
     fn what_the_server_does_not_read_is_noted_once() {
-        with(|mut near| {
-            while !near.take_overrun() {
-                near.signal(1);
+        with(|mut client| {
+            while !client.take_overrun() {
+                client.signal(1);
             }
-            assert!(!near.take_overrun());
+            assert!(!client.take_overrun());
         });
     }
 
     #[test]
     fn a_client_frame_from_the_server_is_a_fault() {
         for kind in [Kind::Directory, Kind::Start, Kind::Terminate, Kind::Signal, Kind::OutputCredit, Kind::HangUp] {
-            with(|mut near| {
-                assert_eq!(near.receive(&mut &header(kind, 1)[..]).is_err(), !kind.has_body());
+            with(|mut client| {
+                assert_eq!(client.receive(&mut &header(kind, 1)[..]).is_err(), !kind.has_body());
             });
         }
     }
