@@ -324,7 +324,10 @@ mod tests {
     #[test]
     fn an_exit_code_is_its_lowest_byte() {
         with(|mut client| {
-            assert_eq!(client.receive(&mut &b"\x08\xff\xff\xff\xff"[..]), Ok(Some(ServerMessage::Ended(End::Code(255)))));
+            assert_eq!(
+                client.receive(&mut &b"\x08\xff\xff\xff\xff"[..]),
+                Ok(Some(ServerMessage::Ended(End::Code(255))))
+            );
         });
     }
 

@@ -45,6 +45,14 @@ pub fn wait(entries: &mut [Entry<'_>], milliseconds: u64) {
     }
 }
 
+/// Whether this process may call ppoll(2) at all.
+pub fn check() -> rustix::io::Result<()> {
+    let time = [0_usize; 2];
+    // SAFETY: there are no entries; the kernel reads the time, as two words.
+    super::check(unsafe { arch::syscall6(number(libc::SYS_ppoll), [0, 0, (&raw const time) as usize, 0, 0, 0]) })
+        .map(drop)
+}
+
 /// Whether one of `events` is there, or comes within so many milliseconds.
 #[inline(never)]
 pub fn is_ready(fd: BorrowedFd<'_>, events: PollFlags, milliseconds: u64) -> bool {
