@@ -10,6 +10,7 @@ use crate::files::path::directory;
 use crate::sys::process;
 use crate::sys::program::{Program, Strings};
 use crate::text::bytes::after;
+use crate::text::name as names;
 use crate::{client, exit};
 use core::ffi::CStr;
 
@@ -25,9 +26,9 @@ pub fn main(program: Program) -> ! {
     if let Some(components) = program.environment.get(DEBUG) {
         diag::want(components);
     }
-    if name == b"k8psh" {
+    if name == names::PROGRAM {
         k8psh::main(&program, arguments)
-    } else if name == diag::SERVER {
+    } else if name == names::SERVER {
         crate::server::main(&program, arguments)
     } else {
         run_command(&program, None, name, arguments)

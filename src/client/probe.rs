@@ -14,13 +14,13 @@ use crate::sys::clock::Instant;
 use crate::sys::program::{Environment, Program};
 use crate::sys::socket::tcp;
 use crate::sys::{fd, poll};
-use crate::text::address::Address;
 use crate::told;
 use core::ffi::CStr;
+use core::net::{IpAddr, SocketAddr};
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, sockopt};
 
 /// Probes the server of that name, or every server that has commands, up to the first that does not answer.
 pub fn run(
@@ -63,10 +63,10 @@ fn probe(
 
 /// Looks for a trigger without connecting, which would set it off: where something listens on a port, a socket with
 /// `SO_REUSEADDR` cannot bind it (`EADDRINUSE`; socket(7)).
-fn look(address: Address, port: u16) -> Result<(), Errno> {
+fn look(address: IpAddr, port: u16) -> Result<(), Errno> {
     let socket = tcp::socket(&address)?;
-    tcp::set_reused(&socket)?;
-    match tcp::bind(&socket, &address, port) {
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    match rustix::net::bind(&socket, &SocketAddr::new(address, port)) {
         Err(Errno::ADDRINUSE) => Ok(()),
         Ok(()) => Err(Errno::CONNREFUSED),
         Err(errno) => Err(errno),

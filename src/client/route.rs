@@ -11,15 +11,16 @@ use crate::options::value::{Kind, Transport};
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::program::Environment;
-use crate::text::address::Address;
+use crate::text::address;
 use crate::text::line::Show;
 use crate::told;
+use core::net::IpAddr;
 
 /// The route to a server.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
     pub(super) server: Server<'static>,
-    pub(super) host: Address,
+    pub(super) host: IpAddr,
     pub(super) transport: Transport,
     /// The user that a server reached by the direct transport has to be; `None`: any.
     pub(super) user: Option<u32>,
@@ -43,7 +44,7 @@ impl Route {
             transport = asked.ok_or_else(|| told!("K8PSH_TRANSPORT: {} is not {}", name, Kind::Transport))?;
         }
         let host = match settings.connect {
-            Connect::Here => Address::LOOPBACK,
+            Connect::Here => address::LOOPBACK,
             Connect::At(host) => host,
             Connect::Unknown => {
                 let text = "server {}: --connect is empty; a variable that is set before its Service exists is not";
@@ -68,8 +69,10 @@ impl Route {
         if self.transport == Transport::Direct {
             return told!("server {} at k8psh:{}: {}", name, port, reason);
         }
-        let text = if self.host.as_v4().is_some() { "server {} at {}:{}: {}" } else { "server {} at [{}]:{}: {}" };
-        told!(text, name, self.host, port, reason)
+        match self.host {
+            IpAddr::V4(_) => told!("server {} at {}:{}: {}", name, self.host, port, reason),
+            IpAddr::V6(_) => told!("server {} at [{}]:{}: {}", name, self.host, port, reason),
+        }
     }
 
     /// Has both ends prove that they have the token of the server's section, where it has one, before the deadline.

@@ -10,11 +10,12 @@ use crate::config::file::Loaded;
 use crate::diag::{self, Reported};
 use crate::limits;
 use crate::sys::program::Strings;
-use crate::text::address::Address;
+use crate::text::address;
 use crate::text::line::{Part, Show};
 use crate::told;
 use core::cell::Cell;
 use core::ffi::CStr;
+use core::net::IpAddr;
 
 /// Where a section's token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum Connect {
     /// In this Pod.
     Here,
     /// At this address, by TCP alone.
-    At(Address),
+    At(IpAddr),
     /// At an address that is not known in this container, as that of a Service that is younger than its Pod.
     Unknown,
 }
@@ -58,7 +59,7 @@ pub struct Settings<'g> {
     /// Make stubs for the server's own commands too.
     pub local_stubs: bool,
     /// Where the server listens.
-    pub listen: Address,
+    pub listen: IpAddr,
     /// How sessions are logged; `None`: as is usual for the section.
     log: Option<Format>,
     /// Log the arguments of commands too.
@@ -103,7 +104,7 @@ impl Default for Settings<'_> {
             ignore_invalid: false,
             keep_stubs: false,
             local_stubs: false,
-            listen: Address::LOOPBACK,
+            listen: address::LOOPBACK,
             log: None,
             log_arguments: false,
             max_connections: None,
@@ -137,7 +138,7 @@ pub const NOT_FOR_STUBS: &str = "section {} is a trigger: any client but a stub 
 enum Disagreement<'g> {
     NoSuchCommand(&'g CStr),
     TriggerStreams(&'g CStr),
-    OpenPort(Address),
+    OpenPort(IpAddr),
     SeveralTokens,
 }
 
@@ -209,14 +210,14 @@ impl<'g> Settings<'g> {
         match id {
             Id::AllowUid => self.allow_uids = Some(value),
             Id::Background => self.background = true,
-            Id::Connect => self.connect = value::address(value).map_or(Connect::Unknown, Connect::At),
+            Id::Connect => self.connect = value::ip_address(value).map_or(Connect::Unknown, Connect::At),
             Id::DetachOnClose => self.detach_on_close = true,
             Id::DisableStubs => self.disable_stubs = true,
             Id::ExecutableDirectory => self.executable_directory = value,
             Id::IgnoreInvalid => self.ignore_invalid = true,
             Id::KeepStubs => self.keep_stubs = true,
             Id::LocalStubs => self.local_stubs = true,
-            Id::Listen => self.listen = value::address(value).unwrap_or(self.listen),
+            Id::Listen => self.listen = value::ip_address(value).unwrap_or(self.listen),
             Id::Log => self.log = Format::named(bytes),
             Id::LogArguments => self.log_arguments = true,
             Id::MaxConnections => self.max_connections = value::limit(bytes).flatten(),

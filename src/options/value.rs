@@ -3,10 +3,11 @@
 use super::names::Named;
 use crate::add;
 use crate::limits;
-use crate::text::address::Address;
+use crate::text::address;
 use crate::text::line::{Line, Show};
 use crate::text::number;
 use core::ffi::CStr;
+use core::net::IpAddr;
 
 pub use super::names::{Format, Transport, Tty};
 
@@ -50,8 +51,8 @@ impl Kind {
             Kind::Number => number::parse(bytes, 10).is_some(),
             Kind::Limit => limit(bytes).is_some(),
             Kind::Sessions => sessions(bytes).is_some(),
-            Kind::Address => Address::parse(bytes).is_some(),
-            Kind::AddressOrNone => bytes.is_empty() || Address::parse(bytes).is_some(),
+            Kind::Address => address::parse(bytes).is_some(),
+            Kind::AddressOrNone => bytes.is_empty() || address::parse(bytes).is_some(),
             Kind::Uid => uid(bytes).is_some(),
             Kind::Uids => uids(text).all(|uid| uid.is_some()),
             Kind::AbsolutePath => bytes.starts_with(b"/"),
@@ -114,8 +115,8 @@ pub fn uids(list: &CStr) -> impl Iterator<Item = Option<u32>> {
 }
 
 /// An address; `None` for nothing, and for what is not one.
-pub fn address(text: &CStr) -> Option<Address> {
-    Address::parse(text.to_bytes())
+pub fn ip_address(text: &CStr) -> Option<IpAddr> {
+    address::parse(text.to_bytes())
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl Spot {
         let target = self.target.as_c_str();
         match rustix::fs::symlinkat(target, &self.directory, name) {
             Ok(()) => {
-                debug!(Applet, "made stub {}", name);
+                debug!(Server, "made stub {}", name);
                 Ok(true)
             }
             Err(Errno::EXIST) if self.is_stub(name) => Ok(false),

@@ -14,6 +14,7 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::process::{self, Children};
 use crate::sys::socket::{tcp, unix};
 use crate::sys::watch::{Ready, Watch};
+use crate::text::name;
 use crate::{debug, limits, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
@@ -84,8 +85,9 @@ pub struct Session<'s> {
     pub(super) command_buffers: &'s mut command::Buffers,
     /// Where the connection is read to.
     inbox: &'s mut [u8],
-    /// Whether this process may be kept for another session: its buffers have not become large.
-    is_small: bool,
+    /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
+    /// become large.
+    pub(super) is_small: bool,
 }
 
 impl<'s> Session<'s> {
@@ -104,7 +106,7 @@ impl<'s> Session<'s> {
             intake,
             parent,
             client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
-            server_end: ServerEnd::new(&mut buffers.server_end),
+            server_end: ServerEnd::new(&mut buffers.server_end, name::SERVER),
             record: Record::new(connection.peer()),
             state: State::new(connection.socket, Instant::now()),
             name: c"a connection",
@@ -122,7 +124,7 @@ impl<'s> Session<'s> {
         }
         if let Some(socket) = self.state.link.socket().filter(|_| self.client == Client::Stub) {
             // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
-            let _ = tcp::set_undelayed(socket);
+            let _ = rustix::net::sockopt::set_tcp_nodelay(socket, true);
         }
         let inbox = core::mem::take(&mut self.inbox);
         self.begin_trigger();
@@ -132,7 +134,10 @@ impl<'s> Session<'s> {
         }
         self.record.ended(self.service, self.state.command.end());
         // A process that leads a terminal's session cannot have another terminal.
-        self.is_small && !process::leads_session() && process::reap() == Children::None
+        // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
+        // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
+        let has_leftovers = self.passed.iter().any(Option::is_some);
+        self.is_small && !has_leftovers && !process::leads_session() && process::reap() == Children::None
     }
 
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses
@@ -328,7 +333,7 @@ impl<'s> Session<'s> {
                 !self.server_end.outgoing().is_empty() || self.client == Client::Stub && tcp::unacknowledged(socket) > 0
             }
             Patience::WhileReading(before) => {
-                let arrived = tcp::traffic(socket).arrived;
+                let arrived = tcp::traffic(socket).acknowledged;
                 core::mem::replace(before, arrived) != arrived
             }
         };

@@ -67,18 +67,6 @@ struct Started<'s> {
     command: &'s CStr,
 }
 
-/// A number that may be unknown, which JSON's `null` stands for in both formats.
-struct Known(Option<u64>);
-
-impl Show for Known {
-    fn show(&self, line: &mut Line) {
-        match self.0 {
-            Some(number) => number.show(line),
-            None => line.add(b"null"),
-        }
-    }
-}
-
 impl<'s> Record<'s> {
     /// That of a session that has not begun.
     pub fn new(peer: Peer) -> Record<'s> {
@@ -131,7 +119,7 @@ impl<'s> Record<'s> {
     }
 
     /// What became of the command, and its exit code or signal, where it has one that means something.
-    fn outcome(&self, end: Option<End>) -> (&'static str, Known) {
+    fn outcome(&self, end: Option<End>) -> (&'static str, Option<u64>) {
         let (outcome, code) = match (self.cut, end) {
             (Some(EndReason::Timeout), _) => (EndReason::Timeout.name(), Some(exit::TIMED_OUT)),
             (Some(reason), _) => (reason.name(), None),
@@ -139,7 +127,7 @@ impl<'s> Record<'s> {
             (None, Some(End::Signal(signal))) => ("signal", Some(signal)),
             (None, None) => ("refused", Some(self.refused)),
         };
-        (outcome, Known(code.map(u64::from)))
+        (outcome, code.map(u64::from))
     }
 
     fn log_start(&self, service: &Service<'_>, start: &Started<'_>, request: &Request<'_>) {
@@ -150,7 +138,7 @@ impl<'s> Record<'s> {
         diag::log(&mut line);
     }
 
-    fn log_end(&self, service: &Service<'_>, start: &Started<'_>, outcome: &str, code: Known) {
+    fn log_end(&self, service: &Service<'_>, start: &Started<'_>, outcome: &str, code: Option<u64>) {
         let mut line = self.head(service, start, "end");
         let ([came, went], time) = (self.traffic(), start.since.elapsed());
         add!(&mut line, " outcome={} code={} ms={} in={} out={}", outcome, code, time, came, went);
@@ -176,7 +164,7 @@ impl<'s> Record<'s> {
         diag::log(&mut line);
     }
 
-    fn log_end_as_json(&self, service: &Service<'_>, start: &Started<'_>, outcome: &str, code: Known) {
+    fn log_end_as_json(&self, service: &Service<'_>, start: &Started<'_>, outcome: &str, code: Option<u64>) {
         let mut line = self.head_as_json(service, start, "end");
         let ([came, went], time) = (self.traffic(), start.since.elapsed());
         add!(&mut line, ",\"outcome\":\"{}\",\"code\":{},\"ms\":{}", outcome, code, time);
@@ -196,8 +184,8 @@ impl<'s> Record<'s> {
     }
 
     /// Bytes that came, and that went.
-    fn traffic(&self) -> [Known; 2] {
-        [0, 1].map(|direction| Known(self.bytes.map(|bytes| bytes[direction])))
+    fn traffic(&self) -> [Option<u64>; 2] {
+        [0, 1].map(|direction| self.bytes.map(|bytes| bytes[direction]))
     }
 }
 

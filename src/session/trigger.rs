@@ -25,7 +25,7 @@ impl Session<'_> {
     /// Starts the command of a trigger. This process plays the stub that asks for it, whose streams are the connection.
     pub(super) fn begin_trigger(&mut self) {
         let (Some(name), Some(socket)) = (self.service.settings.trigger, self.state.link.socket()) else { return };
-        tcp::set_keepalive(socket);
+        let _ = tcp::set_keepalive(socket, limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT);
         if is_stub(socket) {
             // It hears so in frames, when its request is complete.
             return;

@@ -85,6 +85,7 @@ pub(in crate::session) fn start(
         umask: attributes.umask.unwrap_or(service.umask),
         ignored: Set(attributes.ignored),
         defaults: service.ignored,
+        failure_code: exit::NOT_EXECUTABLE,
         stack: &mut buffers.stack,
     });
     let pid = pid.map_err(|error| {
