@@ -8,6 +8,7 @@ use super::expansion::{self, Found, Reference};
 use super::index::hash;
 use super::problem::{Fault, Reason};
 use super::tables::{Text, Word, index};
+use crate::limits::NAME;
 use crate::text::bytes::{after, first, has, until};
 use crate::text::number;
 
@@ -122,21 +123,15 @@ impl<'s, 'e> Lexer<'s, 'e> {
         found
     }
 
-    /// The first word of the line that begins here, and where the line ends, if there are nothing but plain words on it: no
-    /// quotes, references or comments, and no variable with a prefix.
-    pub(super) fn plain_line(&self) -> Option<(&'s [u8], usize)> {
-        let rest = self.rest();
-        let name = first(rest, rest.iter().position(|byte| is_blank(*byte) || *byte == b'\n')?);
-        let mut before = 0;
-        for (len, byte) in rest.iter().enumerate() {
-            match byte {
-                b'\n' => return Some((name, self.at + len)),
-                b'"' | b'\'' | b'$' | b'#' => return None,
-                b'=' if is_blank(before) || matches!(before, b'?' | b'=') => return None,
-                _ => before = *byte,
-            }
+    /// Passes over lines that are commands of other names and have nothing but plain words. How many, up to `most`.
+    pub(super) fn skip_plain_commands(&mut self, but: &[u8], most: usize) -> usize {
+        let mut count = 0;
+        while count < most {
+            let Some(len) = plain_command(self.rest(), but) else { break };
+            self.at += len;
+            count += 1;
         }
-        None
+        count
     }
 
     /// Reads the word that begins here; an empty one where none does.
@@ -313,6 +308,44 @@ impl<'s, 'e> Lexer<'s, 'e> {
 
     fn rest(&self) -> &'s [u8] {
         after(self.source, self.at)
+    }
+}
+
+/// What bytes mean to [`plain_command`].
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'\n' | b'"' | b'\'' | b'$' | b'#' | b'=' => ENDS_WORDS | ENDS_NAME,
+            b'/' | b' ' | b'\t' | b'\r' | 0x0b | 0x0c => ENDS_NAME,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+const ENDS_NAME: u8 = 1;
+const ENDS_WORDS: u8 = 2;
+
+/// The length of the line that `source` begins with, its end included, if it is a command of another name and made of plain
+/// words: no quotes, references or comments, no variable with a prefix. What may be anything else is left to be read word by
+/// word, so this says nothing about it; it is there because a stub's configuration may have thousands of such lines.
+fn plain_command(source: &[u8], but: &[u8]) -> Option<usize> {
+    let is = |class: u8| move |byte: &u8| CLASSES[usize::from(*byte)] & class != 0;
+    let name_len = source.iter().position(is(ENDS_NAME))?;
+    let is_name = (1..=NAME).contains(&name_len) && source[0] != b'.' && source[0] != b'[';
+    if !is_name || !(source[name_len] == b'\n' || is_blank(source[name_len])) || source[..name_len] == *but {
+        return None;
+    }
+    let mut at = name_len;
+    loop {
+        at += source.get(at..)?.iter().position(is(ENDS_WORDS))?;
+        match source[at] {
+            b'\n' => return Some(at + 1),
+            b'=' if !is_blank(source[at - 1]) && !matches!(source[at - 1], b'?' | b'=') => at += 1,
+            _ => return None,
+        }
     }
 }
 

@@ -69,6 +69,9 @@ fn parse(config: &mut Config, lexer: Lexer<'_, '_>, only: Option<&[u8]>, problem
     };
     let mut open_quotes = 0;
     while parser.lexer.next_line() {
+        if parser.skip_commands() {
+            continue;
+        }
         let (text, words) = (parser.config.text.len(), parser.config.words.len());
         match parser.line() {
             Ok(true) => continue,
@@ -223,16 +226,16 @@ impl Parser<'_, '_, '_> {
     /// `name [environment…] [executable [arguments…]]`. Whether it is kept.
     fn command(&mut self) -> Result<bool, Fault> {
         let at = self.lexer.at;
-        if self.skip_command() {
-            return self.count_command(at).map(|()| false);
-        }
         self.read(Place::Elsewhere)?;
         if let Some(reason) = bad_command_name(self.text()) {
             return self.wrong(reason);
         }
         let (name, word) = (self.next_number(), self.word);
         self.rest_of_line(false)?;
-        self.count_command(at)?;
+        self.count_commands(1);
+        if self.commands > capacity::COMMANDS {
+            return Err(Reason::CommandsFull.at(at));
+        }
         let text = text_of(&self.config.text, word);
         let Some(header) = self.header.filter(|_| self.only.is_none_or(|only| only == text)) else { return Ok(false) };
         let entry = Entry { name, arguments: self.variables_end, end: self.next_number(), header };
@@ -241,29 +244,22 @@ impl Parser<'_, '_, '_> {
         Ok(true)
     }
 
-    /// Passes over a line that is a command other than the one that is wanted; only if that can be told without making
-    /// words of it.
-    fn skip_command(&mut self) -> bool {
-        let Some(only) = self.only else { return false };
-        let Some((name, end)) = self.lexer.plain_line() else { return false };
-        let is_other = name != only && bad_command_name(name).is_none();
-        if is_other {
-            self.lexer.at = end;
-        }
-        is_other
+    /// Passes over commands that are not wanted, where that can be told without making words of them. Whether there are any.
+    fn skip_commands(&mut self) -> bool {
+        let (Some(only), Some(_)) = (self.only, self.header) else { return false };
+        let count = self.lexer.skip_plain_commands(only, capacity::COMMANDS - self.commands);
+        self.count_commands(count);
+        count > 0
     }
 
-    /// Counts a command of the current section, kept or not.
-    fn count_command(&mut self, at: usize) -> Result<(), Fault> {
-        let Some(header) = self.header.and_then(|number| self.config.headers.get(number as usize)) else {
-            return Ok(());
-        };
+    /// Counts commands of the current section, kept or not.
+    fn count_commands(&mut self, count: usize) {
+        let Some(header) = self.header.and_then(|number| self.config.headers.get(number as usize)) else { return };
         let first = header.first as usize;
         if let Some(first) = self.config.headers.get_mut(first) {
-            first.has_commands = true;
+            first.has_commands |= count > 0;
         }
-        self.commands += 1;
-        if self.commands > capacity::COMMANDS { Err(Reason::CommandsFull.at(at)) } else { Ok(()) }
+        self.commands += count;
     }
 
     /// Keeps the name and the words after it, and finds `variables_end`. In a section an option is no variable,
