@@ -1,7 +1,5 @@
 //! The server as a process: draining, its limits, in the background, as process 1, under a crowd of connections.
 
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -11,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::frames::{Peer, request};
-use support::{
+use crate::support::frames::{Peer, request};
+use crate::support::{
     Live, Pod, Process, Run, Server, has_programs, is_listening, is_root, read_line, until, until_true, wait_for_file,
 };
 

@@ -1,15 +1,13 @@
 //! `k8pshd [options] -- program`: the program that a container is there for, with its stubs, its signals and its terminal.
 
-mod support;
-
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
-use support::terminal::{Scene, Shell, Side, Terminal, code};
-use support::{Live, Pod, Process, Run, has_programs, is_listening, is_root, read_line, until, until_true};
+use crate::support::terminal::{Scene, Shell, Side, Terminal, code};
+use crate::support::{Live, Pod, Process, Run, has_programs, is_listening, is_root, read_line, until, until_true};
 
 /// A server of section `box` with stubs for its own commands, and a program behind it.
 fn supervising(pod: &Pod, program: &[&str]) -> Command {

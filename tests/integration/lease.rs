@@ -1,7 +1,5 @@
 //! The connection is a lease: when it goes, the command and all its descendants go, and nobody else notices.
 
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -9,7 +7,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{Live, Pod, Process, Run, Server, has_programs, read_line, until, until_true, wait_for_file};
+use crate::by_each_transport;
+use crate::support::transport::Transport;
+use crate::support::{Live, Pod, Process, Run, Server, has_programs, read_line, until, until_true, wait_for_file};
 
 /// Starts a stub that is left to run.
 fn start(pod: &Pod, name: &str) -> Live {
@@ -41,9 +41,9 @@ impl Witness {
     }
 }
 
-#[test]
-fn a_stub_that_is_killed_takes_its_command_along() {
-    let pod = Pod::new(
+by_each_transport!(a_stub_that_is_killed_takes_its_command_along);
+fn a_stub_that_is_killed_takes_its_command_along(transport: Transport) {
+    let pod = transport.pod(
         "stay sh -c 'exec 2>/dev/null; trap \"echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done'\nwitness cat",
     );
     let server = pod.server();
@@ -60,10 +60,10 @@ fn a_stub_that_is_killed_takes_its_command_along() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn a_command_can_write_while_it_is_ended() {
+by_each_transport!(a_command_can_write_while_it_is_ended);
+fn a_command_can_write_while_it_is_ended(transport: Transport) {
     // The pipes stay open for the grace period, or a command that says goodbye dies of SIGPIPE before its clean-up.
-    let pod = Pod::new(
+    let pod = transport.pod(
         "stay sh -c 'trap \"echo bye; echo bye >&2; echo >termed; exit\" TERM; echo ready; while :; do sleep 0.01; done'",
     );
     let server = pod.server();
@@ -74,9 +74,9 @@ fn a_command_can_write_while_it_is_ended() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn a_command_that_ignores_term_is_killed_after_the_grace_period() {
-    let pod = Pod::new("stay sh -c 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done'");
+by_each_transport!(a_command_that_ignores_term_is_killed_after_the_grace_period);
+fn a_command_that_ignores_term_is_killed_after_the_grace_period(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'trap \"\" TERM HUP INT; echo ready; while :; do sleep 1000; done'");
     let server = pod.server();
     let mut stub = start(&pod, "stay");
     assert_eq!(first_line(&mut stub), "ready\n");
@@ -88,12 +88,12 @@ fn a_command_that_ignores_term_is_killed_after_the_grace_period() {
     assert!(start.elapsed() < Duration::from_secs(10), "KILL after {:?}", start.elapsed());
 }
 
-#[test]
-fn double_forked_orphans_in_sessions_of_their_own_go_too() {
+by_each_transport!(double_forked_orphans_in_sessions_of_their_own_go_too);
+fn double_forked_orphans_in_sessions_of_their_own_go_too(transport: Transport) {
     if !has_programs(&["setsid"]) {
         return;
     }
-    let pod = Pod::new(
+    let pod = transport.pod(
         "spawn sh -c 'setsid sh -c \"sleep 1000 & setsid sleep 1000 & exit\"; \
          (trap \"\" TERM; setsid sh -c \"trap : TERM; sleep 1000 & sleep 1000 & wait; wait\" &) ; \
          echo ready; exec sleep 1000'",
@@ -106,9 +106,9 @@ fn double_forked_orphans_in_sessions_of_their_own_go_too() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn a_command_that_forks_while_it_is_ended_leaves_nothing() {
-    let pod = Pod::new("breed sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.1 & sleep 0.01; done'");
+by_each_transport!(a_command_that_forks_while_it_is_ended_leaves_nothing);
+fn a_command_that_forks_while_it_is_ended_leaves_nothing(transport: Transport) {
+    let pod = transport.pod("breed sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.1 & sleep 0.01; done'");
     let server = pod.server();
     let mut stub = start(&pod, "breed");
     assert_eq!(first_line(&mut stub), "ready\n");
@@ -116,9 +116,9 @@ fn a_command_that_forks_while_it_is_ended_leaves_nothing() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn a_stopped_command_goes_too() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'");
+by_each_transport!(a_stopped_command_goes_too);
+fn a_stopped_command_goes_too(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; exec sleep 1000'");
     let server = pod.server();
     let mut stub = start(&pod, "stay");
     assert_eq!(first_line(&mut stub), "ready\n");
@@ -129,9 +129,9 @@ fn a_stopped_command_goes_too() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn a_stopped_stub_that_is_killed_takes_its_stopped_command_along() {
-    let pod = Pod::new("stay sh -c 'echo ready; sleep 1000'");
+by_each_transport!(a_stopped_stub_that_is_killed_takes_its_stopped_command_along);
+fn a_stopped_stub_that_is_killed_takes_its_stopped_command_along(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; sleep 1000'");
     let server = pod.server();
     // In a process group of its own and within this session, it can be stopped like a job.
     let mut stub = pod.stub("stay").stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).live();
@@ -143,9 +143,9 @@ fn a_stopped_stub_that_is_killed_takes_its_stopped_command_along() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn a_stub_that_dies_of_a_signal_that_it_cannot_pass_on_ends_its_command() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'");
+by_each_transport!(a_stub_that_dies_of_a_signal_that_it_cannot_pass_on_ends_its_command);
+fn a_stub_that_dies_of_a_signal_that_it_cannot_pass_on_ends_its_command(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; exec sleep 1000'");
     let server = pod.server();
     for signal in [Signal::SIGSEGV, Signal::SIGABRT] {
         let mut stub = start(&pod, "stay");
@@ -156,9 +156,9 @@ fn a_stub_that_dies_of_a_signal_that_it_cannot_pass_on_ends_its_command() {
     }
 }
 
-#[test]
-fn the_death_of_the_server_is_125_at_the_stub_at_once() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'");
+by_each_transport!(the_death_of_the_server_is_125_at_the_stub_at_once);
+fn the_death_of_the_server_is_125_at_the_stub_at_once(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; exec sleep 1000'");
     let mut server = pod.server();
     let mut stub = start(&pod, "stay");
     assert_eq!(first_line(&mut stub), "ready\n");
@@ -178,9 +178,9 @@ fn the_death_of_the_server_is_125_at_the_stub_at_once() {
     pod.running("sleep").iter().for_each(|process| process.signal(Signal::SIGKILL));
 }
 
-#[test]
-fn the_death_of_the_listener_alone_is_125_at_the_stub_and_ends_the_command() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'");
+by_each_transport!(the_death_of_the_listener_alone_is_125_at_the_stub_and_ends_the_command);
+fn the_death_of_the_listener_alone_is_125_at_the_stub_and_ends_the_command(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; exec sleep 1000'");
     let mut server = pod.server();
     let mut stub = start(&pod, "stay");
     assert_eq!(first_line(&mut stub), "ready\n");
@@ -191,9 +191,9 @@ fn the_death_of_the_listener_alone_is_125_at_the_stub_and_ends_the_command() {
     until_true("nothing is left", || pod.all_processes().is_empty());
 }
 
-#[test]
-fn a_session_that_is_killed_is_125_at_its_stub_alone() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'\nwitness cat");
+by_each_transport!(a_session_that_is_killed_is_125_at_its_stub_alone);
+fn a_session_that_is_killed_is_125_at_its_stub_alone(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; exec sleep 1000'\nwitness cat");
     let server = pod.server();
     let mut witness = Witness::new(&pod);
     let mut stub = start(&pod, "stay");
@@ -211,9 +211,9 @@ fn a_session_that_is_killed_is_125_at_its_stub_alone() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn a_stub_that_is_killed_while_data_flows_ends_its_command() {
-    let pod = Pod::new("flood cat /dev/zero\nsink sh -c 'cat >/dev/null'\nwitness cat");
+by_each_transport!(a_stub_that_is_killed_while_data_flows_ends_its_command);
+fn a_stub_that_is_killed_while_data_flows_ends_its_command(transport: Transport) {
+    let pod = transport.pod("flood cat /dev/zero\nsink sh -c 'cat >/dev/null'\nwitness cat");
     let server = pod.server();
     let mut witness = Witness::new(&pod);
     let flood = start(&pod, "flood");
@@ -230,9 +230,9 @@ fn a_stub_that_is_killed_while_data_flows_ends_its_command() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn the_stub_of_a_failed_session_leaves_all_stubs_where_they_are() {
-    let pod = Pod::new("stay sleep 1000\nmissing /no/such/program\ntrue");
+by_each_transport!(the_stub_of_a_failed_session_leaves_all_stubs_where_they_are);
+fn the_stub_of_a_failed_session_leaves_all_stubs_where_they_are(transport: Transport) {
+    let pod = transport.pod("stay sleep 1000\nmissing /no/such/program\ntrue");
     let _server = pod.server();
     let stub = start(&pod, "stay");
     pod.until_running("sleep", 1);
@@ -243,9 +243,9 @@ fn the_stub_of_a_failed_session_leaves_all_stubs_where_they_are() {
     assert_eq!(fs::read_dir(pod.path("stubs")).expect("the stubs").count(), 3);
 }
 
-#[test]
-fn many_stubs_killed_at_once_leave_nothing() {
-    let pod = Pod::new("stay sh -c 'sleep 1000 & sleep 1000'");
+by_each_transport!(many_stubs_killed_at_once_leave_nothing);
+fn many_stubs_killed_at_once_leave_nothing(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'sleep 1000 & sleep 1000'");
     let server = pod.server();
     let stubs: Vec<_> = (0..30).map(|_| start(&pod, "stay")).collect();
     pod.until_running("sleep", 60);
@@ -253,9 +253,9 @@ fn many_stubs_killed_at_once_leave_nothing() {
     until_only_the_server(&pod, &server);
 }
 
-#[test]
-fn sessions_leave_no_zombies() {
-    let pod = Pod::new("spawn sh -c '(sleep 0.05 &) ; (true &) ; sleep 0.1'");
+by_each_transport!(sessions_leave_no_zombies);
+fn sessions_leave_no_zombies(transport: Transport) {
+    let pod = transport.pod("spawn sh -c '(sleep 0.05 &) ; (true &) ; sleep 0.1'");
     let server = pod.server();
     for _ in 0..5 {
         assert_eq!(pod.stub("spawn").run().code(), Some(0));

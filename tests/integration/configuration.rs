@@ -1,14 +1,12 @@
 //! The configuration file through the real binary: every error with file, line and column, and what is read from it.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use support::{Pod, Run, is_root};
+use crate::support::{Pod, Run, is_root};
 
 /// Runs a server that has no section, so that it only reads the configuration, makes the stubs and exits.
-fn read(pod: &Pod, source: &[u8]) -> support::Outcome {
+fn read(pod: &Pod, source: &[u8]) -> crate::support::Outcome {
     fs::write(pod.config(), source).expect("the configuration");
     let mut command = pod.k8pshd();
     command.args(["-n", "no such section", "-o", "-e"]).arg(pod.path("stubs"));
@@ -122,7 +120,7 @@ fn a_file_without_permission_is_named() {
     let outcome = if is_root() {
         fs::set_permissions(pod.path(""), fs::Permissions::from_mode(0o755)).expect("a way in");
         let mut command = pod.command("setpriv");
-        if !support::has_programs(&["setpriv"]) {
+        if !crate::support::has_programs(&["setpriv"]) {
             return;
         }
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(pod.path("bin/k8pshd"));

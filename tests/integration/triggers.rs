@@ -1,7 +1,5 @@
 //! Triggers: a port that takes plain bytes and runs one command for each connection, as clients of every kind see it.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,8 +8,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
-use support::frames::{self, Peer};
-use support::{
+use crate::support::frames::{self, Peer};
+use crate::support::{
     DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, read_all, read_line, until, until_true,
     wait_for_file,
 };
@@ -499,7 +497,7 @@ fn who_drains_the_server_lets_triggers_finish() {
     let mut stream = connect(&pod);
     assert_eq!(read_line(&mut stream), "up\n");
     server.signal(Signal::SIGTERM);
-    until_true("it drains", || !support::is_listening(pod.port()));
+    until_true("it drains", || !crate::support::is_listening(pod.port()));
     stream.write_all(b"last\n").expect("a line");
     assert_eq!(read_all(&mut stream), b"last\n");
     drop(stream);

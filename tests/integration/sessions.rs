@@ -1,22 +1,22 @@
 //! What a command gets and what its caller learns: status, arguments, environment, directory, programs.
 
-mod support;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use support::frames::{self, Peer};
-use support::{Pod, Run, is_listening, until_true, write_program};
+use crate::support::frames::{self, Peer};
+use crate::by_each_transport;
+use crate::support::transport::Transport;
+use crate::support::{Pod, Run, is_listening, until_true, write_program};
 
 /// Prints its arguments, each with a NUL behind it.
 const ARGUMENTS: &str = "arguments sh -c 'printf ''%s\\0'' \"$@\"' sh";
 
-#[test]
-fn every_exit_code_comes_back() {
-    let pod = Pod::new("leave sh -c 'exit \"$1\"' sh");
+by_each_transport!(every_exit_code_comes_back);
+fn every_exit_code_comes_back(transport: Transport) {
+    let pod = transport.pod("leave sh -c 'exit \"$1\"' sh");
     let _server = pod.server();
     for code in 0..=255 {
         let outcome = pod.stub("leave").arg(code.to_string()).run();
@@ -24,9 +24,9 @@ fn every_exit_code_comes_back() {
     }
 }
 
-#[test]
-fn the_stub_dies_of_the_signal_that_ended_the_command() {
-    let pod = Pod::new("die sh -c 'kill -\"$1\" $$; exit 99' sh");
+by_each_transport!(the_stub_dies_of_the_signal_that_ended_the_command);
+fn the_stub_dies_of_the_signal_that_ended_the_command(transport: Transport) {
+    let pod = transport.pod("die sh -c 'kill -\"$1\" $$; exit 99' sh");
     let _server = pod.server();
     // Every signal whose default action ends a process: of the others 17, 18, 23 and 28 are ignored, 19 to 22 stop it.
     let fatal =
@@ -39,17 +39,17 @@ fn the_stub_dies_of_the_signal_that_ended_the_command() {
     assert_eq!(fs::read_dir(pod.work()).expect("work").count(), 0, "no core file");
 }
 
-#[test]
-fn output_and_errors_arrive_apart_and_complete_before_the_status() {
-    let pod = Pod::new("both sh -c 'echo out; echo err >&2; printf end; exit 3'");
+by_each_transport!(output_and_errors_arrive_apart_and_complete_before_the_status);
+fn output_and_errors_arrive_apart_and_complete_before_the_status(transport: Transport) {
+    let pod = transport.pod("both sh -c 'echo out; echo err >&2; printf end; exit 3'");
     let _server = pod.server();
     let outcome = pod.stub("both").run();
     assert_eq!((outcome.code(), outcome.out().as_str(), outcome.err().as_str()), (Some(3), "out\nend", "err\n"));
 }
 
-#[test]
-fn k8psh_runs_a_command_and_leaves_its_arguments_alone() {
-    let pod = Pod::new(ARGUMENTS);
+by_each_transport!(k8psh_runs_a_command_and_leaves_its_arguments_alone);
+fn k8psh_runs_a_command_and_leaves_its_arguments_alone(transport: Transport) {
+    let pod = transport.pod(ARGUMENTS);
     let _server = pod.server();
     let words = ["-c", "--version", "--", "-s", "--help", ""];
     let outcome = pod.k8psh().arg("arguments").args(words).run();
@@ -60,9 +60,9 @@ fn k8psh_runs_a_command_and_leaves_its_arguments_alone() {
     assert_eq!(pod.stub("arguments").args(words).run().succeeds(), "-c\0--version\0--\0-s\0--help\0\0");
 }
 
-#[test]
-fn arguments_are_any_bytes_and_may_be_empty() {
-    let pod = Pod::new(ARGUMENTS);
+by_each_transport!(arguments_are_any_bytes_and_may_be_empty);
+fn arguments_are_any_bytes_and_may_be_empty(transport: Transport) {
+    let pod = transport.pod(ARGUMENTS);
     let _server = pod.server();
     let every_byte: Vec<u8> = (1..=255).collect();
     let words: [&[u8]; 6] = [b"", &every_byte, b"", b"two\nlines", b"\xff\xfe", b""];
@@ -70,18 +70,18 @@ fn arguments_are_any_bytes_and_may_be_empty() {
     assert_eq!(outcome.stdout, words.map(|word| [word, b"\0"].concat()).concat());
 }
 
-#[test]
-fn one_argument_can_be_as_long_as_the_kernel_allows() {
-    let pod = Pod::new(ARGUMENTS);
+by_each_transport!(one_argument_can_be_as_long_as_the_kernel_allows);
+fn one_argument_can_be_as_long_as_the_kernel_allows(transport: Transport) {
+    let pod = transport.pod(ARGUMENTS);
     let _server = pod.server();
     let longest = "x".repeat((128 << 10) - 1);
     let outcome = pod.stub("arguments").arg(&longest).run();
     assert!(outcome.succeeds() == longest + "\0", "not the same argument");
 }
 
-#[test]
-fn two_mebibytes_of_arguments_arrive() {
-    let pod = Pod::new("count sh -c 'echo $#; shift 17; printf %s \"$1\" | cksum' sh");
+by_each_transport!(two_mebibytes_of_arguments_arrive);
+fn two_mebibytes_of_arguments_arrive(transport: Transport) {
+    let pod = transport.pod("count sh -c 'echo $#; shift 17; printf %s \"$1\" | cksum' sh");
     let _server = pod.server();
     // 2 MiB less 160 KiB, for the environment of stub and command and for the pointers.
     let words: Vec<_> = (0..59).map(|index| char::from(b'A' + index).to_string().repeat(32 << 10)).collect();
@@ -90,17 +90,17 @@ fn two_mebibytes_of_arguments_arrive() {
     assert_eq!(outcome.succeeds(), format!("59\n{sum}"));
 }
 
-#[test]
-fn a_great_many_short_arguments_arrive() {
-    let pod = Pod::new("count sh -c 'echo $#; shift 99999; echo $1' sh");
+by_each_transport!(a_great_many_short_arguments_arrive);
+fn a_great_many_short_arguments_arrive(transport: Transport) {
+    let pod = transport.pod("count sh -c 'echo $#; shift 99999; echo $1' sh");
     let _server = pod.server();
     let words = (1..=100_000).map(|number| number.to_string());
     assert_eq!(pod.stub("count").args(words).run().succeeds(), "100000\n100000\n");
 }
 
-#[test]
-fn more_arguments_than_a_request_holds_are_an_error_that_says_so() {
-    let pod = Pod::new(ARGUMENTS);
+by_each_transport!(more_arguments_than_a_request_holds_are_an_error_that_says_so);
+fn more_arguments_than_a_request_holds_are_an_error_that_says_so(transport: Transport) {
+    let pod = transport.pod(ARGUMENTS);
     let _server = pod.server();
     // Only a larger stack lets the kernel pass so much to the stub itself.
     let script = "a=$(head -c 100000 /dev/zero | tr '\\0' a) && ulimit -s 65536 || exit 77
@@ -115,9 +115,9 @@ fn more_arguments_than_a_request_holds_are_an_error_that_says_so() {
     assert_eq!(pod.stub("arguments").arg("next").run().succeeds(), "next\0");
 }
 
-#[test]
-fn a_command_that_execve_refuses_for_its_size_is_an_error_at_the_stub() {
-    let pod = Pod::new(ARGUMENTS);
+by_each_transport!(a_command_that_execve_refuses_for_its_size_is_an_error_at_the_stub);
+fn a_command_that_execve_refuses_for_its_size_is_an_error_at_the_stub(transport: Transport) {
+    let pod = transport.pod(ARGUMENTS);
     let mut command = pod.k8pshd();
     // A small stack makes the server's own limit small: a quarter of it, but never less than 128 KiB.
     command = {
@@ -132,9 +132,9 @@ fn a_command_that_execve_refuses_for_its_size_is_an_error_at_the_stub() {
     outcome.fails(outcome.code().expect("a code"), "arguments", &[]);
 }
 
-#[test]
-fn what_the_server_is_short_of_is_no_fault_of_the_program() {
-    let pod = Pod::new("leave sh -c 'exit 3'");
+by_each_transport!(what_the_server_is_short_of_is_no_fault_of_the_program);
+fn what_the_server_is_short_of_is_no_fault_of_the_program(transport: Transport) {
+    let pod = transport.pod("leave sh -c 'exit 3'");
     // With more and more open files, the server gets further and further.
     for limit in 9..64 {
         let mut shell = pod.command("sh");
@@ -151,16 +151,16 @@ fn what_the_server_is_short_of_is_no_fault_of_the_program() {
 }
 
 /// The command's environment, sorted, without what every Pod of these tests adds.
-fn environment(outcome: support::Outcome) -> Vec<String> {
+fn environment(outcome: crate::support::Outcome) -> Vec<String> {
     let mut words: Vec<_> = outcome.succeeds().split_terminator('\0').map(str::to_owned).collect();
     words.retain(|word| !word.starts_with("K8PSH_TEST=") && !word.starts_with("PATH="));
     words.sort();
     words
 }
 
-#[test]
-fn a_command_gets_the_variables_that_are_listed_and_no_others() {
-    let pod = Pod::new(
+by_each_transport!(a_command_gets_the_variables_that_are_listed_and_no_others);
+fn a_command_gets_the_variables_that_are_listed_and_no_others(transport: Transport) {
+    let pod = transport.pod(
         "env A=a B= ?C=c ?D= ?E= =F=f =G= =H= env -0\n\
          none env -0",
     );
@@ -190,9 +190,9 @@ fn a_command_gets_the_variables_that_are_listed_and_no_others() {
     assert_eq!(environment(pod.stub("none").env("A", "a").run()), [""; 0]);
 }
 
-#[test]
-fn a_variable_is_any_bytes() {
-    let pod = Pod::new("show TEXT= sh -c 'printf %s \"$TEXT\"'");
+by_each_transport!(a_variable_is_any_bytes);
+fn a_variable_is_any_bytes(transport: Transport) {
+    let pod = transport.pod("show TEXT= sh -c 'printf %s \"$TEXT\"'");
     let _server = pod.server();
     let every_byte: Vec<u8> = (1..=255).collect();
     let outcome = pod.stub("show").env("TEXT", OsStr::from_bytes(&every_byte)).run();
@@ -201,9 +201,9 @@ fn a_variable_is_any_bytes() {
     assert!(pod.stub("show").env("TEXT", &longest).run().succeeds() == longest, "not the same text");
 }
 
-#[test]
-fn ld_preload_is_not_passed_on_unless_it_is_listed() {
-    let pod = Pod::new("show sh -c 'echo \"<$LD_PRELOAD>\"'\nlisted LD_PRELOAD= sh -c 'echo \"<$LD_PRELOAD>\"'");
+by_each_transport!(ld_preload_is_not_passed_on_unless_it_is_listed);
+fn ld_preload_is_not_passed_on_unless_it_is_listed(transport: Transport) {
+    let pod = transport.pod("show sh -c 'echo \"<$LD_PRELOAD>\"'\nlisted LD_PRELOAD= sh -c 'echo \"<$LD_PRELOAD>\"'");
     let _server = pod.server();
     // The stub is static: it loads nothing.
     assert_eq!(pod.stub("show").env("LD_PRELOAD", "/nowhere.so").run().succeeds(), "<>\n");
@@ -215,9 +215,9 @@ fn ld_preload_is_not_passed_on_unless_it_is_listed() {
     assert_eq!(frames::content(&peer.frames(), frames::STDOUT), b"<>\n");
 }
 
-#[test]
-fn a_default_in_single_quotes_is_expanded_when_the_command_starts() {
-    let pod = Pod::new("show A=one 'B=${A}-${FAR:-none}' 'C=${B}+' sh -c 'echo \"$A $B $C\"'");
+by_each_transport!(a_default_in_single_quotes_is_expanded_when_the_command_starts);
+fn a_default_in_single_quotes_is_expanded_when_the_command_starts(transport: Transport) {
+    let pod = transport.pod("show A=one 'B=${A}-${FAR:-none}' 'C=${B}+' sh -c 'echo \"$A $B $C\"'");
     let mut command = pod.k8pshd();
     command.args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs")).env("FAR", "far").env("A", "server");
     let _server = pod.start(command);
@@ -228,9 +228,9 @@ fn a_default_in_single_quotes_is_expanded_when_the_command_starts() {
     assert_eq!(stub.env("B", "${A}").run().succeeds(), "two ${A} ${A}+\n", "what a client sends is not expanded");
 }
 
-#[test]
-fn the_working_directory_is_the_same_place_below_the_servers_base() {
-    let pod = Pod::custom(|pod| format!("baseDirectory = ${{BASE}}\n{}\npwd\nlist ls", pod.section("")));
+by_each_transport!(the_working_directory_is_the_same_place_below_the_servers_base);
+fn the_working_directory_is_the_same_place_below_the_servers_base(transport: Transport) {
+    let pod = transport.custom_pod(|pod| format!("baseDirectory = ${{BASE}}\n{}\npwd\nlist ls", pod.section("")));
     for path in ["near/a/b c/\u{e4}", "far/a/b c/\u{e4}", "near/only"] {
         fs::create_dir_all(pod.path(path)).expect("a directory");
     }
@@ -256,9 +256,9 @@ fn the_working_directory_is_the_same_place_below_the_servers_base() {
     assert_eq!(stub("pwd", "near").run().succeeds(), line("far"));
 }
 
-#[test]
-fn a_base_that_is_reached_through_a_link_is_the_directory_behind_it() {
-    let pod = Pod::custom(|pod| format!("baseDirectory = link\n{}\npwd", pod.section("")));
+by_each_transport!(a_base_that_is_reached_through_a_link_is_the_directory_behind_it);
+fn a_base_that_is_reached_through_a_link_is_the_directory_behind_it(transport: Transport) {
+    let pod = transport.custom_pod(|pod| format!("baseDirectory = link\n{}\npwd", pod.section("")));
     fs::create_dir_all(pod.path("real/below")).expect("a directory");
     symlink("real", pod.path("link")).expect("a symlink");
     let _server = pod.server();
@@ -269,17 +269,17 @@ fn a_base_that_is_reached_through_a_link_is_the_directory_behind_it() {
     pod.stub("pwd").current_dir(pod.work()).run().fails(125, "pwd", &["baseDirectory"]);
 }
 
-#[test]
-fn a_directory_whose_name_begins_like_the_base_is_outside() {
-    let pod = Pod::new("pwd");
+by_each_transport!(a_directory_whose_name_begins_like_the_base_is_outside);
+fn a_directory_whose_name_begins_like_the_base_is_outside(transport: Transport) {
+    let pod = transport.pod("pwd");
     let _server = pod.server();
     fs::create_dir(pod.path("workshop")).expect("a directory");
     pod.stub("pwd").current_dir(pod.path("workshop")).run().fails(125, "pwd", &["workshop"]);
 }
 
-#[test]
-fn a_symlink_that_leaves_the_base_is_refused_and_one_within_is_followed() {
-    let pod = Pod::custom(|pod| format!("baseDirectory=${{BASE}}\n{}\npwd", pod.section("")));
+by_each_transport!(a_symlink_that_leaves_the_base_is_refused_and_one_within_is_followed);
+fn a_symlink_that_leaves_the_base_is_refused_and_one_within_is_followed(transport: Transport) {
+    let pod = transport.custom_pod(|pod| format!("baseDirectory=${{BASE}}\n{}\npwd", pod.section("")));
     for path in ["near/in", "near/out", "near/up", "far/real", "outside"] {
         fs::create_dir_all(pod.path(path)).expect("a directory");
     }
@@ -295,9 +295,9 @@ fn a_symlink_that_leaves_the_base_is_refused_and_one_within_is_followed() {
     run("near/up").fails(125, "pwd", &["up"]);
 }
 
-#[test]
-fn a_request_cannot_name_a_directory_outside_the_base() {
-    let pod = Pod::new("pwd");
+by_each_transport!(a_request_cannot_name_a_directory_outside_the_base);
+fn a_request_cannot_name_a_directory_outside_the_base(transport: Transport) {
+    let pod = transport.pod("pwd");
     let server = pod.server();
     fs::create_dir_all(pod.work().join("a")).expect("a directory");
     for directory in ["..", "../", "/", "/etc", "a/../..", "./..", "../bin", "a\0b", "none", &"x/".repeat(3000)] {
@@ -318,9 +318,9 @@ fn a_request_cannot_name_a_directory_outside_the_base() {
     }
 }
 
-#[test]
-fn a_program_is_looked_for_on_the_path_that_the_command_got() {
-    let pod = Pod::custom(|pod| {
+by_each_transport!(a_program_is_looked_for_on_the_path_that_the_command_got);
+fn a_program_is_looked_for_on_the_path_that_the_command_got(transport: Transport) {
+    let pod = transport.custom_pod(|pod| {
         format!(
             "baseDirectory=work\n{}\n\
              tool PATH=/nowhere tool\n\
@@ -361,9 +361,9 @@ fn a_program_is_looked_for_on_the_path_that_the_command_got() {
     outcome.fails(126, "tool", &["tool"]);
 }
 
-#[test]
-fn what_is_there_but_is_no_program_gives_126_and_what_is_not_there_127() {
-    let pod = Pod::new(
+by_each_transport!(what_is_there_but_is_no_program_gives_126_and_what_is_not_there_127);
+fn what_is_there_but_is_no_program_gives_126_and_what_is_not_there_127(transport: Transport) {
+    let pod = transport.pod(
         "plain ./plain\n\
          directory ./directory\n\
          missing ./missing\n\
@@ -385,9 +385,9 @@ fn what_is_there_but_is_no_program_gives_126_and_what_is_not_there_127() {
     assert!(matches!(code, Some(126 | 127)), "{code:?}");
 }
 
-#[test]
-fn a_name_that_the_configuration_does_not_have_is_an_error() {
-    let pod = Pod::new("true");
+by_each_transport!(a_name_that_the_configuration_does_not_have_is_an_error);
+fn a_name_that_the_configuration_does_not_have_is_an_error(transport: Transport) {
+    let pod = transport.pod("true");
     let _server = pod.server();
     pod.link_stub("stranger");
     let outcome = pod.stub("stranger").run();
@@ -397,10 +397,10 @@ fn a_name_that_the_configuration_does_not_have_is_an_error() {
     assert!(matches!(outcome.code(), Some(125 | 127)), "{outcome:?}");
 }
 
-#[test]
-fn a_command_of_another_section_is_not_this_servers() {
+by_each_transport!(a_command_of_another_section_is_not_this_servers);
+fn a_command_of_another_section_is_not_this_servers(transport: Transport) {
     let pod =
-        Pod::custom(|pod| format!("baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n{}\ntrue", pod.section("")));
+        transport.custom_pod(|pod| format!("baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n{}\ntrue", pod.section("")));
     let server = pod.server();
     let mut peer = Peer::connect(pod.port());
     peer.send(&frames::request("", &[], &[], "else"));
@@ -412,18 +412,18 @@ fn a_command_of_another_section_is_not_this_servers() {
     assert_eq!(pod.stub("true").run().succeeds(), "");
 }
 
-#[test]
-fn a_client_uses_the_last_of_two_commands_with_one_name() {
-    let pod = Pod::custom(|pod| {
+by_each_transport!(a_client_uses_the_last_of_two_commands_with_one_name);
+fn a_client_uses_the_last_of_two_commands_with_one_name(transport: Transport) {
+    let pod = transport.custom_pod(|pod| {
         format!("baseDirectory=work\n[first:1]\nwhere echo first\n{}\nwhere echo last", pod.section(""))
     });
     let _server = pod.server();
     assert_eq!(pod.stub("where").run().succeeds(), "last\n");
 }
 
-#[test]
-fn a_section_that_comes_twice_is_one_server_with_the_commands_of_both() {
-    let pod = Pod::custom(|pod| {
+by_each_transport!(a_section_that_comes_twice_is_one_server_with_the_commands_of_both);
+fn a_section_that_comes_twice_is_one_server_with_the_commands_of_both(transport: Transport) {
+    let pod = transport.custom_pod(|pod| {
         let (one, two) = (pod.section("A=1"), pod.section("A=2"));
         format!("baseDirectory=work\n{one}\none sh -c 'echo $A'\n{two}\ntwo sh -c 'echo $A'")
     });
@@ -432,9 +432,9 @@ fn a_section_that_comes_twice_is_one_server_with_the_commands_of_both() {
     assert_eq!(pod.stub("two").env_remove("A").run().succeeds(), "2\n");
 }
 
-#[test]
-fn the_umask_is_the_clients() {
-    let pod = Pod::new("mask sh -c umask");
+by_each_transport!(the_umask_is_the_clients);
+fn the_umask_is_the_clients(transport: Transport) {
+    let pod = transport.pod("mask sh -c umask");
     let _server = pod.server();
     for mask in ["0000", "0022", "0027", "0077", "0777"] {
         pod.stub_path("mask");
@@ -443,7 +443,7 @@ fn the_umask_is_the_clients() {
 }
 
 /// The `Sig…` lines of a process's status.
-fn signal_sets(outcome: support::Outcome) -> (u64, u64) {
+fn signal_sets(outcome: crate::support::Outcome) -> (u64, u64) {
     let text = outcome.succeeds();
     let set = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)).expect("a line of /proc/self/status");
@@ -453,9 +453,9 @@ fn signal_sets(outcome: support::Outcome) -> (u64, u64) {
     (set("SigBlk:"), set("SigIgn:"))
 }
 
-#[test]
-fn a_command_starts_with_an_empty_mask_and_the_dispositions_of_a_local_one() {
-    let pod = Pod::new("status cat /proc/self/status");
+by_each_transport!(a_command_starts_with_an_empty_mask_and_the_dispositions_of_a_local_one);
+fn a_command_starts_with_an_empty_mask_and_the_dispositions_of_a_local_one(transport: Transport) {
+    let pod = transport.pod("status cat /proc/self/status");
     let _server = pod.server();
     pod.stub_path("status");
     // What the tests themselves were started with is ignored at both ends.
@@ -466,9 +466,9 @@ fn a_command_starts_with_an_empty_mask_and_the_dispositions_of_a_local_one() {
     }
 }
 
-#[test]
-fn what_the_server_ignores_is_no_concern_of_the_command() {
-    let pod = Pod::new("status cat /proc/self/status");
+by_each_transport!(what_the_server_ignores_is_no_concern_of_the_command);
+fn what_the_server_ignores_is_no_concern_of_the_command(transport: Transport) {
+    let pod = transport.pod("status cat /proc/self/status");
     let mut command = pod.command("sh");
     command.args(["-c", "trap '' HUP USR1 PIPE CHLD; exec \"$0\" -n box -l -e ../stubs"]);
     command.arg(pod.path("bin/k8pshd"));
@@ -477,29 +477,29 @@ fn what_the_server_ignores_is_no_concern_of_the_command() {
     assert_eq!((blocked, ignored & (1 | 1 << 9 | 1 << 12 | 1 << 16)), (0, 0));
 }
 
-#[test]
-fn by_the_relay_a_command_has_its_three_streams_and_no_other_descriptor() {
-    let pod = Pod::new("descriptors ls /proc/self/fd");
+by_each_transport!(by_the_relay_a_command_has_its_three_streams_and_no_other_descriptor);
+fn by_the_relay_a_command_has_its_three_streams_and_no_other_descriptor(transport: Transport) {
+    let pod = transport.pod("descriptors ls /proc/self/fd");
     let _server = pod.server();
     assert_eq!(pod.relay_stub("descriptors").run().succeeds(), "0\n1\n2\n3\n", "3 is the directory that ls reads");
 }
 
-#[test]
-fn a_command_has_a_process_group_of_its_own_in_which_its_children_are() {
-    let pod = Pod::new("group sh -c 'echo $$; read line'");
+by_each_transport!(a_command_has_a_process_group_of_its_own_in_which_its_children_are);
+fn a_command_has_a_process_group_of_its_own_in_which_its_children_are(transport: Transport) {
+    let pod = transport.pod("group sh -c 'echo $$; read line'");
     let server = pod.server();
     let mut stub = pod.stub("group").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).live();
-    let line = support::read_line(stub.stdout.as_mut().expect("stdout"));
-    let command = support::Process(line.trim().parse().expect("a process number"));
+    let line = crate::support::read_line(stub.stdout.as_mut().expect("stdout"));
+    let command = crate::support::Process(line.trim().parse().expect("a process number"));
     assert_eq!(command.group(), Some(command.0));
     assert_ne!(server.process().group(), Some(command.0));
     drop(stub.stdin.take());
     stub.end();
 }
 
-#[test]
-fn without_a_server_the_stub_says_so_after_its_time() {
-    let pod = Pod::custom(|pod| format!("baseDirectory=work\nconnectTimeoutMs=300\n[box:{}]\ntrue", pod.port()));
+by_each_transport!(without_a_server_the_stub_says_so_after_its_time);
+fn without_a_server_the_stub_says_so_after_its_time(transport: Transport) {
+    let pod = transport.custom_pod(|pod| format!("baseDirectory=work\nconnectTimeoutMs=300\n[box:{}]\ntrue", pod.port()));
     pod.link_stub("true");
     let outcome = pod.stub("true").run();
     outcome.fails(125, "true", &[&pod.port().to_string()]);
@@ -507,9 +507,9 @@ fn without_a_server_the_stub_says_so_after_its_time() {
     assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
 }
 
-#[test]
-fn a_client_waits_for_a_server_that_starts_later() {
-    let pod = Pod::new("true\nleave sh -c 'exit 5'");
+by_each_transport!(a_client_waits_for_a_server_that_starts_later);
+fn a_client_waits_for_a_server_that_starts_later(transport: Transport) {
+    let pod = transport.pod("true\nleave sh -c 'exit 5'");
     pod.link_stub("leave");
     let mut stub = pod.stub("leave").live();
     // It runs, and has read its configuration.
@@ -520,9 +520,9 @@ fn a_client_waits_for_a_server_that_starts_later() {
     assert_eq!(stub.end().code(), Some(5));
 }
 
-#[test]
-fn without_a_configuration_the_stub_says_which_file_is_missing() {
-    let pod = Pod::new("true");
+by_each_transport!(without_a_configuration_the_stub_says_which_file_is_missing);
+fn without_a_configuration_the_stub_says_which_file_is_missing(transport: Transport) {
+    let pod = transport.pod("true");
     pod.link_stub("true");
     pod.stub("true").env("K8PSH_CONFIG", "/nowhere/k8psh.conf").run().fails(125, "true", &["/nowhere/k8psh.conf"]);
     pod.stub("true").env_remove("K8PSH_CONFIG").run().fails(125, "true", &["k8psh.conf"]);
@@ -532,9 +532,9 @@ fn without_a_configuration_the_stub_says_which_file_is_missing() {
     assert_eq!(pod.stub("true").env_remove("K8PSH_CONFIG").run().succeeds(), "");
 }
 
-#[test]
-fn sixteen_at_a_time_do_not_get_in_each_others_way() {
-    let pod = Pod::new("echo");
+by_each_transport!(sixteen_at_a_time_do_not_get_in_each_others_way);
+fn sixteen_at_a_time_do_not_get_in_each_others_way(transport: Transport) {
+    let pod = transport.pod("echo");
     let _server = pod.server();
     pod.stub_path("echo");
     std::thread::scope(|scope| {

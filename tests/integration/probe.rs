@@ -1,19 +1,17 @@
 //! `k8psh --probe`: whether servers are up, by both transports, and nothing starts for it.
 
-mod support;
-
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use support::frames::{DIRECTORY, HELLO, Peer, VARIABLE, data, number};
-use support::{Pod, Port, Process, Run, is_root, until_true};
+use crate::support::frames::{DIRECTORY, HELLO, Peer, VARIABLE, data, number};
+use crate::support::{Pod, Port, Process, Run, is_root, until_true};
 
 const TRANSPORTS: [&str; 3] = ["auto", "direct", "relay"];
 
 /// A Pod whose server takes this transport, and that server.
-fn served(transport: &str, words: &str) -> (Pod, support::Server) {
+fn served(transport: &str, words: &str) -> (Pod, crate::support::Server) {
     let pod = Pod::with_header(&format!("--transport={transport} {words}"), "true\ntouch touch touched");
     let mut command = pod.k8pshd();
     command.args(["-n", "box", "-d"]);
@@ -21,7 +19,7 @@ fn served(transport: &str, words: &str) -> (Pod, support::Server) {
     (pod, server)
 }
 
-fn probe(pod: &Pod, words: &[&str]) -> support::Outcome {
+fn probe(pod: &Pod, words: &[&str]) -> crate::support::Outcome {
     pod.k8psh().arg("--probe").args(words).run()
 }
 
@@ -112,7 +110,7 @@ fn a_server_of_protocol_1_is_up_when_it_ends_as_the_request_does() {
     thread::scope(|scope| {
         let server = scope.spawn(|| {
             let peer = Peer::accept(&listener);
-            support::read_all(&peer.0)
+            crate::support::read_all(&peer.0)
         });
         assert_eq!(probe(&pod, &["--timeout", "20000"]).succeeds(), "");
         assert_eq!(server.join().expect("the server"), question(), "nothing that would start anything");
@@ -132,7 +130,7 @@ fn an_answer_that_is_none_and_a_reset_are_failures() {
                     until_true("the question is there", || peer.0.peek(&mut [0]).is_ok_and(|count| count > 0));
                 } else {
                     peer.send(bytes);
-                    support::read_all(&peer.0);
+                    crate::support::read_all(&peer.0);
                 }
             });
             probe(&pod, &["--timeout", "20000"]).fails(1, "k8psh", &["server box", about]);

@@ -1,7 +1,5 @@
 //! The log, a line at the start and at the end of each session, and the time that a session has.
 
-mod support;
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,7 +8,7 @@ use std::process::Stdio;
 use std::thread;
 
 use nix::sys::signal::Signal;
-use support::{Pod, Run, Server, has_programs, is_by_relay, read_all, until, until_true};
+use crate::support::{Pod, Run, Server, has_programs, is_by_relay, read_all, until, until_true};
 
 /// The lines of the log, when there are so many.
 fn lines(server: &Server, count: usize) -> Vec<String> {
@@ -166,7 +164,7 @@ fn answer_with(stderr: Option<OwnedFd>) {
         command.stderr(stderr);
     }
     let mut server = command.live();
-    until_true("the server listens", || support::is_listening(pod.port()));
+    until_true("the server listens", || crate::support::is_listening(pod.port()));
     for _ in 0..3 {
         let mut stream = TcpStream::connect(("127.0.0.1", pod.port())).expect("a connection");
         stream.write_all(b"hello").expect("the server takes it");
@@ -247,7 +245,7 @@ fn the_end_that_a_command_did_not_choose_is_told() {
     let _stub = pod.stub("long").live();
     pod.until_running("sleep", 1);
     server.signal(Signal::SIGTERM);
-    until_true("it drains", || !support::is_listening(pod.port()));
+    until_true("it drains", || !crate::support::is_listening(pod.port()));
     server.signal(Signal::SIGTERM);
     assert_eq!(value(&lines(&server, 4)[3], "outcome"), "server");
     assert!(server.end().success());

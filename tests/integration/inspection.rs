@@ -1,12 +1,10 @@
 //! `k8psh --list` and `--check`: what the configuration says, and everything that is wrong with it.
 
-mod support;
-
 use std::fs;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use support::{Pod, Run, has_programs};
+use crate::support::{Pod, Run, has_programs};
 
 /// A Pod with this configuration and nothing else.
 fn pod(source: impl AsRef<[u8]>) -> Pod {
@@ -15,7 +13,7 @@ fn pod(source: impl AsRef<[u8]>) -> Pod {
     pod
 }
 
-fn run(pod: &Pod, words: &[&str]) -> support::Outcome {
+fn run(pod: &Pod, words: &[&str]) -> crate::support::Outcome {
     pod.k8psh().args(words).env_remove("UNSET").run()
 }
 

@@ -1,14 +1,12 @@
 //! `--install`: this very program, somewhere else, at once and whole.
 
-mod support;
-
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use support::{PROGRAM, Pod, Run, copy_program, has_programs, is_root};
+use crate::support::{PROGRAM, Pod, Run, copy_program, has_programs, is_root};
 
 fn version(pod: &Pod, program: impl AsRef<Path>) -> String {
     let mut command = pod.command(program.as_ref());

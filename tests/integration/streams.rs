@@ -1,7 +1,5 @@
 //! stdin, stdout and stderr: every byte, in order, without delay, with back-pressure and every way to close.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write, pipe};
 use std::os::fd::AsFd;
@@ -12,7 +10,9 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use support::{Pod, Process, Run, has_programs, read_all, read_line, until, until_true, wait_for_file};
+use crate::by_each_transport;
+use crate::support::transport::Transport;
+use crate::support::{Pod, Process, Run, has_programs, read_all, read_line, until, until_true, wait_for_file};
 
 /// A hash of a stream, so that 64 MiB need not be kept to be compared.
 struct Sum(u64, u64);
@@ -60,9 +60,9 @@ fn pour(mut sink: impl Write, seed: u64, total: usize) -> (u64, u64) {
 
 const LARGE: usize = 64 << 20;
 
-#[test]
-fn sixty_four_mebibytes_pass_through_cat_unaltered() {
-    let pod = Pod::new("cat");
+by_each_transport!(sixty_four_mebibytes_pass_through_cat_unaltered);
+fn sixty_four_mebibytes_pass_through_cat_unaltered(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let mut stub = pod.stub("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).live();
     let (stdin, stdout) = (stub.stdin.take().expect("stdin"), stub.stdout.take().expect("stdout"));
@@ -72,9 +72,9 @@ fn sixty_four_mebibytes_pass_through_cat_unaltered() {
     assert_eq!(stub.end().code(), Some(0));
 }
 
-#[test]
-fn sixty_four_mebibytes_reach_the_command() {
-    let pod = Pod::new("cksum");
+by_each_transport!(sixty_four_mebibytes_reach_the_command);
+fn sixty_four_mebibytes_reach_the_command(transport: Transport) {
+    let pod = transport.pod("cksum");
     let _server = pod.server();
     fs::write(pod.path("large"), fastrand::Rng::with_seed(2).shuffled(LARGE)).expect("a file");
     let file = || Stdio::from(fs::File::open(pod.path("large")).expect("the file"));
@@ -96,9 +96,9 @@ impl Shuffled for fastrand::Rng {
     }
 }
 
-#[test]
-fn sixty_four_mebibytes_come_from_the_command_into_a_file() {
-    let pod = Pod::new("cat");
+by_each_transport!(sixty_four_mebibytes_come_from_the_command_into_a_file);
+fn sixty_four_mebibytes_come_from_the_command_into_a_file(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let bytes = fastrand::Rng::with_seed(3).shuffled(LARGE);
     fs::write(pod.work().join("large"), &bytes).expect("a file");
@@ -108,9 +108,9 @@ fn sixty_four_mebibytes_come_from_the_command_into_a_file() {
     assert!(fs::read(pod.path("copy")).expect("the copy") == bytes, "not the same bytes");
 }
 
-#[test]
-fn stdout_and_stderr_stay_apart_when_both_are_large() {
-    let pod = Pod::new("both sh -c 'cat a & cat b >&2 & wait'");
+by_each_transport!(stdout_and_stderr_stay_apart_when_both_are_large);
+fn stdout_and_stderr_stay_apart_when_both_are_large(transport: Transport) {
+    let pod = transport.pod("both sh -c 'cat a & cat b >&2 & wait'");
     let _server = pod.server();
     let (a, b) = (fastrand::Rng::with_seed(4).shuffled(8 << 20), fastrand::Rng::with_seed(5).shuffled(8 << 20));
     fs::write(pod.work().join("a"), &a).expect("a file");
@@ -119,9 +119,9 @@ fn stdout_and_stderr_stay_apart_when_both_are_large() {
     assert!(outcome.stdout == a && outcome.stderr == b, "not the same bytes");
 }
 
-#[test]
-fn everything_written_before_the_end_is_read_by_a_slow_reader() {
-    let pod = Pod::new("burst sh -c 'head -c 900000 /dev/zero; printf end; exit 9'");
+by_each_transport!(everything_written_before_the_end_is_read_by_a_slow_reader);
+fn everything_written_before_the_end_is_read_by_a_slow_reader(transport: Transport) {
+    let pod = transport.pod("burst sh -c 'head -c 900000 /dev/zero; printf end; exit 9'");
     let _server = pod.server();
     let mut stub = pod.stub("burst").stdin(Stdio::null()).stdout(Stdio::piped()).live();
     // The command is done, as far as it can be, before the first byte is read.
@@ -134,9 +134,9 @@ fn everything_written_before_the_end_is_read_by_a_slow_reader() {
     assert_eq!(stub.end().code(), Some(9));
 }
 
-#[test]
-fn the_end_of_input_reaches_the_command_while_its_output_goes_on() {
-    let pod = Pod::new("sort\nafter sh -c 'cat >/dev/null; echo one; echo two; exit 4'");
+by_each_transport!(the_end_of_input_reaches_the_command_while_its_output_goes_on);
+fn the_end_of_input_reaches_the_command_while_its_output_goes_on(transport: Transport) {
+    let pod = transport.pod("sort\nafter sh -c 'cat >/dev/null; echo one; echo two; exit 4'");
     let _server = pod.server();
     assert_eq!(pod.stub("sort").run_with(b"b\na\nc\n").succeeds(), "a\nb\nc\n");
     let outcome = pod.stub("after").run_with(b"input");
@@ -150,9 +150,9 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-#[test]
-fn a_line_comes_back_without_delay() {
-    let pod = Pod::new("cat");
+by_each_transport!(a_line_comes_back_without_delay);
+fn a_line_comes_back_without_delay(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let mut stub = pod.stub("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).live();
     let (mut stdin, mut stdout) = (stub.stdin.take().expect("stdin"), stub.stdout.take().expect("stdout"));
@@ -169,9 +169,9 @@ fn a_line_comes_back_without_delay() {
     assert_eq!(stub.end().code(), Some(0));
 }
 
-#[test]
-fn an_open_stdin_on_which_nothing_comes_costs_nothing() {
-    let pod = Pod::new("true");
+by_each_transport!(an_open_stdin_on_which_nothing_comes_costs_nothing);
+fn an_open_stdin_on_which_nothing_comes_costs_nothing(transport: Transport) {
+    let pod = transport.pod("true");
     let _server = pod.server();
     let (input, _open) = pipe().expect("a pipe");
     let times = (0..20).map(|_| {
@@ -200,9 +200,9 @@ fn memory(pod: &Pod) -> Vec<(String, u64)> {
 /// Far more than the buffers of stub and session need together, far less than what flows.
 const FLAT: u64 = 3 << 10;
 
-#[test]
-fn a_command_that_reads_nothing_stops_its_writer_and_memory_stays_flat() {
-    let pod = Pod::new("ignore sleep 1000");
+by_each_transport!(a_command_that_reads_nothing_stops_its_writer_and_memory_stays_flat);
+fn a_command_that_reads_nothing_stops_its_writer_and_memory_stays_flat(transport: Transport) {
+    let pod = transport.pod("ignore sleep 1000");
     let _server = pod.server();
     let (input, mut output) = pipe().expect("a pipe");
     fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a writer that does not block");
@@ -219,9 +219,9 @@ fn a_command_that_reads_nothing_stops_its_writer_and_memory_stays_flat() {
     stub.signal(Signal::SIGKILL);
 }
 
-#[test]
-fn a_reader_that_reads_nothing_stops_the_command_and_memory_stays_flat() {
-    let pod = Pod::new("feed dd if=/dev/zero bs=4k status=none");
+by_each_transport!(a_reader_that_reads_nothing_stops_the_command_and_memory_stays_flat);
+fn a_reader_that_reads_nothing_stops_the_command_and_memory_stays_flat(transport: Transport) {
+    let pod = transport.pod("feed dd if=/dev/zero bs=4k status=none");
     let _server = pod.server();
     let stub = pod.stub("feed").stdin(Stdio::null()).stdout(Stdio::piped()).live();
     let command = pod.until_running("dd", 1)[0];
@@ -237,9 +237,9 @@ fn a_reader_that_reads_nothing_stops_the_command_and_memory_stays_flat() {
     stub.signal(Signal::SIGKILL);
 }
 
-#[test]
-fn memory_stays_flat_however_much_flows() {
-    let pod = Pod::new("feed cat /dev/zero");
+by_each_transport!(memory_stays_flat_however_much_flows);
+fn memory_stays_flat_however_much_flows(transport: Transport) {
+    let pod = transport.pod("feed cat /dev/zero");
     let _server = pod.server();
     let mut stub = pod.stub("feed").stdin(Stdio::null()).stdout(Stdio::piped()).live();
     let mut stdout = stub.stdout.take().expect("stdout");
@@ -253,9 +253,9 @@ fn memory_stays_flat_however_much_flows() {
     stub.signal(Signal::SIGKILL);
 }
 
-#[test]
-fn a_command_that_closes_stdin_early_makes_the_writer_see_epipe() {
-    let pod = Pod::new("deaf sh -c 'exec <&-; echo closed; while ! test -e go; do sleep 0.01; done; echo done'");
+by_each_transport!(a_command_that_closes_stdin_early_makes_the_writer_see_epipe);
+fn a_command_that_closes_stdin_early_makes_the_writer_see_epipe(transport: Transport) {
+    let pod = transport.pod("deaf sh -c 'exec <&-; echo closed; while ! test -e go; do sleep 0.01; done; echo done'");
     let _server = pod.server();
     let mut stub = pod.stub("deaf").stdin(Stdio::piped()).stdout(Stdio::piped()).live();
     let mut stdout = stub.stdout.take().expect("stdout");
@@ -267,9 +267,9 @@ fn a_command_that_closes_stdin_early_makes_the_writer_see_epipe() {
     assert_eq!(stub.end().code(), Some(0));
 }
 
-#[test]
-fn a_command_that_ends_without_reading_does_not_wait_for_its_input() {
-    let pod = Pod::new("leave sh -c 'exit 6'\nfirst head -n 1");
+by_each_transport!(a_command_that_ends_without_reading_does_not_wait_for_its_input);
+fn a_command_that_ends_without_reading_does_not_wait_for_its_input(transport: Transport) {
+    let pod = transport.pod("leave sh -c 'exit 6'\nfirst head -n 1");
     let _server = pod.server();
     let (input, mut output) = pipe().expect("a pipe");
     let mut stub = pod.stub("leave").stdin(input).live();
@@ -285,9 +285,9 @@ fn end_grandchild(pod: &Pod) {
     pod.until_running("sleep", 1).iter().for_each(|process| process.signal(Signal::SIGKILL));
 }
 
-#[test]
-fn a_grandchild_that_keeps_stdout_open_does_not_hold_the_stub() {
-    let pod = Pod::new("spawn sh -c 'sleep 1000 & echo started; exit 8'");
+by_each_transport!(a_grandchild_that_keeps_stdout_open_does_not_hold_the_stub);
+fn a_grandchild_that_keeps_stdout_open_does_not_hold_the_stub(transport: Transport) {
+    let pod = transport.pod("spawn sh -c 'sleep 1000 & echo started; exit 8'");
     let _server = pod.server();
     let mut stub = pod.stub("spawn").stdin(Stdio::null()).stdout(Stdio::piped()).live();
     assert_eq!(stub.end().code(), Some(8));
@@ -295,9 +295,9 @@ fn a_grandchild_that_keeps_stdout_open_does_not_hold_the_stub() {
     assert_eq!(read_all(stub.stdout.take().expect("stdout")), b"started\n");
 }
 
-#[test]
-fn the_output_of_a_command_is_complete_although_a_grandchild_keeps_it_open() {
-    let pod = Pod::new("spawn sh -c 'sleep 1000 & head -c 1000000 /dev/zero; printf end'");
+by_each_transport!(the_output_of_a_command_is_complete_although_a_grandchild_keeps_it_open);
+fn the_output_of_a_command_is_complete_although_a_grandchild_keeps_it_open(transport: Transport) {
+    let pod = transport.pod("spawn sh -c 'sleep 1000 & head -c 1000000 /dev/zero; printf end'");
     let _server = pod.server();
     let mut stub = pod.stub("spawn").stdin(Stdio::null()).stdout(Stdio::piped()).live();
     let stdout = stub.stdout.take().expect("stdout");
@@ -307,9 +307,9 @@ fn the_output_of_a_command_is_complete_although_a_grandchild_keeps_it_open() {
     assert_eq!(reader.join().expect("the reader"), 1_000_003);
 }
 
-#[test]
-fn yes_into_head_ends_at_once_and_leaves_nothing() {
-    let pod = Pod::new("yes");
+by_each_transport!(yes_into_head_ends_at_once_and_leaves_nothing);
+fn yes_into_head_ends_at_once_and_leaves_nothing(transport: Transport) {
+    let pod = transport.pod("yes");
     let _server = pod.server();
     let mut stub = pod.stub("yes").stdin(Stdio::null()).stdout(Stdio::piped()).live();
     assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "y\n");
@@ -319,9 +319,9 @@ fn yes_into_head_ends_at_once_and_leaves_nothing() {
     until_true("the command is gone", || pod.running("yes").is_empty());
 }
 
-#[test]
-fn a_command_whose_reader_has_gone_learns_it_at_its_next_write() {
-    let pod = Pod::new(
+by_each_transport!(a_command_whose_reader_has_gone_learns_it_at_its_next_write);
+fn a_command_whose_reader_has_gone_learns_it_at_its_next_write(transport: Transport) {
+    let pod = transport.pod(
         "writer sh -c 'trap : PIPE; echo one; while ! test -e go; do sleep 0.01; done; \
          until ! echo two; do :; done 2>/dev/null; echo failed >result; exit 3'",
     );
@@ -334,9 +334,9 @@ fn a_command_whose_reader_has_gone_learns_it_at_its_next_write() {
     assert_eq!(wait_for_file(pod.work().join("result")), "failed\n");
 }
 
-#[test]
-fn a_command_goes_on_without_its_readers_while_it_writes_nothing() {
-    let pod = Pod::new("quiet sh -c 'echo ready; while ! test -e go; do sleep 0.01; done; exit 3'");
+by_each_transport!(a_command_goes_on_without_its_readers_while_it_writes_nothing);
+fn a_command_goes_on_without_its_readers_while_it_writes_nothing(transport: Transport) {
+    let pod = transport.pod("quiet sh -c 'echo ready; while ! test -e go; do sleep 0.01; done; exit 3'");
     let _server = pod.server();
     let mut stub = pod.stub("quiet").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
     assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
@@ -347,9 +347,9 @@ fn a_command_goes_on_without_its_readers_while_it_writes_nothing() {
     assert_eq!(stub.end().code(), Some(3));
 }
 
-#[test]
-fn an_error_line_gets_through_while_the_reader_of_stdout_is_stuck() {
-    let pod = Pod::new("stuck sh -c 'dd if=/dev/zero bs=4k status=none & read line; echo help >&2; wait'");
+by_each_transport!(an_error_line_gets_through_while_the_reader_of_stdout_is_stuck);
+fn an_error_line_gets_through_while_the_reader_of_stdout_is_stuck(transport: Transport) {
+    let pod = transport.pod("stuck sh -c 'dd if=/dev/zero bs=4k status=none & read line; echo help >&2; wait'");
     let _server = pod.server();
     let mut stub = pod.stub("stuck").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
     let command = pod.until_running("dd", 1)[0];
@@ -365,9 +365,9 @@ fn an_error_line_gets_through_while_the_reader_of_stdout_is_stuck() {
     stub.signal(Signal::SIGKILL);
 }
 
-#[test]
-fn closed_descriptors_do_not_confuse_the_stub() {
-    let pod = Pod::new("leave sh -c 'exit 7'\ntalk sh -c 'echo out; echo err >&2; exit 7'\ncat");
+by_each_transport!(closed_descriptors_do_not_confuse_the_stub);
+fn closed_descriptors_do_not_confuse_the_stub(transport: Transport) {
+    let pod = transport.pod("leave sh -c 'exit 7'\ntalk sh -c 'echo out; echo err >&2; exit 7'\ncat");
     let _server = pod.server();
     for name in ["leave", "talk", "cat"] {
         pod.stub_path(name);
@@ -384,18 +384,18 @@ fn closed_descriptors_do_not_confuse_the_stub() {
     assert!(outcome.code().is_some() && outcome.out().is_empty(), "{outcome:?}");
 }
 
-#[test]
-fn a_full_disk_is_not_taken_for_success() {
-    let pod = Pod::new("talk head -c 100000 /dev/zero");
+by_each_transport!(a_full_disk_is_not_taken_for_success);
+fn a_full_disk_is_not_taken_for_success(transport: Transport) {
+    let pod = transport.pod("talk head -c 100000 /dev/zero");
     let _server = pod.server();
     pod.stub_path("talk");
     let outcome = pod.shell("exec talk >/dev/full").run();
     assert!(!outcome.status.success() && outcome.err().lines().count() <= 2, "{outcome:?}");
 }
 
-#[test]
-fn the_callers_descriptors_stay_as_they_are() {
-    let pod = Pod::new("cat");
+by_each_transport!(the_callers_descriptors_stay_as_they_are);
+fn the_callers_descriptors_stay_as_they_are(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let (input, mut to_stub) = pipe().expect("a pipe");
     let (mut from_stub, output) = pipe().expect("a pipe");
@@ -414,9 +414,9 @@ fn the_callers_descriptors_stay_as_they_are() {
     assert_eq!(stub.end().code(), Some(0));
 }
 
-#[test]
-fn descriptors_that_do_not_block_are_no_trouble() {
-    let pod = Pod::new("cat");
+by_each_transport!(descriptors_that_do_not_block_are_no_trouble);
+fn descriptors_that_do_not_block_are_no_trouble(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let (input, mut to_stub) = pipe().expect("a pipe");
     let (from_stub, output) = pipe().expect("a pipe");
@@ -436,9 +436,9 @@ fn descriptors_that_do_not_block_are_no_trouble() {
     assert_eq!(stub.end().code(), Some(0));
 }
 
-#[test]
-fn stdin_may_be_a_socket_and_stdout_the_same_one() {
-    let pod = Pod::new("sort");
+by_each_transport!(stdin_may_be_a_socket_and_stdout_the_same_one);
+fn stdin_may_be_a_socket_and_stdout_the_same_one(transport: Transport) {
+    let pod = transport.pod("sort");
     let _server = pod.server();
     let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
     let ends = [far.try_clone().expect("a socket"), far].map(std::os::fd::OwnedFd::from);
@@ -450,9 +450,9 @@ fn stdin_may_be_a_socket_and_stdout_the_same_one() {
     assert_eq!(stub.end().code(), Some(0));
 }
 
-#[test]
-fn a_stdin_that_cannot_be_read_does_not_hang_the_stub() {
-    let pod = Pod::new("cat");
+by_each_transport!(a_stdin_that_cannot_be_read_does_not_hang_the_stub);
+fn a_stdin_that_cannot_be_read_does_not_hang_the_stub(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let directory = fs::File::open("/").expect("a directory");
     let mut stub = pod.stub("cat").stdin(directory).stdout(Stdio::null()).stderr(Stdio::null()).live();
@@ -462,9 +462,9 @@ fn a_stdin_that_cannot_be_read_does_not_hang_the_stub() {
     stub.end();
 }
 
-#[test]
-fn a_pipeline_of_stubs_and_local_programs_works_like_one_of_programs() {
-    let pod = Pod::new("rev\nsort\nuniq\nseq\ncat");
+by_each_transport!(a_pipeline_of_stubs_and_local_programs_works_like_one_of_programs);
+fn a_pipeline_of_stubs_and_local_programs_works_like_one_of_programs(transport: Transport) {
+    let pod = transport.pod("rev\nsort\nuniq\nseq\ncat");
     if !has_programs(&["rev", "seq"]) {
         return;
     }
@@ -477,9 +477,9 @@ fn a_pipeline_of_stubs_and_local_programs_works_like_one_of_programs() {
     assert_eq!(pod.shell(script).run().succeeds(), local);
 }
 
-#[test]
-fn a_stub_that_waits_for_data_does_not_spin() {
-    let pod = Pod::new("cat");
+by_each_transport!(a_stub_that_waits_for_data_does_not_spin);
+fn a_stub_that_waits_for_data_does_not_spin(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let mut stub = pod.stub("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).live();
     stub.stdin.as_mut().expect("stdin").write_all(b"x\n").expect("a line");
@@ -508,9 +508,9 @@ fn ticks(process: Process) -> u64 {
     fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
-#[test]
-fn two_streams_of_two_stubs_do_not_mix() {
-    let pod = Pod::new("cat");
+by_each_transport!(two_streams_of_two_stubs_do_not_mix);
+fn two_streams_of_two_stubs_do_not_mix(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let start = || pod.stub("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).live();
     let (mut one, mut two) = (start(), start());
@@ -523,10 +523,10 @@ fn two_streams_of_two_stubs_do_not_mix() {
     }
 }
 
-#[test]
-fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
+by_each_transport!(a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing);
+fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing(transport: Transport) {
     let burst = "head -c 250000 /dev/zero; head -c 125000 /dev/zero >&2; echo x >written; exit 7";
-    let pod = Pod::new(&format!("burst sh -c 'echo x >started; until test -e go; do sleep 0.01; done; {burst}'"));
+    let pod = transport.pod(&format!("burst sh -c 'echo x >started; until test -e go; do sleep 0.01; done; {burst}'"));
     let _server = pod.server();
     let mut stub = pod.relay_stub("burst");
     let mut stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
@@ -544,9 +544,9 @@ fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
     assert_eq!(stub.end().code(), Some(7));
 }
 
-#[test]
-fn a_stdin_that_breaks_off_is_no_end_of_input() {
-    let pod = Pod::new("cat");
+by_each_transport!(a_stdin_that_breaks_off_is_no_end_of_input);
+fn a_stdin_that_breaks_off_is_no_end_of_input(transport: Transport) {
+    let pod = transport.pod("cat");
     let _server = pod.server();
     let directory = fs::File::open(pod.work()).expect("a directory");
     let outcome = pod.relay_stub("cat").stdin(directory).output().expect("the stub");

@@ -1,11 +1,9 @@
 //! The two command lines: every option, short, long and `--option=value`, and in the configuration.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use support::{Pod, Run, copy_program};
+use crate::support::{Pod, Run, copy_program};
 
 #[test]
 fn help_goes_to_stdout_and_fits_eighty_columns() {
@@ -65,7 +63,7 @@ fn the_version_is_that_of_the_package() {
 #[test]
 fn the_name_alone_chooses_the_mode() {
     let pod = Pod::new("k8psh-stub true\n--version echo stub");
-    copy_program(support::PROGRAM, pod.path("bin/copy"));
+    copy_program(crate::support::PROGRAM, pod.path("bin/copy"));
     symlink("copy", pod.path("bin/k8pshd-2")).expect("a symlink");
     for name in ["copy", "k8pshd-2"] {
         let outcome = pod.command(pod.path("bin").join(name)).arg("--version").run();
@@ -219,7 +217,7 @@ fn short_options_can_be_joined_with_their_values_where_a_shell_user_expects_it()
 #[test]
 fn the_name_of_the_section_comes_from_the_option_the_environment_or_the_host() {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("the host's name");
-    let second = support::Port::free();
+    let second = crate::support::Port::free();
     let pod = Pod::custom(|pod| {
         let (host, port, next, id) = (host.trim(), pod.port(), second.number, &pod.id);
         format!(
@@ -291,11 +289,11 @@ fn debug_messages_come_when_they_are_asked_for() {
 fn an_empty_argument_vector_does_no_harm() {
     let pod = Pod::new("true");
     // argv[0] is empty: no name, no mode.
-    let mut command = pod.command(support::PROGRAM);
+    let mut command = pod.command(crate::support::PROGRAM);
     std::os::unix::process::CommandExt::arg0(&mut command, "");
     let outcome = command.run();
     assert!(outcome.code().is_some_and(|code| code != 0) && !outcome.stderr.is_empty(), "{outcome:?}");
-    let mut command = pod.command(support::PROGRAM);
+    let mut command = pod.command(crate::support::PROGRAM);
     std::os::unix::process::CommandExt::arg0(&mut command, "a/b/");
     let outcome = command.run();
     assert!(outcome.code().is_some_and(|code| code != 0) && !outcome.stderr.is_empty(), "{outcome:?}");

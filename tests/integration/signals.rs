@@ -1,14 +1,14 @@
 //! Signals sent to the stub act on the command, and stopping and continuing work as for a local job.
 
-mod support;
-
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use support::{Live, Pod, Run, has_programs, read_all, read_line, until, until_true};
+use crate::by_each_transport;
+use crate::support::transport::Transport;
+use crate::support::{Live, Pod, Run, has_programs, read_all, read_line, until, until_true};
 
 fn start(pod: &Pod, name: &str) -> Live {
     // A process group of its own, as a shell gives to a job; within this session, so it is not an orphaned one.
@@ -19,9 +19,9 @@ fn line(stub: &mut Live) -> String {
     read_line(stub.stdout.as_mut().expect("stdout"))
 }
 
-#[test]
-fn signals_to_the_stub_reach_the_command_and_the_stub_goes_on() {
-    let pod = Pod::new(
+by_each_transport!(signals_to_the_stub_reach_the_command_and_the_stub_goes_on);
+fn signals_to_the_stub_reach_the_command_and_the_stub_goes_on(transport: Transport) {
+    let pod = transport.pod(
         "traps sh -c 'for name in HUP INT QUIT TERM USR1 USR2 ALRM WINCH CONT; do trap \"echo $name\" $name; done; \
          trap \"exit 9\" PIPE; echo ready; while :; do sleep 0.01; done'",
     );
@@ -46,9 +46,9 @@ fn signals_to_the_stub_reach_the_command_and_the_stub_goes_on() {
     stub.kill().expect("a kill");
 }
 
-#[test]
-fn a_signal_reaches_the_whole_process_group_of_the_command() {
-    let pod = Pod::new("group sh group.sh");
+by_each_transport!(a_signal_reaches_the_whole_process_group_of_the_command);
+fn a_signal_reaches_the_whole_process_group_of_the_command(transport: Transport) {
+    let pod = transport.pod("group sh group.sh");
     let child = "sh -c 'trap \"echo child; exit\" TERM; echo ready; while :; do sleep 0.01; done'";
     let script = format!("trap ended=1 TERM\n{child} &\nuntil test $ended; do wait; done\nwait\necho parent\nexit 3\n");
     std::fs::write(pod.work().join("group.sh"), script).expect("a script");
@@ -60,9 +60,9 @@ fn a_signal_reaches_the_whole_process_group_of_the_command() {
     assert_eq!(stub.end().code(), Some(3));
 }
 
-#[test]
-fn a_command_that_a_passed_on_signal_ends_ends_the_stub_alike() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'");
+by_each_transport!(a_command_that_a_passed_on_signal_ends_ends_the_stub_alike);
+fn a_command_that_a_passed_on_signal_ends_ends_the_stub_alike(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; exec sleep 1000'");
     let _server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGALRM] {
         let mut stub = start(&pod, "stay");
@@ -85,13 +85,13 @@ fn send(pod: &Pod, stub: &Live, number: u8) {
     assert_eq!(status.succeeds(), "");
 }
 
-#[test]
-fn every_signal_that_can_be_caught_is_passed_on() {
+by_each_transport!(every_signal_that_can_be_caught_is_passed_on);
+fn every_signal_that_can_be_caught_is_passed_on(transport: Transport) {
     if !has_programs(&["bash"]) {
         return;
     }
     let script = "for n in {1..31} {34..64}; do trap \"echo $n\" $n; done; echo ready; while :; do sleep 0.01; done";
-    let pod = Pod::new(&format!("traps bash -c '{script}'"));
+    let pod = transport.pod(&format!("traps bash -c '{script}'"));
     let _server = pod.server();
     let mut stub = start(&pod, "traps");
     assert_eq!(line(&mut stub), "ready\n");
@@ -104,9 +104,9 @@ fn every_signal_that_can_be_caught_is_passed_on() {
     stub.kill().expect("a kill");
 }
 
-#[test]
-fn every_deadly_signal_of_the_command_is_the_stubs_without_a_core() {
-    let pod = Pod::new("die sh -c 'ulimit -c 0; kill -$1 $$' sh");
+by_each_transport!(every_deadly_signal_of_the_command_is_the_stubs_without_a_core);
+fn every_deadly_signal_of_the_command_is_the_stubs_without_a_core(transport: Transport) {
+    let pod = transport.pod("die sh -c 'ulimit -c 0; kill -$1 $$' sh");
     let _server = pod.server();
     for number in catchable().chain([9]).filter(|number| !matches!(number, 18 | 23 | 28)) {
         let outcome = pod.stub("die").arg(number.to_string()).run();
@@ -115,9 +115,9 @@ fn every_deadly_signal_of_the_command_is_the_stubs_without_a_core() {
     }
 }
 
-#[test]
-fn a_signal_sent_while_the_request_is_under_way_is_not_lost() {
-    let pod = Pod::new("stay sleep 1000");
+by_each_transport!(a_signal_sent_while_the_request_is_under_way_is_not_lost);
+fn a_signal_sent_while_the_request_is_under_way_is_not_lost(transport: Transport) {
+    let pod = transport.pod("stay sleep 1000");
     let server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
         // The kernel takes the connection; nobody answers yet.
@@ -185,9 +185,9 @@ fn start_late(pod: &Pod) -> Live {
 /// Writes more than a pipe holds, and ends; by the relay the stub holds what nobody has read yet.
 const LATE: &str = "late sh -c 'head -c 200000 /dev/zero; exit 3'";
 
-#[test]
-fn a_signal_after_the_command_has_ended_costs_no_output() {
-    let pod = Pod::new(LATE);
+by_each_transport!(a_signal_after_the_command_has_ended_costs_no_output);
+fn a_signal_after_the_command_has_ended_costs_no_output(transport: Transport) {
+    let pod = transport.pod(LATE);
     let _server = pod.server();
     let mut stub = start_late(&pod);
     for signal in [Signal::SIGCONT, Signal::SIGWINCH, Signal::SIGURG, Signal::SIGCHLD] {
@@ -197,9 +197,9 @@ fn a_signal_after_the_command_has_ended_costs_no_output() {
     assert_eq!(stub.end().code(), Some(3));
 }
 
-#[test]
-fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads() {
-    let pod = Pod::new(LATE);
+by_each_transport!(a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads);
+fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads(transport: Transport) {
+    let pod = transport.pod(LATE);
     let server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut stub = start_late(&pod);
@@ -209,9 +209,9 @@ fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads() {
     }
 }
 
-#[test]
-fn a_signal_sent_before_the_command_runs_is_not_lost() {
-    let pod = Pod::custom(|pod| format!("baseDirectory=work\n{}\nstay sleep 1000", pod.section("")));
+by_each_transport!(a_signal_sent_before_the_command_runs_is_not_lost);
+fn a_signal_sent_before_the_command_runs_is_not_lost(transport: Transport) {
+    let pod = transport.custom_pod(|pod| format!("baseDirectory=work\n{}\nstay sleep 1000", pod.section("")));
     pod.link_stub("stay");
     // No server yet: the stub waits for one.
     let mut stub = start(&pod, "stay");
@@ -230,9 +230,9 @@ fn next_change(stub: &Live) -> WaitStatus {
     })
 }
 
-#[test]
-fn a_stop_signal_stops_the_command_and_then_the_stub_and_cont_resumes_both() {
-    let pod = Pod::new("stay sh -c 'echo ready; exec sleep 1000'");
+by_each_transport!(a_stop_signal_stops_the_command_and_then_the_stub_and_cont_resumes_both);
+fn a_stop_signal_stops_the_command_and_then_the_stub_and_cont_resumes_both(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; exec sleep 1000'");
     let _server = pod.server();
     for signal in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
         let mut stub = start(&pod, "stay");
@@ -249,9 +249,9 @@ fn a_stop_signal_stops_the_command_and_then_the_stub_and_cont_resumes_both() {
     }
 }
 
-#[test]
-fn a_command_that_stops_by_itself_stops_its_stub() {
-    let pod = Pod::new("stop sh -c 'kill -STOP $$; exit 5'");
+by_each_transport!(a_command_that_stops_by_itself_stops_its_stub);
+fn a_command_that_stops_by_itself_stops_its_stub(transport: Transport) {
+    let pod = transport.pod("stop sh -c 'kill -STOP $$; exit 5'");
     let _server = pod.server();
     let mut stub = start(&pod, "stop");
     assert!(matches!(next_change(&stub), WaitStatus::Stopped(..)));
@@ -260,9 +260,9 @@ fn a_command_that_stops_by_itself_stops_its_stub() {
     assert_eq!(stub.end().code(), Some(5));
 }
 
-#[test]
-fn a_signal_that_the_stub_ignores_does_not_reach_the_command() {
-    let pod = Pod::new("stay sh -c 'echo ready; read line; exit 3'");
+by_each_transport!(a_signal_that_the_stub_ignores_does_not_reach_the_command);
+fn a_signal_that_the_stub_ignores_does_not_reach_the_command(transport: Transport) {
+    let pod = transport.pod("stay sh -c 'echo ready; read line; exit 3'");
     let _server = pod.server();
     pod.stub_path("stay");
     let mut stub = pod.shell("trap '' HUP; exec stay").stdin(Stdio::piped()).stdout(Stdio::piped()).live();

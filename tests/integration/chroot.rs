@@ -1,12 +1,10 @@
 //! An empty root directory in which nothing but the binary and its configuration exists: no /proc, no /dev, no shell.
 
-mod support;
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use support::{PROGRAM, Pod, Run, copy_program, has_programs, is_root};
+use crate::support::{PROGRAM, Pod, Run, copy_program, has_programs, is_root};
 
 /// The new root, or nothing where it cannot be entered.
 fn root(pod: &Pod) -> Option<PathBuf> {
@@ -83,10 +81,10 @@ fn the_background_needs_nothing_either() {
     let outcome = command.run();
     let number = fs::read_to_string(root.join("pid")).ok().and_then(|text| text.trim().parse().ok());
     assert_eq!(outcome.succeeds(), "");
-    let daemon = support::Process(number.expect("a PID file"));
+    let daemon = crate::support::Process(number.expect("a PID file"));
     let outcome = within(&pod, &root, "/stubs/version").run();
     daemon.signal(nix::sys::signal::Signal::SIGTERM);
-    support::until_true("the server ends", || daemon.is_gone());
+    crate::support::until_true("the server ends", || daemon.is_gone());
     assert_eq!(outcome.code(), Some(0), "{outcome:?}");
 }
 

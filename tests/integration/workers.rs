@@ -1,13 +1,11 @@
 //! A server's processes serve one connection after the other, and nothing of one is seen by the next.
 
-mod support;
-
 use std::fs;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
-use support::frames::{HELLO, Peer, START, VARIABLE, data};
-use support::{Pod, Process, Run, Server, read_line, until, until_true, wait_for_file};
+use crate::support::frames::{HELLO, Peer, START, VARIABLE, data};
+use crate::support::{Pod, Process, Run, Server, read_line, until, until_true, wait_for_file};
 
 /// The processes of a server that wait for a connection.
 fn spares(pod: &Pod, server: &Server) -> Vec<Process> {

@@ -1,13 +1,13 @@
 //! The main job: `make -j4` of a C program by a container without a compiler, which sees the sources at another path.
 
-mod support;
-
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use support::{Pod, Run, Server, has_programs, is_root, until_true};
+use crate::by_each_transport;
+use crate::support::transport::Transport;
+use crate::support::{Pod, Run, Server, has_programs, is_root, until_true};
 
 const FILES: usize = 40;
 
@@ -50,7 +50,7 @@ impl TwoContainers {
         if !has_programs(&["make", "gcc", "ar"]) {
             return None;
         }
-        let pod = Pod::custom(|pod| {
+        let pod = transport.custom_pod(|pod| {
             let section = pod.section("=PATH= ?TMPDIR=");
             format!("baseDirectory = ${{WORKSPACE}}\n{section}\ngcc gcc -DFAR=1\nar\nwhere pwd\n")
         });
@@ -90,14 +90,14 @@ impl TwoContainers {
         self.pod.path("near")
     }
 
-    fn make(&self, words: &[&str]) -> support::Outcome {
+    fn make(&self, words: &[&str]) -> crate::support::Outcome {
         let mut command = self.pod.shell("exec make \"$@\"");
         command.arg("sh").args(words).current_dir(self.near()).env("WORKSPACE", self.near()).run()
     }
 }
 
-#[test]
-fn make_builds_a_program_of_many_files_through_stubs() {
+by_each_transport!(make_builds_a_program_of_many_files_through_stubs);
+fn make_builds_a_program_of_many_files_through_stubs(transport: Transport) {
     let Some(containers) = TwoContainers::new() else { return };
     write_sources(&containers.near());
     let outcome = containers.make(&["-j4"]);
@@ -109,8 +109,8 @@ fn make_builds_a_program_of_many_files_through_stubs() {
     assert_eq!(containers.make(&["-q"]).code(), Some(0), "nothing is left to do");
 }
 
-#[test]
-fn an_error_of_the_compiler_stops_make_as_it_does_locally() {
+by_each_transport!(an_error_of_the_compiler_stops_make_as_it_does_locally);
+fn an_error_of_the_compiler_stops_make_as_it_does_locally(transport: Transport) {
     let Some(containers) = TwoContainers::new() else { return };
     write_sources(&containers.near());
     fs::write(containers.near().join("parts/part7.c"), "#include \"../all.h\"\nint part7(int value) { return }\n")
@@ -126,16 +126,16 @@ fn an_error_of_the_compiler_stops_make_as_it_does_locally() {
     assert_eq!(outcome.succeeds(), format!("{}\n", FILES + 1));
 }
 
-#[test]
-fn a_source_can_come_through_stdin_and_the_result_leave_through_stdout() {
+by_each_transport!(a_source_can_come_through_stdin_and_the_result_leave_through_stdout);
+fn a_source_can_come_through_stdin_and_the_result_leave_through_stdout(transport: Transport) {
     let Some(containers) = TwoContainers::new() else { return };
     let mut command = containers.pod.stub("gcc");
     command.args(["-E", "-P", "-x", "c", "-"]).current_dir(containers.near()).env("WORKSPACE", containers.near());
     assert_eq!(command.run_with(b"FAR\n").succeeds().trim(), "1");
 }
 
-#[test]
-fn the_two_containers_see_the_directory_at_different_paths() {
+by_each_transport!(the_two_containers_see_the_directory_at_different_paths);
+fn the_two_containers_see_the_directory_at_different_paths(transport: Transport) {
     let Some(containers) = TwoContainers::new() else { return };
     let deep = containers.near().join("a/b");
     fs::create_dir_all(&deep).expect("a directory");
@@ -145,8 +145,8 @@ fn the_two_containers_see_the_directory_at_different_paths() {
     assert!(place.starts_with(&containers.pod.path("far").display().to_string()) || !is_root(), "{place}");
 }
 
-#[test]
-fn an_interrupted_make_leaves_no_compiler_behind() {
+by_each_transport!(an_interrupted_make_leaves_no_compiler_behind);
+fn an_interrupted_make_leaves_no_compiler_behind(transport: Transport) {
     let Some(containers) = TwoContainers::new() else { return };
     write_sources(&containers.near());
     let mut command = containers.pod.shell("exec make -j4");

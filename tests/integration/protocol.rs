@@ -1,7 +1,5 @@
 //! The wire protocol, byte for byte: interoperation with 0.9 in both directions, what protocol 2 adds, and garbage.
 
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
@@ -11,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use support::frames::{self, Frame, Peer, content, data, number, request};
-use support::{Live, Pod, Run, read_line, until_true, wait_for_file};
+use crate::support::frames::{self, Frame, Peer, content, data, number, request};
+use crate::support::{Live, Pod, Run, read_line, until_true, wait_for_file};
 
 const WINDOW: usize = 256 << 10;
 
@@ -201,12 +199,12 @@ fn read_request(peer: &mut Peer) -> Vec<Frame> {
 }
 
 fn output(stub: &mut Live) -> (String, String) {
-    let read = |source| String::from_utf8_lossy(&support::read_all(source)).into_owned();
+    let read = |source| String::from_utf8_lossy(&crate::support::read_all(source)).into_owned();
     let stderr = stub.stderr.take().expect("stderr");
     (
         stub.stdout
             .take()
-            .map(|stdout| String::from_utf8_lossy(&support::read_all(stdout)).into_owned())
+            .map(|stdout| String::from_utf8_lossy(&crate::support::read_all(stdout)).into_owned())
             .unwrap_or_default(),
         read(stderr),
     )
@@ -276,7 +274,7 @@ fn a_server_of_0_9_exchanges_data_with_the_stub() {
     }
     writer.join().expect("the writer");
     assert!(got == text, "not the same bytes");
-    let reader = thread::spawn(move || support::read_all(&mut stdout));
+    let reader = thread::spawn(move || crate::support::read_all(&mut stdout));
     for piece in text.chunks(50_000) {
         peer.send(&data(5, piece));
     }
@@ -319,7 +317,7 @@ fn a_server_of_0_9_closes_the_stubs_stdin() {
     read_request(&mut peer);
     peer.send(b"\x04\x00\x00\x00\x00");
     let mut stdin = stub.stdin.take().expect("stdin");
-    support::until("the writer sees EPIPE", || stdin.write(b"x").err());
+    crate::support::until("the writer sees EPIPE", || stdin.write(b"x").err());
     peer.send(&number(8, 0));
     assert_eq!(stub.end().code(), Some(0));
 }
@@ -441,19 +439,19 @@ fn read_window(peer: &mut Peer, kind: u8, allowed: usize) -> usize {
     let mut total = 0;
     loop {
         let enough = total + little >= allowed;
-        peer.0.set_read_timeout(Some(if enough { QUIET } else { support::DEADLINE })).expect("a time-out");
+        peer.0.set_read_timeout(Some(if enough { QUIET } else { crate::support::DEADLINE })).expect("a time-out");
         if let Err(error) = peer.0.peek(&mut [0]) {
             assert!(enough, "{total} of {allowed}: {error}");
             break;
         }
-        peer.0.set_read_timeout(Some(support::DEADLINE)).expect("a time-out");
+        peer.0.set_read_timeout(Some(crate::support::DEADLINE)).expect("a time-out");
         let frame = peer.frame().expect("more of the stream");
         if frame.kind == kind {
             total += frame.body.len();
         }
         assert!(total <= allowed, "more than was credited");
     }
-    peer.0.set_read_timeout(Some(support::DEADLINE)).expect("a time-out");
+    peer.0.set_read_timeout(Some(crate::support::DEADLINE)).expect("a time-out");
     total
 }
 
@@ -551,7 +549,7 @@ fn a_stub_gives_credit_reports_signals_and_shows_failures() {
     peer.send(&number(16, 2));
     let mut credit = 0;
     let mut stdout = stub.stdout.take().expect("stdout");
-    let reader = thread::spawn(move || support::read_all(&mut stdout).len());
+    let reader = thread::spawn(move || crate::support::read_all(&mut stdout).len());
     for _ in 0..4 {
         peer.send(&data(5, &[b'x'; 65536]));
     }
@@ -646,7 +644,7 @@ fn garbage_ends_its_session_with_one_line_and_disturbs_nothing() {
         let mut peer = Peer::connect(pod.port());
         peer.try_send(&bytes);
         peer.close_sending();
-        if bytes.first().is_some_and(|kind| support::frames::is_unknown(*kind)) {
+        if bytes.first().is_some_and(|kind| crate::support::frames::is_unknown(*kind)) {
             // No stub's: it is told in plain text.
             let text = peer.text();
             assert!(

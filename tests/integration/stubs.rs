@@ -1,14 +1,12 @@
 //! The stubs that a server makes: which, where, over what, and how long they stay.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
-use support::{Outcome, PROGRAM, Pod, Run, copy_program, has_programs, has_users, is_root};
+use crate::support::{Outcome, PROGRAM, Pod, Run, copy_program, has_programs, has_users, is_root};
 
 /// Two sections: `box`, whose server runs, and another with the other commands.
 fn two_sections() -> Pod {
@@ -59,7 +57,7 @@ fn a_server_makes_stubs_of_the_others_and_of_its_own_on_demand() {
         let mut command = pod.k8pshd();
         command.args(["-n", "box", "-e"]).arg(pod.path("stubs")).args(option);
         let server = pod.start(command);
-        support::until_true("the stubs are there", || names(&pod) == expected);
+        crate::support::until_true("the stubs are there", || names(&pod) == expected);
         drop(server);
         assert_eq!(names(&pod), [""; 0], "removed on exit");
     }
@@ -183,7 +181,7 @@ fn a_directory_that_is_not_there_is_named() {
     outcome.fails(1, "k8pshd", &[&place.display().to_string()]);
     let outcome = pod.k8pshd().args(["-n", "box", "-e"]).arg(pod.config()).run();
     outcome.fails(1, "k8pshd", &[&pod.config().display().to_string()]);
-    assert!(!support::is_listening(pod.port()));
+    assert!(!crate::support::is_listening(pod.port()));
 }
 
 #[test]
@@ -241,9 +239,9 @@ fn stubs_are_removed_from_the_directory_where_they_were_made() {
     assert_eq!(names(&pod), ["one"]);
     assert_eq!(pod.stub("one").run().succeeds(), "");
     let daemon =
-        support::Process(fs::read_to_string(&pid_file).expect("the PID file").trim().parse().expect("a number"));
+        crate::support::Process(fs::read_to_string(&pid_file).expect("the PID file").trim().parse().expect("a number"));
     daemon.signal(Signal::SIGTERM);
-    support::until_true("the server ends", || daemon.is_gone());
+    crate::support::until_true("the server ends", || daemon.is_gone());
     assert_eq!(names(&pod), [""; 0]);
     assert!(!pid_file.exists());
 }

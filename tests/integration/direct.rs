@@ -1,8 +1,6 @@
 //! What the direct transport alone promises: the command has its caller's very descriptors, and nothing touches what they
 //! share. And what happens where it is closed: the relay does the same work, silently and without delay.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write, pipe};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -18,8 +16,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::unistd::{Whence, geteuid, lseek};
-use support::terminal::Terminal;
-use support::{
+use crate::support::terminal::Terminal;
+use crate::support::{
     Outcome, PROGRAM, Pod, Run, copy_program, has_programs, is_root, read_all, read_line, until_true, wait_for_file,
 };
 
@@ -376,7 +374,7 @@ fn a_section_can_turn_either_transport_off() {
     let pod = Pod::with_header("--transport=relay", WAY);
     let server = pod.server();
     falls_back(&mut pod.stub("way"));
-    assert!(!support::has_name(pod.port()));
+    assert!(!crate::support::has_name(pod.port()));
     assert_eq!(server.log(), "");
 
     let pod = Pod::with_header("--transport direct", WAY);
@@ -384,7 +382,7 @@ fn a_section_can_turn_either_transport_off() {
     command.args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs"));
     let _server = pod.start_direct(command);
     assert_eq!(pod.stub("way").run().succeeds(), "direct\n");
-    assert!(!support::is_listening(pod.port()));
+    assert!(!crate::support::is_listening(pod.port()));
 }
 
 #[test]
@@ -655,7 +653,7 @@ const FAR: &str = "far: far-1 far-2 far-3 far-4 far-5 far-6 far-7\nfar-%:\n\t@./
 fn pod_with_make() -> Pod {
     let pod = Pod::new("nested MAKEFLAGS= MAKELEVEL= make --no-print-directory -f far.mk\nflags MAKEFLAGS= sh -c");
     fs::write(pod.work().join("far.mk"), FAR).expect("a makefile");
-    support::write_program(pod.work().join("job"), JOB);
+    crate::support::write_program(pod.work().join("job"), JOB);
     pod
 }
 

@@ -1,15 +1,15 @@
 //! A stub at a terminal: what the command sees of it, what the person at it sees of the command, and how the terminal
 //! is given back.
 
-mod support;
-
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use support::terminal::{Scene, Terminal, code, once, twice, twice_with};
-use support::{Live, Run, has_programs, is_by_relay, is_root, until_true, wait_for_file};
+use crate::support::terminal::{Scene, Terminal, code, once, twice, twice_with};
+use crate::by_each_transport;
+use crate::support::transport::Transport;
+use crate::support::{Live, Run, has_programs, is_by_relay, is_root, until_true, wait_for_file};
 
 /// Runs a program to its end at a terminal of its own; gives its status, as a shell does, and all that was shown.
 fn show(scene: &Scene, command: &Command) -> (i32, String) {
@@ -29,9 +29,9 @@ fn isatty(scene: &Scene, script: &str) -> String {
     fs::read_to_string(scene.pod.work().join("streams")).expect("the command ran").replace('\n', " ")
 }
 
-#[test]
-fn the_command_has_a_terminal_where_its_stub_has_one() {
-    twice(&[("streams", STREAMS)], |scene| {
+by_each_transport!(the_command_has_a_terminal_where_its_stub_has_one);
+fn the_command_has_a_terminal_where_its_stub_has_one(transport: Transport) {
+    twice(transport, &[("streams", STREAMS)], |scene| {
         assert_eq!(isatty(scene, "streams"), "yes yes yes ");
         assert_eq!(isatty(scene, "streams 2>errors"), "yes yes no ");
     });
@@ -40,9 +40,9 @@ fn the_command_has_a_terminal_where_its_stub_has_one() {
 /// Ways to have a terminal on one side alone, or on none but stderr's.
 const ONE_SIDED: [&str; 4] = ["streams </dev/null", "streams | cat", "streams >file", "cat </dev/null | streams"];
 
-#[test]
-fn a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay() {
-    once("", &[("streams", STREAMS)], |scene| {
+by_each_transport!(a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay);
+fn a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay(transport: Transport) {
+    once(transport, "", &[("streams", STREAMS)], |scene| {
         for script in ONE_SIDED {
             let script = format!("export K8PSH_TRANSPORT=relay; {script}");
             assert_eq!(isatty(scene, &script), "no no no ", "{script}");
@@ -50,22 +50,22 @@ fn a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay() {
     });
 }
 
-#[test]
-fn a_terminal_on_one_side_alone_is_the_commands_on_that_side() {
+by_each_transport!(a_terminal_on_one_side_alone_is_the_commands_on_that_side);
+fn a_terminal_on_one_side_alone_is_the_commands_on_that_side(transport: Transport) {
     if is_by_relay() {
         return;
     }
     let expected = ["no yes yes ", "yes no yes ", "yes no yes ", "no yes yes "];
-    twice(&[("streams", STREAMS)], |scene| {
+    twice(transport, &[("streams", STREAMS)], |scene| {
         for (script, expected) in ONE_SIDED.into_iter().zip(expected) {
             assert_eq!(isatty(scene, script), expected, "{script}");
         }
     });
 }
 
-#[test]
-fn it_is_the_controlling_terminal_of_the_command() {
-    twice(&[("own", "echo hello >/dev/tty; ps -o tty= -p $$ >own; tty >>own; ps -o tpgid=,pgid= -p $$")], |scene| {
+by_each_transport!(it_is_the_controlling_terminal_of_the_command);
+fn it_is_the_controlling_terminal_of_the_command(transport: Transport) {
+    twice(transport, &[("own", "echo hello >/dev/tty; ps -o tty= -p $$ >own; tty >>own; ps -o tpgid=,pgid= -p $$")], |scene| {
         let (status, text) = show(scene, &scene.program("own"));
         assert!(status == 0 && text.starts_with("hello\r\n"), "{text:?}");
         let own = fs::read_to_string(scene.pod.work().join("own")).expect("the command ran");
@@ -76,9 +76,9 @@ fn it_is_the_controlling_terminal_of_the_command() {
     });
 }
 
-#[test]
-fn lines_end_as_a_terminal_ends_them_and_in_a_pipe_as_the_command_does() {
-    twice(&[("lines", "printf 'one\\ntwo\\n'; printf 'three\\n' >&2")], |scene| {
+by_each_transport!(lines_end_as_a_terminal_ends_them_and_in_a_pipe_as_the_command_does);
+fn lines_end_as_a_terminal_ends_them_and_in_a_pipe_as_the_command_does(transport: Transport) {
+    twice(transport, &[("lines", "printf 'one\\ntwo\\n'; printf 'three\\n' >&2")], |scene| {
         let shown = |script: &str| show(scene, &scene.script("sh", script)).1;
         assert_eq!(shown("lines"), "one\r\ntwo\r\nthree\r\n");
         assert_eq!(shown("lines 2>file; od -An -c file"), "one\r\ntwo\r\n   t   h   r   e   e  \\n\r\n");
@@ -88,9 +88,9 @@ fn lines_end_as_a_terminal_ends_them_and_in_a_pipe_as_the_command_does() {
     });
 }
 
-#[test]
-fn stderr_stays_apart_where_it_is_another_terminal() {
-    twice(&[("both", "echo out; echo error >&2")], |scene| {
+by_each_transport!(stderr_stays_apart_where_it_is_another_terminal);
+fn stderr_stays_apart_where_it_is_another_terminal(transport: Transport) {
+    twice(transport, &[("both", "echo out; echo error >&2")], |scene| {
         let other = Terminal::new();
         let (status, text) = show(scene, &scene.script("sh", &format!("both 2>{}", other.path().display())));
         assert_eq!((status, text.as_str()), (0, "out\r\n"));
@@ -98,9 +98,9 @@ fn stderr_stays_apart_where_it_is_another_terminal() {
     });
 }
 
-#[test]
-fn the_command_sees_the_modes_and_special_characters_of_the_stubs_terminal() {
-    twice(&[("modes", "stty -g")], |scene| {
+by_each_transport!(the_command_sees_the_modes_and_special_characters_of_the_stubs_terminal);
+fn the_command_sees_the_modes_and_special_characters_of_the_stubs_terminal(transport: Transport) {
+    twice(transport, &[("modes", "stty -g")], |scene| {
         let changes: [&[&str]; 4] = [
             &["sane"],
             &["intr", "^X", "quit", "^Y", "erase", "^H", "kill", "^K", "susp", "^E", "eof", "^F", "start", "^A"],
@@ -121,9 +121,9 @@ fn the_command_sees_the_modes_and_special_characters_of_the_stubs_terminal() {
     });
 }
 
-#[test]
-fn the_window_has_its_size_before_the_command_starts() {
-    twice(&[("size", "stty size")], |scene| {
+by_each_transport!(the_window_has_its_size_before_the_command_starts);
+fn the_window_has_its_size_before_the_command_starts(transport: Transport) {
+    twice(transport, &[("size", "stty size")], |scene| {
         for (rows, columns) in [(24, 80), (1, 1), (0, 0), (65535, 65535), (37, 301)] {
             let terminal = Terminal::new();
             terminal.resize(rows, columns);
@@ -136,9 +136,9 @@ fn the_window_has_its_size_before_the_command_starts() {
 /// Says what size its window has now.
 const SIZES: &str = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.01; done";
 
-#[test]
-fn a_change_of_the_windows_size_is_seen_at_once() {
-    twice(&[("sizes", SIZES)], |scene| {
+by_each_transport!(a_change_of_the_windows_size_is_seen_at_once);
+fn a_change_of_the_windows_size_is_seen_at_once(transport: Transport) {
+    twice(transport, &[("sizes", SIZES)], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.program("sizes"));
         terminal.expect("ready\r\n");
@@ -154,33 +154,33 @@ fn a_change_of_the_windows_size_is_seen_at_once() {
     });
 }
 
-#[test]
-fn the_command_knows_the_kind_of_terminal() {
-    twice(&[("kind", "echo \"${TERM-unset}\"")], |scene| {
+by_each_transport!(the_command_knows_the_kind_of_terminal);
+fn the_command_knows_the_kind_of_terminal(transport: Transport) {
+    twice(transport, &[("kind", "echo \"${TERM-unset}\"")], |scene| {
         let kind = |command: &Command| show(scene, command).1;
         assert_eq!(kind(scene.program("kind").env("TERM", "xterm-test")), "xterm-test\r\n");
         assert_eq!(kind(scene.program("kind").env("TERM", "")), "\r\n");
     });
 }
 
-#[test]
-fn without_a_kind_of_terminal_the_command_gets_none() {
-    once("", &[("kind", "echo \"${TERM-unset}\"")], |scene| {
+by_each_transport!(without_a_kind_of_terminal_the_command_gets_none);
+fn without_a_kind_of_terminal_the_command_gets_none(transport: Transport) {
+    once(transport, "", &[("kind", "echo \"${TERM-unset}\"")], |scene| {
         assert_eq!(show(scene, scene.program("kind").env_remove("TERM")).1, "unset\r\n");
         // A pipe is no terminal of any kind.
         assert_eq!(scene.script("sh", "kind | cat").env("TERM", "xterm").run().succeeds(), "unset\n");
     });
 }
 
-#[test]
-fn a_rule_of_the_configuration_for_the_kind_of_terminal_counts() {
+by_each_transport!(a_rule_of_the_configuration_for_the_kind_of_terminal_counts);
+fn a_rule_of_the_configuration_for_the_kind_of_terminal_counts(transport: Transport) {
     for (rule, sent, seen) in [
         ("=TERM=fixed", Some("xterm"), "fixed"),
         ("TERM=default", Some("xterm"), "xterm"),
         ("TERM=default", None, "default"),
         ("?TERM=default", None, "default"),
     ] {
-        once(rule, &[("kind", "echo \"${TERM-unset}\"")], |scene| {
+        once(transport, rule, &[("kind", "echo \"${TERM-unset}\"")], |scene| {
             let mut command = scene.program("kind");
             match sent {
                 Some(kind) => command.env("TERM", kind),
@@ -191,9 +191,9 @@ fn a_rule_of_the_configuration_for_the_kind_of_terminal_counts() {
     }
 }
 
-#[test]
-fn the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer() {
-    once("", &[("wait", "echo ready; read line; exit 3")], |scene| {
+by_each_transport!(the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer);
+fn the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer(transport: Transport) {
+    once(transport, "", &[("wait", "echo ready; read line; exit 3")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut stub = terminal.start(&scene.program("wait"));
@@ -205,17 +205,17 @@ fn the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer() {
     });
 }
 
-#[test]
-fn every_exit_status_passes_over_a_terminal() {
-    twice(&[("code", "exit $1")], |scene| {
+by_each_transport!(every_exit_status_passes_over_a_terminal);
+fn every_exit_status_passes_over_a_terminal(transport: Transport) {
+    twice(transport, &[("code", "exit $1")], |scene| {
         let script = "n=0; while test $n -lt 256; do code $n; test $? = $n || echo bad $n $?; n=$((n+1)); done";
         assert_eq!(show(scene, &scene.script("sh", script)), (0, String::new()));
     });
 }
 
-#[test]
-fn every_deadly_signal_of_the_command_is_the_stubs_and_the_terminal_is_given_back() {
-    twice(&[("die", "ulimit -c 0; kill -$1 $$")], |scene| {
+by_each_transport!(every_deadly_signal_of_the_command_is_the_stubs_and_the_terminal_is_given_back);
+fn every_deadly_signal_of_the_command_is_the_stubs_and_the_terminal_is_given_back(transport: Transport) {
+    twice(transport, &[("die", "ulimit -c 0; kill -$1 $$")], |scene| {
         let deadly = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31];
         for number in deadly.into_iter().chain(34..=64) {
             let terminal = Terminal::new();
@@ -228,9 +228,9 @@ fn every_deadly_signal_of_the_command_is_the_stubs_and_the_terminal_is_given_bac
     });
 }
 
-#[test]
-fn a_signal_that_ends_command_and_stub_gives_the_terminal_back() {
-    twice(&[("sleep", "")], |scene| {
+by_each_transport!(a_signal_that_ends_command_and_stub_gives_the_terminal_back);
+fn a_signal_that_ends_command_and_stub_gives_the_terminal_back(transport: Transport) {
+    twice(transport, &[("sleep", "")], |scene| {
         for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1] {
             let terminal = Terminal::new();
             let before = terminal.modes();
@@ -253,12 +253,12 @@ fn start_stub(scene: &Scene, terminal: &mut Terminal, name: &str) -> Live {
 
 const STAY: &str = "echo ready; exec sleep 1000";
 
-#[test]
-fn a_lost_server_gives_the_terminal_back_and_is_one_line_on_it() {
+by_each_transport!(a_lost_server_gives_the_terminal_back_and_is_one_line_on_it);
+fn a_lost_server_gives_the_terminal_back_and_is_one_line_on_it(transport: Transport) {
     if !has_programs(&["setsid", "stty"]) {
         return;
     }
-    let mut scene = Scene::far(&[("stay", STAY)]);
+    let mut scene = Scene::far(transport, &[("stay", STAY)]);
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let mut stub = start_stub(&scene, &mut terminal, "stay");
@@ -276,9 +276,9 @@ fn a_lost_server_gives_the_terminal_back_and_is_one_line_on_it() {
     scene.until_nothing_is_left();
 }
 
-#[test]
-fn a_command_that_does_not_exist_gives_the_terminal_back() {
-    let pod = support::Pod::new("missing /no/such/program\ndirectory /");
+by_each_transport!(a_command_that_does_not_exist_gives_the_terminal_back);
+fn a_command_that_does_not_exist_gives_the_terminal_back(transport: Transport) {
+    let pod = transport.pod("missing /no/such/program\ndirectory /");
     let _server = pod.server();
     for (name, expected) in [("missing", 127), ("directory", 126)] {
         let terminal = Terminal::new();
@@ -292,10 +292,10 @@ fn a_command_that_does_not_exist_gives_the_terminal_back() {
     }
 }
 
-#[test]
-fn without_a_server_the_terminal_stays_as_it_is() {
+by_each_transport!(without_a_server_the_terminal_stays_as_it_is);
+fn without_a_server_the_terminal_stays_as_it_is(transport: Transport) {
     let pod =
-        support::Pod::custom(|pod| format!("baseDirectory=work\nconnectTimeoutMs=200\n{}\ntrue", pod.section("")));
+        transport.custom_pod(|pod| format!("baseDirectory=work\nconnectTimeoutMs=200\n{}\ntrue", pod.section("")));
     pod.link_stub("true");
     let terminal = Terminal::new();
     let before = terminal.modes();
@@ -305,9 +305,9 @@ fn without_a_server_the_terminal_stays_as_it_is() {
     assert_eq!(terminal.text().matches("\r\n").count(), 1, "{:?}", terminal.text());
 }
 
-#[test]
-fn while_the_stub_waits_for_its_server_the_terminals_own_keys_work() {
-    let pod = support::Pod::new("true");
+by_each_transport!(while_the_stub_waits_for_its_server_the_terminals_own_keys_work);
+fn while_the_stub_waits_for_its_server_the_terminals_own_keys_work(transport: Transport) {
+    let pod = transport.pod("true");
     pod.link_stub("true");
     let terminal = Terminal::new();
     let before = terminal.modes();
@@ -318,9 +318,9 @@ fn while_the_stub_waits_for_its_server_the_terminals_own_keys_work() {
     assert_eq!(terminal.modes(), before);
 }
 
-#[test]
-fn control_keys_end_the_command_by_the_rules_of_its_terminal() {
-    twice(&[("sleep", "")], |scene| {
+by_each_transport!(control_keys_end_the_command_by_the_rules_of_its_terminal);
+fn control_keys_end_the_command_by_the_rules_of_its_terminal(transport: Transport) {
+    twice(transport, &[("sleep", "")], |scene| {
         for (setting, key, signal, shown) in [
             (&["sane"][..], "\x03", 2, "^C"),
             (&["sane"], "\x1c", 3, "^\\"),
@@ -341,9 +341,9 @@ fn control_keys_end_the_command_by_the_rules_of_its_terminal() {
     });
 }
 
-#[test]
-fn a_key_that_means_nothing_any_more_is_input() {
-    twice(&[("line", "echo ready; read line; echo \"got ${#line}\"")], |scene| {
+by_each_transport!(a_key_that_means_nothing_any_more_is_input);
+fn a_key_that_means_nothing_any_more_is_input(transport: Transport) {
+    twice(transport, &[("line", "echo ready; read line; echo \"got ${#line}\"")], |scene| {
         let mut terminal = Terminal::new();
         terminal.stty(&["intr", "undef", "quit", "undef", "susp", "undef"]);
         let mut program = terminal.start(&scene.program("line"));
@@ -354,9 +354,9 @@ fn a_key_that_means_nothing_any_more_is_input() {
     });
 }
 
-#[test]
-fn a_command_that_catches_a_control_key_goes_on() {
-    twice(
+by_each_transport!(a_command_that_catches_a_control_key_goes_on);
+fn a_command_that_catches_a_control_key_goes_on(transport: Transport) {
+    twice(transport, 
         &[("catch", "trap 'echo caught' INT; trap 'echo quit; exit 4' QUIT; echo ready; while :; do sleep 0.01; done")],
         |scene| {
             let mut terminal = Terminal::new();
@@ -373,9 +373,9 @@ fn a_command_that_catches_a_control_key_goes_on() {
     );
 }
 
-#[test]
-fn a_script_that_runs_it_ends_with_it_on_control_c() {
-    twice(&[("sleep", "")], |scene| {
+by_each_transport!(a_script_that_runs_it_ends_with_it_on_control_c);
+fn a_script_that_runs_it_ends_with_it_on_control_c(transport: Transport) {
+    twice(transport, &[("sleep", "")], |scene| {
         for shell in ["bash", "sh"] {
             let mut terminal = Terminal::new();
             let before = terminal.modes();
@@ -390,9 +390,9 @@ fn a_script_that_runs_it_ends_with_it_on_control_c() {
     });
 }
 
-#[test]
-fn a_script_that_catches_control_c_catches_it() {
-    twice(&[("sleep", "")], |scene| {
+by_each_transport!(a_script_that_catches_control_c_catches_it);
+fn a_script_that_catches_control_c_catches_it(transport: Transport) {
+    twice(transport, &[("sleep", "")], |scene| {
         let mut terminal = Terminal::new();
         let script = "trap 'echo caught' INT; echo ready; sleep 1000; echo \"after $?\"";
         let mut program = terminal.start(&scene.script("bash", script));
@@ -404,9 +404,9 @@ fn a_script_that_catches_control_c_catches_it() {
     });
 }
 
-#[test]
-fn make_ends_on_control_c() {
-    twice_with(&["make"], &[("sleep", "")], |scene| {
+by_each_transport!(make_ends_on_control_c);
+fn make_ends_on_control_c(transport: Transport) {
+    twice_with(transport, &["make"], &[("sleep", "")], |scene| {
         fs::write(scene.pod.work().join("Makefile"), "all:\n\t@echo ready\n\t@sleep 1000\n\t@echo survived\n")
             .expect("a file");
         let mut terminal = Terminal::new();
@@ -423,9 +423,9 @@ fn make_ends_on_control_c() {
     });
 }
 
-#[test]
-fn ignored_signals_stay_ignored_at_a_terminal() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(ignored_signals_stay_ignored_at_a_terminal);
+fn ignored_signals_stay_ignored_at_a_terminal(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.script("sh", "trap '' INT HUP; exec stay"));
         terminal.expect("ready\r\n");
@@ -438,9 +438,9 @@ fn ignored_signals_stay_ignored_at_a_terminal() {
     });
 }
 
-#[test]
-fn input_is_echoed_once_and_edited_by_the_commands_terminal() {
-    twice(&[("copy", "echo ready; exec cat")], |scene| {
+by_each_transport!(input_is_echoed_once_and_edited_by_the_commands_terminal);
+fn input_is_echoed_once_and_edited_by_the_commands_terminal(transport: Transport) {
+    twice(transport, &[("copy", "echo ready; exec cat")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.program("copy"));
@@ -462,9 +462,9 @@ fn input_is_echoed_once_and_edited_by_the_commands_terminal() {
     });
 }
 
-#[test]
-fn the_end_of_input_can_be_typed() {
-    twice(&[("count", "wc -c")], |scene| {
+by_each_transport!(the_end_of_input_can_be_typed);
+fn the_end_of_input_can_be_typed(transport: Transport) {
+    twice(transport, &[("count", "wc -c")], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.script("sh", "echo ready; count; echo $?"));
         terminal.expect("ready\r\n");
@@ -476,9 +476,9 @@ fn the_end_of_input_can_be_typed() {
     });
 }
 
-#[test]
-fn what_is_typed_before_the_command_runs_is_not_lost() {
-    twice(&[("line", "read line; echo \"got $line\"")], |scene| {
+by_each_transport!(what_is_typed_before_the_command_runs_is_not_lost);
+fn what_is_typed_before_the_command_runs_is_not_lost(transport: Transport) {
+    twice(transport, &[("line", "read line; echo \"got $line\"")], |scene| {
         let mut terminal = Terminal::new();
         let script = "echo ready; while ! test -e go; do sleep 0.01; done; line";
         let mut program = terminal.start(&scene.script("sh", script));
@@ -491,9 +491,9 @@ fn what_is_typed_before_the_command_runs_is_not_lost() {
     });
 }
 
-#[test]
-fn a_line_of_four_thousand_characters_passes() {
-    twice(&[("line", "echo ready; read line; echo \"got ${#line}\"")], |scene| {
+by_each_transport!(a_line_of_four_thousand_characters_passes);
+fn a_line_of_four_thousand_characters_passes(transport: Transport) {
+    twice(transport, &[("line", "echo ready; read line; echo \"got ${#line}\"")], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.program("line"));
         terminal.expect("ready\r\n");
@@ -503,9 +503,9 @@ fn a_line_of_four_thousand_characters_passes() {
     });
 }
 
-#[test]
-fn many_lines_at_once_pass_in_order() {
-    twice(&[("copy", "stty -echo; echo ready; cat >copy; echo done")], |scene| {
+by_each_transport!(many_lines_at_once_pass_in_order);
+fn many_lines_at_once_pass_in_order(transport: Transport) {
+    twice(transport, &[("copy", "stty -echo; echo ready; cat >copy; echo done")], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.program("copy"));
         terminal.expect("ready\r\n");
@@ -518,9 +518,9 @@ fn many_lines_at_once_pass_in_order() {
     });
 }
 
-#[test]
-fn ten_megabytes_written_right_before_the_end_are_shown_to_the_last_byte() {
-    twice(&[("seq", "")], |scene| {
+by_each_transport!(ten_megabytes_written_right_before_the_end_are_shown_to_the_last_byte);
+fn ten_megabytes_written_right_before_the_end_are_shown_to_the_last_byte(transport: Transport) {
+    twice(transport, &[("seq", "")], |scene| {
         let terminal = Terminal::new();
         let status = terminal.end(&mut terminal.start(scene.program("seq").arg("1400000")));
         assert!(status.success(), "{status}");
@@ -530,18 +530,18 @@ fn ten_megabytes_written_right_before_the_end_are_shown_to_the_last_byte() {
     });
 }
 
-#[test]
-fn the_last_words_of_many_short_commands_are_all_shown() {
-    twice(&[("word", "echo \"word $1\"")], |scene| {
+by_each_transport!(the_last_words_of_many_short_commands_are_all_shown);
+fn the_last_words_of_many_short_commands_are_all_shown(transport: Transport) {
+    twice(transport, &[("word", "echo \"word $1\"")], |scene| {
         let script = "n=0; while test $n -lt 200; do word $n; n=$((n+1)); done";
         let expected: String = (0..200).map(|number| format!("word {number}\r\n")).collect();
         assert_eq!(show(scene, &scene.script("sh", script)), (0, expected));
     });
 }
 
-#[test]
-fn every_byte_passes_unaltered_where_the_command_says_so() {
-    twice(&[("bytes", "stty raw -echo; echo ready; dd bs=1 count=256 of=bytes 2>/dev/null; cat bytes")], |scene| {
+by_each_transport!(every_byte_passes_unaltered_where_the_command_says_so);
+fn every_byte_passes_unaltered_where_the_command_says_so(transport: Transport) {
+    twice(transport, &[("bytes", "stty raw -echo; echo ready; dd bs=1 count=256 of=bytes 2>/dev/null; cat bytes")], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.program("bytes"));
         terminal.expect("ready\n");
@@ -553,10 +553,10 @@ fn every_byte_passes_unaltered_where_the_command_says_so() {
     });
 }
 
-#[test]
-fn a_terminal_that_nobody_reads_does_not_hold_up_signals() {
+by_each_transport!(a_terminal_that_nobody_reads_does_not_hold_up_signals);
+fn a_terminal_that_nobody_reads_does_not_hold_up_signals(transport: Transport) {
     let flood = "yes & trap 'echo termed >termed; kill $! 2>/dev/null; exit 4' TERM; echo flooding >flooding; while :; do wait; done";
-    twice(&[("flood", flood)], |scene| {
+    twice(transport, &[("flood", flood)], |scene| {
         let terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.program("flood"));
@@ -571,7 +571,7 @@ fn a_terminal_that_nobody_reads_does_not_hold_up_signals() {
 }
 
 /// Waits until a process that writes all the time has no room to write to.
-fn until_stuck(process: support::Process) {
+fn until_stuck(process: crate::support::Process) {
     let mut last = None;
     until_true("the writer is stuck", || {
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -582,9 +582,9 @@ fn until_stuck(process: support::Process) {
     });
 }
 
-#[test]
-fn a_control_key_ends_a_command_that_floods_the_terminal() {
-    twice(&[("yes", "")], |scene| {
+by_each_transport!(a_control_key_ends_a_command_that_floods_the_terminal);
+fn a_control_key_ends_a_command_that_floods_the_terminal(transport: Transport) {
+    twice(transport, &[("yes", "")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.program("yes"));
@@ -595,9 +595,9 @@ fn a_control_key_ends_a_command_that_floods_the_terminal() {
     });
 }
 
-#[test]
-fn output_can_be_held_and_released() {
-    twice(&[("copy", "echo ready; exec cat")], |scene| {
+by_each_transport!(output_can_be_held_and_released);
+fn output_can_be_held_and_released(transport: Transport) {
+    twice(transport, &[("copy", "echo ready; exec cat")], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.program("copy"));
         terminal.expect("ready\r\n");
@@ -608,11 +608,11 @@ fn output_can_be_held_and_released() {
     });
 }
 
-#[test]
-fn two_at_one_terminal_give_it_back_whichever_ends_first() {
+by_each_transport!(two_at_one_terminal_give_it_back_whichever_ends_first);
+fn two_at_one_terminal_give_it_back_whichever_ends_first(transport: Transport) {
     let script = "exec 3<&0; linger a <&3 & until test -e next; do sleep 0.01; done; linger b <&3 & wait";
     for (first, second) in [("a", "b"), ("b", "a")] {
-        twice(&[("linger", "until test -e $1; do sleep 0.01; done")], |scene| {
+        twice(transport, &[("linger", "until test -e $1; do sleep 0.01; done")], |scene| {
             let touch = |name: &str| fs::write(scene.pod.work().join(name), "").expect("a file");
             let terminal = Terminal::new();
             let before = terminal.modes();
@@ -630,10 +630,10 @@ fn two_at_one_terminal_give_it_back_whichever_ends_first() {
     }
 }
 
-#[test]
-fn a_password_is_asked_for_and_not_shown() {
+by_each_transport!(a_password_is_asked_for_and_not_shown);
+fn a_password_is_asked_for_and_not_shown(transport: Transport) {
     let ask = "#!/bin/bash\nread -rs -p 'Password: ' x </dev/tty; echo; echo \"length ${#x}\"";
-    twice(&[("ask", ask)], |scene| {
+    twice(transport, &[("ask", ask)], |scene| {
         for script in ["ask", "ask 2>errors"] {
             let mut terminal = Terminal::new();
             let before = terminal.modes();
@@ -656,10 +656,10 @@ fn a_password_is_asked_for_and_not_shown() {
     });
 }
 
-#[test]
-fn a_password_prompt_that_is_interrupted_leaves_the_terminal_as_it_was() {
+by_each_transport!(a_password_prompt_that_is_interrupted_leaves_the_terminal_as_it_was);
+fn a_password_prompt_that_is_interrupted_leaves_the_terminal_as_it_was(transport: Transport) {
     let ask = "stty -echo; printf 'Password: ' >/dev/tty; exec cat </dev/tty";
-    once("", &[("ask", ask)], |scene| {
+    once(transport, "", &[("ask", ask)], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.program("ask"));
@@ -671,9 +671,9 @@ fn a_password_prompt_that_is_interrupted_leaves_the_terminal_as_it_was() {
     });
 }
 
-#[test]
-fn a_pager_works() {
-    twice_with(&["less"], &[("less", "")], |scene| {
+by_each_transport!(a_pager_works);
+fn a_pager_works(transport: Transport) {
+    twice_with(transport, &["less"], &[("less", "")], |scene| {
         let text: String = (1..=500).map(|number| format!("line {number}\n")).collect();
         fs::write(scene.pod.work().join("text"), text).expect("a file");
         let mut terminal = Terminal::new();
@@ -689,9 +689,9 @@ fn a_pager_works() {
     });
 }
 
-#[test]
-fn a_pager_reads_its_keys_from_the_terminal_although_its_text_comes_from_it_too() {
-    twice_with(&["less"], &[("page", "seq 1 500 | less")], |scene| {
+by_each_transport!(a_pager_reads_its_keys_from_the_terminal_although_its_text_comes_from_it_too);
+fn a_pager_reads_its_keys_from_the_terminal_although_its_text_comes_from_it_too(transport: Transport) {
+    twice_with(transport, &["less"], &[("page", "seq 1 500 | less")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(scene.program("page").env("TERM", "xterm"));
@@ -704,9 +704,9 @@ fn a_pager_reads_its_keys_from_the_terminal_although_its_text_comes_from_it_too(
     });
 }
 
-#[test]
-fn an_editor_works() {
-    twice_with(&["vim"], &[("vim", "")], |scene| {
+by_each_transport!(an_editor_works);
+fn an_editor_works(transport: Transport) {
+    twice_with(transport, &["vim"], &[("vim", "")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut command = scene.program("vim");
@@ -722,9 +722,9 @@ fn an_editor_works() {
     });
 }
 
-#[test]
-fn a_full_screen_program_works_and_follows_the_window() {
-    twice_with(&["top"], &[("top", "")], |scene| {
+by_each_transport!(a_full_screen_program_works_and_follows_the_window);
+fn a_full_screen_program_works_and_follows_the_window(transport: Transport) {
+    twice_with(transport, &["top"], &[("top", "")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(scene.program("top").args(["-d", "60"]).env("TERM", "xterm"));
@@ -738,9 +738,9 @@ fn a_full_screen_program_works_and_follows_the_window() {
     });
 }
 
-#[test]
-fn a_recorder_of_terminals_works() {
-    twice_with(&["script"], &[("script", "")], |scene| {
+by_each_transport!(a_recorder_of_terminals_works);
+fn a_recorder_of_terminals_works(transport: Transport) {
+    twice_with(transport, &["script"], &[("script", "")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let command = "stty size; read line; echo got $line; exit 6";
@@ -754,9 +754,9 @@ fn a_recorder_of_terminals_works() {
     });
 }
 
-#[test]
-fn a_terminal_within_the_terminal_works() {
-    twice_with(&["tmux"], &[("tmux", "")], |scene| {
+by_each_transport!(a_terminal_within_the_terminal_works);
+fn a_terminal_within_the_terminal_works(transport: Transport) {
+    twice_with(transport, &["tmux"], &[("tmux", "")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let socket = scene.pod.work().join("socket");
@@ -778,9 +778,9 @@ fn a_terminal_within_the_terminal_works() {
 /// Says what its streams are, and copies its input.
 const ANSWERS: &str = "for n in 0 1 2; do if test -t $n; then echo yes; else echo no; fi; done; cat; exit 3";
 
-#[test]
-fn a_section_can_refuse_terminals() {
-    once("--tty=never", &[("answers", ANSWERS)], |scene| {
+by_each_transport!(a_section_can_refuse_terminals);
+fn a_section_can_refuse_terminals(transport: Transport) {
+    once(transport, "--tty=never", &[("answers", ANSWERS)], |scene| {
         // What the direct transport hands over is the terminal itself, with the keys that it has.
         for (transport, answer) in [("relay", "no"), ("direct", "yes")] {
             let mut terminal = Terminal::new();
@@ -796,9 +796,9 @@ fn a_section_can_refuse_terminals() {
     });
 }
 
-#[test]
-fn a_section_can_insist_on_terminals() {
-    once("--tty=always", &[("answers", ANSWERS)], |scene| {
+by_each_transport!(a_section_can_insist_on_terminals);
+fn a_section_can_insist_on_terminals(transport: Transport) {
+    once(transport, "--tty=always", &[("answers", ANSWERS)], |scene| {
         let outcome = scene.program("answers").run_with(b"one\ntwo");
         // No echo, and no line end but the command's own.
         assert_eq!((outcome.out().as_str(), outcome.code()), ("yes\nyes\nno\none\ntwo", Some(3)), "{}", outcome.err());
@@ -807,17 +807,17 @@ fn a_section_can_insist_on_terminals() {
     });
 }
 
-#[test]
-fn a_terminal_that_the_section_insists_on_takes_any_amount_of_text() {
-    once("--tty=always", &[("cat", "")], |scene| {
+by_each_transport!(a_terminal_that_the_section_insists_on_takes_any_amount_of_text);
+fn a_terminal_that_the_section_insists_on_takes_any_amount_of_text(transport: Transport) {
+    once(transport, "--tty=always", &[("cat", "")], |scene| {
         let text: String = (0..50_000).map(|number| format!("line number {number}\n")).collect();
         assert!(scene.program("cat").run_with(text.as_bytes()).succeeds() == text, "not the same text");
     });
 }
 
-#[test]
-fn a_section_that_takes_terminals_as_they_come_says_what_is_the_rule() {
-    once("--tty=auto", &[("answers", ANSWERS)], |scene| {
+by_each_transport!(a_section_that_takes_terminals_as_they_come_says_what_is_the_rule);
+fn a_section_that_takes_terminals_as_they_come_says_what_is_the_rule(transport: Transport) {
+    once(transport, "--tty=auto", &[("answers", ANSWERS)], |scene| {
         assert_eq!(scene.program("answers").run().out(), "no\nno\nno\n");
         let mut terminal = Terminal::new();
         let mut stub = terminal.start(&scene.program("answers"));
@@ -827,19 +827,19 @@ fn a_section_that_takes_terminals_as_they_come_says_what_is_the_rule() {
     });
 }
 
-#[test]
-fn a_word_for_terminals_that_means_nothing_is_refused() {
-    let pod = support::Pod::with_header("--tty=perhaps", "true");
+by_each_transport!(a_word_for_terminals_that_means_nothing_is_refused);
+fn a_word_for_terminals_that_means_nothing_is_refused(transport: Transport) {
+    let pod = transport.pod_with_header("--tty=perhaps", "true");
     let outcome = pod.k8pshd().args(["--name", "box"]).run();
     outcome.fails(1, "k8pshd", &["--tty", "perhaps"]);
 }
 
-#[test]
-fn a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without() {
+by_each_transport!(a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without);
+fn a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without(transport: Transport) {
     if !is_root() || !has_programs(&["unshare", "mount", "setsid", "stty"]) {
         return;
     }
-    let pod = support::Pod::new(&format!("answers sh -c '{ANSWERS}'"));
+    let pod = transport.pod(&format!("answers sh -c '{ANSWERS}'"));
     let mut command = pod.command("unshare");
     let script = "mount -t tmpfs none /dev/pts; test -L /dev/ptmx || mount --bind /dev/null /dev/ptmx; exec \"$@\"";
     command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(pod.path("bin/k8pshd"));
@@ -864,10 +864,10 @@ fn a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without() {
     assert_eq!(pod.stub("answers").run().err(), "");
 }
 
-#[test]
-fn signals_reach_a_command_that_has_a_terminal() {
+by_each_transport!(signals_reach_a_command_that_has_a_terminal);
+fn signals_reach_a_command_that_has_a_terminal(transport: Transport) {
     let script = "#!/bin/bash\nfor n in {1..64}; do trap \"echo got $n\" $n 2>/dev/null; done; echo ready; while :; do sleep 0.01; done";
-    twice(&[("traps", script)], |scene| {
+    twice(transport, &[("traps", script)], |scene| {
         let mut terminal = Terminal::new();
         let program = terminal.start(&scene.program("traps"));
         terminal.expect("ready\r\n");
@@ -880,10 +880,10 @@ fn signals_reach_a_command_that_has_a_terminal() {
     });
 }
 
-#[test]
-fn a_command_in_the_same_group_that_is_left_running_does_not_keep_the_terminal() {
+by_each_transport!(a_command_in_the_same_group_that_is_left_running_does_not_keep_the_terminal);
+fn a_command_in_the_same_group_that_is_left_running_does_not_keep_the_terminal(transport: Transport) {
     // Its terminal goes with the command; whether it dies of that is its own matter.
-    twice(&[("leave", "trap '' HUP; sleep 1000 & echo left")], |scene| {
+    twice(transport, &[("leave", "trap '' HUP; sleep 1000 & echo left")], |scene| {
         let (status, text) = show(scene, &scene.script("sh", "leave; echo \"after $?\""));
         assert_eq!((status, text.as_str()), (0, "left\r\nafter 0\r\n"));
         // Until its program has begun, nobody can see whose it is.
@@ -927,28 +927,28 @@ fn tear_script(script: &str, ways: &[Way]) {
         return;
     }
     for &way in ways {
-        let scene = Scene::far(&[("stay", script)]);
+        let scene = Scene::far(transport, &[("stay", script)]);
         let mut terminal = Terminal::new();
         let stub = start_stub(&scene, &mut terminal, "stay");
         tear(scene, terminal, stub, way);
     }
 }
 
-#[test]
-fn nothing_is_left_however_a_stub_with_a_terminal_ends() {
+by_each_transport!(nothing_is_left_however_a_stub_with_a_terminal_ends);
+fn nothing_is_left_however_a_stub_with_a_terminal_ends(transport: Transport) {
     tear_script(STAY, &[Way::StubKilled, Way::SessionKilled, Way::ListenerKilled, Way::HungUp]);
 }
 
-#[test]
-fn a_command_that_ignores_the_loss_of_its_terminal_is_killed() {
+by_each_transport!(a_command_that_ignores_the_loss_of_its_terminal_is_killed);
+fn a_command_that_ignores_the_loss_of_its_terminal_is_killed(transport: Transport) {
     let script = "trap '' HUP TERM INT; echo ready; sleep 1000; sleep 1000";
     tear_script(script, &[Way::StubKilled, Way::ListenerKilled]);
 }
 
-#[test]
-fn a_command_that_ignores_hangups_outlives_its_terminal() {
+by_each_transport!(a_command_that_ignores_hangups_outlives_its_terminal);
+fn a_command_that_ignores_hangups_outlives_its_terminal(transport: Transport) {
     let script = "trap 'echo hung up >up' HUP; echo ready; while :; do sleep 0.01; done";
-    twice(&[("stay", script)], |scene| {
+    twice(transport, &[("stay", script)], |scene| {
         let mut terminal = Terminal::new();
         let mut program = terminal.start(&scene.program("stay"));
         terminal.expect("ready\r\n");
@@ -962,15 +962,15 @@ fn a_command_that_ignores_hangups_outlives_its_terminal() {
     });
 }
 
-#[test]
-fn a_daemon_of_a_command_with_a_terminal_goes_with_the_lease() {
+by_each_transport!(a_daemon_of_a_command_with_a_terminal_goes_with_the_lease);
+fn a_daemon_of_a_command_with_a_terminal_goes_with_the_lease(transport: Transport) {
     let script = "setsid sh -c 'sleep 1000 & setsid sleep 1000 & exit'; trap '' HUP; echo ready; sleep 1000";
     tear_script(script, &[Way::StubKilled, Way::ListenerKilled]);
 }
 
-#[test]
-fn a_daemon_of_a_command_with_a_terminal_outlives_the_command() {
-    twice(
+by_each_transport!(a_daemon_of_a_command_with_a_terminal_outlives_the_command);
+fn a_daemon_of_a_command_with_a_terminal_outlives_the_command(transport: Transport) {
+    twice(transport, 
         &[(
             "daemon",
             "setsid sh -c 'echo >up; exec sleep 1000' </dev/null >/dev/null 2>&1 & \
@@ -986,13 +986,13 @@ fn a_daemon_of_a_command_with_a_terminal_outlives_the_command() {
     );
 }
 
-#[test]
-fn a_stopped_command_with_a_terminal_goes_with_its_stub() {
+by_each_transport!(a_stopped_command_with_a_terminal_goes_with_its_stub);
+fn a_stopped_command_with_a_terminal_goes_with_its_stub(transport: Transport) {
     if !has_programs(&["setsid", "stty"]) {
         return;
     }
     for way in [Way::StubKilled, Way::HungUp] {
-        let scene = Scene::far(&[("stay", STAY)]);
+        let scene = Scene::far(transport, &[("stay", STAY)]);
         let mut terminal = Terminal::new();
         let stub = start_stub(&scene, &mut terminal, "stay");
         stop(&scene, &stub);
@@ -1007,12 +1007,12 @@ fn stop(scene: &Scene, stub: &Live) {
     until_true("both are stopped", || [command, stub.process()].iter().all(|process| process.state() == Some('T')));
 }
 
-#[test]
-fn a_stopped_command_with_a_terminal_goes_with_its_server() {
+by_each_transport!(a_stopped_command_with_a_terminal_goes_with_its_server);
+fn a_stopped_command_with_a_terminal_goes_with_its_server(transport: Transport) {
     if !has_programs(&["setsid", "stty"]) {
         return;
     }
-    let mut scene = Scene::far(&[("stay", STAY)]);
+    let mut scene = Scene::far(transport, &[("stay", STAY)]);
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let mut stub = start_stub(&scene, &mut terminal, "stay");

@@ -1,7 +1,5 @@
 //! Sections with a token, addresses beyond this Pod, and what becomes of those who do not have the token.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
-use support::frames::{self, EXIT, FAILURE, HELLO, Peer};
-use support::{DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, is_root, until, until_true};
+use crate::support::frames::{self, EXIT, FAILURE, HELLO, Peer};
+use crate::support::{DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, is_root, until, until_true};
 
 /// A frame that opens a connection to a server with a token: random bytes, or a proof.
 const NONCE: u8 = 30;
@@ -227,7 +225,7 @@ fn the_usual_limit_of_open_files_has_room_for_all_that_may_wait() {
     let silent = silent_ones(pod.port(), 1100);
     let mut stream = from_another_address(pod.port());
     stream.write_all(format!("{TOKEN}\n").as_bytes()).expect("the server takes it");
-    assert_eq!(support::read_all(&mut stream), b"went\n");
+    assert_eq!(crate::support::read_all(&mut stream), b"went\n");
     assert!(!server.log().contains("Too many open files"), "{}", server.log());
     assert!(is_closed(&silent[0]));
 }
@@ -278,7 +276,7 @@ fn a_log_that_nobody_reads_does_not_have_others_wait_for_those_without_the_token
     nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).expect("flags");
     let mut command = pod.k8pshd();
     let _server = command.args(["--name", "box"]).stderr(writer).live();
-    until_true("the server listens", || support::is_listening(pod.port()));
+    until_true("the server listens", || crate::support::is_listening(pod.port()));
     // A line each: a part of a token, and then nothing.
     let silent = silent_ones(pod.port(), 200);
     silent.iter().for_each(|mut stream| stream.write_all(b"x").expect("a part"));
@@ -286,7 +284,7 @@ fn a_log_that_nobody_reads_does_not_have_others_wait_for_those_without_the_token
     let start = Instant::now();
     let mut stream = from_another_address(pod.port());
     stream.write_all(format!("{TOKEN}\n").as_bytes()).expect("the server takes it");
-    assert_eq!(support::read_all(&mut stream), b"went\n");
+    assert_eq!(crate::support::read_all(&mut stream), b"went\n");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
@@ -712,7 +710,7 @@ fn a_pulled_cable_ends_both_ends_within_a_minute() {
     let pulled = Command::new("ip").args(["-n", &net.names[1], "link", "set", "veth0", "down"]).status();
     assert!(pulled.is_ok_and(|status| status.success()));
     let start = Instant::now();
-    while !pod.running("sleep").is_empty() || stubs.iter_mut().any(support::Live::is_running) {
+    while !pod.running("sleep").is_empty() || stubs.iter_mut().any(crate::support::Live::is_running) {
         assert!(start.elapsed() < Duration::from_secs(55), "a command or a stub is left: {}", server.log());
         thread::sleep(Duration::from_millis(100));
     }
@@ -732,7 +730,7 @@ fn ask(port: u16, bytes: &[u8]) -> String {
     let mut stream = silent(port);
     stream.write_all(bytes).expect("the server takes it");
     stream.shutdown(Shutdown::Write).expect("a half-close");
-    String::from_utf8_lossy(&support::read_all(&mut stream)).into_owned()
+    String::from_utf8_lossy(&crate::support::read_all(&mut stream)).into_owned()
 }
 
 #[test]
@@ -774,10 +772,10 @@ fn a_token_in_pieces_and_stdin_that_comes_later_arrive() {
     }
     for line in ["first\n", "second\n"] {
         stream.write_all(line.as_bytes()).expect("a line");
-        assert_eq!(support::read_line(&mut stream), line);
+        assert_eq!(crate::support::read_line(&mut stream), line);
     }
     stream.shutdown(Shutdown::Write).expect("a half-close");
-    assert_eq!(support::read_all(&mut stream), b"");
+    assert_eq!(crate::support::read_all(&mut stream), b"");
 }
 
 #[test]

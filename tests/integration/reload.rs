@@ -1,7 +1,5 @@
 //! HUP: a server in the background, or one with a program, takes over its configuration as it is now.
 
-mod support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use nix::sys::signal::Signal;
-use support::{Live, Pod, Port, Process, Run, Server, has_name, is_listening, read_line, until, until_true};
+use crate::support::{Live, Pod, Port, Process, Run, Server, has_name, is_listening, read_line, until, until_true};
 
 /// The message of a server that has reloaded.
 const RELOADED: &str = ": reloaded ";

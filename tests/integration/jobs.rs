@@ -1,12 +1,12 @@
 //! Job control: a stub in an interactive shell is a job like every other, in the foreground, in the background, stopped.
 
-mod support;
-
 use std::fs;
 
 use nix::sys::signal::Signal;
-use support::terminal::{Scene, Shell, Side, Terminal, code, once, twice, twice_with};
-use support::{Process, until_true};
+use crate::support::terminal::{Scene, Shell, Side, Terminal, code, once, twice, twice_with};
+use crate::by_each_transport;
+use crate::support::transport::Transport;
+use crate::support::{Process, until_true};
 
 /// Says that it is there, and stays.
 const STAY: &str = "echo ready; exec sleep 1000";
@@ -61,9 +61,9 @@ fn exit(scene: &Scene, shell: Shell) {
     scene.until_nothing_is_left();
 }
 
-#[test]
-fn control_z_stops_a_job_and_fg_resumes_it_again_and_again() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(control_z_stops_a_job_and_fg_resumes_it_again_and_again);
+fn control_z_stops_a_job_and_fg_resumes_it_again_and_again(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let modes = shell.run("stty -g");
         let command = stay(scene, &mut shell);
@@ -81,9 +81,9 @@ fn control_z_stops_a_job_and_fg_resumes_it_again_and_again() {
     });
 }
 
-#[test]
-fn a_stopped_job_stopped_by_its_terminal_says_so() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_stopped_job_stopped_by_its_terminal_says_so);
+fn a_stopped_job_stopped_by_its_terminal_says_so(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let command = stay(scene, &mut shell);
         suspend(&mut shell, command);
@@ -96,9 +96,9 @@ fn a_stopped_job_stopped_by_its_terminal_says_so() {
     });
 }
 
-#[test]
-fn bg_resumes_a_stopped_job_in_the_background() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(bg_resumes_a_stopped_job_in_the_background);
+fn bg_resumes_a_stopped_job_in_the_background(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let command = stay(scene, &mut shell);
         for _ in 0..2 {
@@ -113,9 +113,9 @@ fn bg_resumes_a_stopped_job_in_the_background() {
     });
 }
 
-#[test]
-fn control_z_that_is_typed_several_times_stops_a_job_once() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(control_z_that_is_typed_several_times_stops_a_job_once);
+fn control_z_that_is_typed_several_times_stops_a_job_once(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let command = stay(scene, &mut shell);
         shell.terminal.type_text("\x1a\x1a\x1a\x1a");
@@ -131,9 +131,9 @@ fn control_z_that_is_typed_several_times_stops_a_job_once() {
     });
 }
 
-#[test]
-fn several_stopped_jobs_are_resumed_one_by_one() {
-    twice(&[("first", "sleep 1000; exit 1"), ("second", "sleep 1000; exit 2")], |scene| {
+by_each_transport!(several_stopped_jobs_are_resumed_one_by_one);
+fn several_stopped_jobs_are_resumed_one_by_one(transport: Transport) {
+    twice(transport, &[("first", "sleep 1000; exit 1"), ("second", "sleep 1000; exit 2")], |scene| {
         let mut shell = scene.shell();
         let mut commands = Vec::new();
         for name in ["first", "second"] {
@@ -154,9 +154,9 @@ fn several_stopped_jobs_are_resumed_one_by_one() {
     });
 }
 
-#[test]
-fn a_background_job_writes_to_the_terminal_and_leaves_its_modes_alone() {
-    twice(
+by_each_transport!(a_background_job_writes_to_the_terminal_and_leaves_its_modes_alone);
+fn a_background_job_writes_to_the_terminal_and_leaves_its_modes_alone(transport: Transport) {
+    twice(transport, 
         &[("writer", "until test -e go; do sleep 0.01; done; echo output; until test -e end; do sleep 0.01; done")],
         |scene| {
             let mut shell = scene.shell();
@@ -178,9 +178,9 @@ fn a_background_job_writes_to_the_terminal_and_leaves_its_modes_alone() {
     );
 }
 
-#[test]
-fn lines_of_a_background_job_end_as_a_terminal_ends_them() {
-    twice(&[("writer", "printf 'one\\ntwo\\n'; echo >end")], |scene| {
+by_each_transport!(lines_of_a_background_job_end_as_a_terminal_ends_them);
+fn lines_of_a_background_job_end_as_a_terminal_ends_them(transport: Transport) {
+    twice(transport, &[("writer", "printf 'one\\ntwo\\n'; echo >end")], |scene| {
         let mut terminal = Terminal::new();
         let script = "set -m; writer & wait";
         assert_eq!(code(terminal.end(&mut terminal.start(&scene.script("bash", script)))), 0);
@@ -188,9 +188,9 @@ fn lines_of_a_background_job_end_as_a_terminal_ends_them() {
     });
 }
 
-#[test]
-fn a_background_job_that_reads_the_terminal_stops_and_takes_no_key() {
-    twice(&[("line", "read line; echo \"got $line\"")], |scene| {
+by_each_transport!(a_background_job_that_reads_the_terminal_stops_and_takes_no_key);
+fn a_background_job_that_reads_the_terminal_stops_and_takes_no_key(transport: Transport) {
+    twice(transport, &[("line", "read line; echo \"got $line\"")], |scene| {
         let mut shell = scene.shell();
         shell.run("line &");
         // Before it has stopped, and after.
@@ -230,12 +230,12 @@ fn until_ended(shell: &mut Shell) {
     });
 }
 
-#[test]
-fn a_background_job_that_changes_the_terminals_modes_stops() {
+by_each_transport!(a_background_job_that_changes_the_terminals_modes_stops);
+fn a_background_job_that_changes_the_terminals_modes_stops(transport: Transport) {
     // A script, since an interactive shell has modes of its own while it waits, which stty would find and set.
     let script =
         "set -m; quiet & until [[ $(jobs -s) ]]; do sleep 0.01; done; jobs -l; fg >/dev/null; echo \"after $?\"";
-    twice(&[("quiet", "stty -echo; echo changed; read line; stty echo; echo \"got $line\"")], |scene| {
+    twice(transport, &[("quiet", "stty -echo; echo changed; read line; stty echo; echo \"got $line\"")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.script("bash", script));
@@ -248,9 +248,9 @@ fn a_background_job_that_changes_the_terminals_modes_stops() {
     });
 }
 
-#[test]
-fn a_background_job_that_may_not_write_stops() {
-    twice(&[("writer", "echo output")], |scene| {
+by_each_transport!(a_background_job_that_may_not_write_stops);
+fn a_background_job_that_may_not_write_stops(transport: Transport) {
+    twice(transport, &[("writer", "echo output")], |scene| {
         let mut shell = scene.shell();
         shell.run("stty tostop");
         shell.run("writer &");
@@ -265,9 +265,9 @@ fn a_background_job_that_may_not_write_stops() {
     });
 }
 
-#[test]
-fn fg_brings_a_running_background_job_to_the_keys() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(fg_brings_a_running_background_job_to_the_keys);
+fn fg_brings_a_running_background_job_to_the_keys(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         shell.type_line("stay &");
         let command = scene.until_running("sleep");
@@ -280,9 +280,9 @@ fn fg_brings_a_running_background_job_to_the_keys() {
     });
 }
 
-#[test]
-fn fg_brings_a_running_background_job_that_will_read_to_the_keys() {
-    twice(&[("line", "until test -e go; do sleep 0.01; done; read line; echo \"got $line\"")], |scene| {
+by_each_transport!(fg_brings_a_running_background_job_that_will_read_to_the_keys);
+fn fg_brings_a_running_background_job_that_will_read_to_the_keys(transport: Transport) {
+    twice(transport, &[("line", "until test -e go; do sleep 0.01; done; read line; echo \"got $line\"")], |scene| {
         let mut shell = scene.shell();
         shell.run("line &");
         let command = scene.until_running("line");
@@ -297,9 +297,9 @@ fn fg_brings_a_running_background_job_that_will_read_to_the_keys() {
     });
 }
 
-#[test]
-fn a_pipeline_stops_and_resumes() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_pipeline_stops_and_resumes);
+fn a_pipeline_stops_and_resumes(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         shell.type_line("stay | cat");
         shell.terminal.expect("ready\r\n");
@@ -315,9 +315,9 @@ fn a_pipeline_stops_and_resumes() {
     });
 }
 
-#[test]
-fn a_script_stops_and_resumes_with_what_it_runs() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_script_stops_and_resumes_with_what_it_runs);
+fn a_script_stops_and_resumes_with_what_it_runs(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         fs::write(scene.pod.work().join("script"), "echo begun\nstay\necho survived\n").expect("a file");
         let mut shell = scene.shell();
         shell.type_line("bash script");
@@ -337,9 +337,9 @@ fn a_script_stops_and_resumes_with_what_it_runs() {
     });
 }
 
-#[test]
-fn make_stops_and_resumes_with_what_it_runs() {
-    twice_with(&["make"], &[("line", "echo ready; read line; echo \"got $line\"")], |scene| {
+by_each_transport!(make_stops_and_resumes_with_what_it_runs);
+fn make_stops_and_resumes_with_what_it_runs(transport: Transport) {
+    twice_with(transport, &["make"], &[("line", "echo ready; read line; echo \"got $line\"")], |scene| {
         fs::write(scene.pod.work().join("Makefile"), "all:\n\t@line\n").expect("a file");
         let mut shell = scene.shell();
         shell.type_line("make");
@@ -359,12 +359,12 @@ fn make_stops_and_resumes_with_what_it_runs() {
     });
 }
 
-#[test]
-fn a_script_with_job_control_of_its_own_stops_and_resumes_it() {
+by_each_transport!(a_script_with_job_control_of_its_own_stops_and_resumes_it);
+fn a_script_with_job_control_of_its_own_stops_and_resumes_it(transport: Transport) {
     let script = "set -m; ulimit -c 0; stay & until test -e up; do sleep 0.01; done; kill -TSTP %1; \
                   until [[ $(jobs -s) ]]; do sleep 0.01; done; echo stopped; fg %1; echo \"first $?\"; \
                   fg %1; echo \"second $?\"";
-    twice(&[("stay", "echo up >up; echo ready; exec sleep 1000")], |scene| {
+    twice(transport, &[("stay", "echo up >up; echo ready; exec sleep 1000")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.script("bash", script));
@@ -385,9 +385,9 @@ fn a_script_with_job_control_of_its_own_stops_and_resumes_it() {
     });
 }
 
-#[test]
-fn a_job_that_is_stopped_by_force_takes_the_terminal_again() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_job_that_is_stopped_by_force_takes_the_terminal_again);
+fn a_job_that_is_stopped_by_force_takes_the_terminal_again(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let modes = shell.run("stty -g");
         let command = stay(scene, &mut shell);
@@ -405,9 +405,9 @@ fn a_job_that_is_stopped_by_force_takes_the_terminal_again() {
     });
 }
 
-#[test]
-fn a_command_that_stops_itself_stops_its_job() {
-    twice(&[("stop", "kill -STOP $$; echo resumed; kill -TSTP $$; echo again; exit 5")], |scene| {
+by_each_transport!(a_command_that_stops_itself_stops_its_job);
+fn a_command_that_stops_itself_stops_its_job(transport: Transport) {
+    twice(transport, &[("stop", "kill -STOP $$; echo resumed; kill -TSTP $$; echo again; exit 5")], |scene| {
         let mut shell = scene.shell();
         assert!(shell.run("stop").contains("Stopped"));
         shell.type_line("fg");
@@ -421,9 +421,9 @@ fn a_command_that_stops_itself_stops_its_job() {
     });
 }
 
-#[test]
-fn a_window_that_changes_while_a_job_is_stopped_has_its_size_when_it_goes_on() {
-    twice(&[("size", "echo ready; read line; stty size")], |scene| {
+by_each_transport!(a_window_that_changes_while_a_job_is_stopped_has_its_size_when_it_goes_on);
+fn a_window_that_changes_while_a_job_is_stopped_has_its_size_when_it_goes_on(transport: Transport) {
+    twice(transport, &[("size", "echo ready; read line; stty size")], |scene| {
         let mut shell = scene.shell();
         shell.type_line("size");
         shell.terminal.expect("ready\r\n");
@@ -439,9 +439,9 @@ fn a_window_that_changes_while_a_job_is_stopped_has_its_size_when_it_goes_on() {
     });
 }
 
-#[test]
-fn a_stopped_job_can_be_ended() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_stopped_job_can_be_ended);
+fn a_stopped_job_can_be_ended(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let command = stay(scene, &mut shell);
         suspend(&mut shell, command);
@@ -454,9 +454,9 @@ fn a_stopped_job_can_be_ended() {
     });
 }
 
-#[test]
-fn a_stopped_job_that_is_killed_leaves_nothing() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_stopped_job_that_is_killed_leaves_nothing);
+fn a_stopped_job_that_is_killed_leaves_nothing(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let command = stay(scene, &mut shell);
         suspend(&mut shell, command);
@@ -466,9 +466,9 @@ fn a_stopped_job_that_is_killed_leaves_nothing() {
     });
 }
 
-#[test]
-fn a_shell_that_exits_takes_its_stopped_jobs_along() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_shell_that_exits_takes_its_stopped_jobs_along);
+fn a_shell_that_exits_takes_its_stopped_jobs_along(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let command = stay(scene, &mut shell);
         suspend(&mut shell, command);
@@ -477,9 +477,9 @@ fn a_shell_that_exits_takes_its_stopped_jobs_along() {
     });
 }
 
-#[test]
-fn a_terminal_that_hangs_up_takes_all_jobs_along() {
-    twice(&[("stay", STAY)], |scene| {
+by_each_transport!(a_terminal_that_hangs_up_takes_all_jobs_along);
+fn a_terminal_that_hangs_up_takes_all_jobs_along(transport: Transport) {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         let command = stay(scene, &mut shell);
         suspend(&mut shell, command);
@@ -492,9 +492,9 @@ fn a_terminal_that_hangs_up_takes_all_jobs_along() {
     });
 }
 
-#[test]
-fn a_job_that_ignores_hangups_outlives_its_terminal() {
-    twice_with(&["nohup"], &[("stay", STAY)], |scene| {
+by_each_transport!(a_job_that_ignores_hangups_outlives_its_terminal);
+fn a_job_that_ignores_hangups_outlives_its_terminal(transport: Transport) {
+    twice_with(transport, &["nohup"], &[("stay", STAY)], |scene| {
         let mut shell = scene.shell();
         shell.run("nohup stay &");
         let command = scene.until_running("sleep");
@@ -506,10 +506,10 @@ fn a_job_that_ignores_hangups_outlives_its_terminal() {
     });
 }
 
-#[test]
-fn a_stub_can_be_stopped_while_it_waits_for_its_server() {
-    once("--keep-client-executables", &[("stay", STAY)], |_| {
-        let mut scene = Scene::new(Side::Far, "--keep-client-executables", &[("stay", STAY)]);
+by_each_transport!(a_stub_can_be_stopped_while_it_waits_for_its_server);
+fn a_stub_can_be_stopped_while_it_waits_for_its_server(transport: Transport) {
+    once(transport, "--keep-client-executables", &[("stay", STAY)], |_| {
+        let mut scene = Scene::new(transport, Side::Far, "--keep-client-executables", &[("stay", STAY)]);
         scene.server = None;
         let mut shell = scene.shell();
         shell.type_line("stay");
@@ -537,9 +537,9 @@ fn inner(terminal: &mut Terminal, line: &str) -> String {
     terminal.expect("inner> ")
 }
 
-#[test]
-fn a_shell_has_job_control_of_its_own() {
-    twice(&[("inner", INNER)], |scene| {
+by_each_transport!(a_shell_has_job_control_of_its_own);
+fn a_shell_has_job_control_of_its_own(transport: Transport) {
+    twice(transport, &[("inner", INNER)], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.program("inner"));
@@ -575,9 +575,9 @@ fn is_in_foreground(process: Process) -> bool {
     fields.len() > 5 && fields[2] == fields[5]
 }
 
-#[test]
-fn a_shell_within_the_shell_can_be_suspended() {
-    twice(&[("inner", INNER)], |scene| {
+by_each_transport!(a_shell_within_the_shell_can_be_suspended);
+fn a_shell_within_the_shell_can_be_suspended(transport: Transport) {
+    twice(transport, &[("inner", INNER)], |scene| {
         let mut shell = scene.shell();
         let modes = shell.run("stty -g");
         shell.type_line("inner");
@@ -598,9 +598,9 @@ fn a_shell_within_the_shell_can_be_suspended() {
     });
 }
 
-#[test]
-fn an_editor_can_be_suspended() {
-    twice_with(&["vim"], &[("vim", "")], |scene| {
+by_each_transport!(an_editor_can_be_suspended);
+fn an_editor_can_be_suspended(transport: Transport) {
+    twice_with(transport, &["vim"], &[("vim", "")], |scene| {
         let mut shell = scene.shell();
         let modes = shell.run("stty -g");
         shell.type_line("TERM=xterm vim -N -u NONE -i NONE text");
@@ -622,10 +622,10 @@ fn an_editor_can_be_suspended() {
     });
 }
 
-#[test]
-fn a_job_of_a_shell_that_has_gone_does_not_hang() {
+by_each_transport!(a_job_of_a_shell_that_has_gone_does_not_hang);
+fn a_job_of_a_shell_that_has_gone_does_not_hang(transport: Transport) {
     // The group of a stub that leads its session is an orphaned one, which the kernel does not let stop.
-    twice(&[("stay", STAY)], |scene| {
+    twice(transport, &[("stay", STAY)], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
         let mut program = terminal.start(&scene.program("stay"));
@@ -640,11 +640,11 @@ fn a_job_of_a_shell_that_has_gone_does_not_hang() {
     });
 }
 
-#[test]
-fn a_background_command_that_nobody_could_resume_is_not_stopped() {
+by_each_transport!(a_background_command_that_nobody_could_resume_is_not_stopped);
+fn a_background_command_that_nobody_could_resume_is_not_stopped(transport: Transport) {
     // Its shell has gone, so its group is orphaned: to read the terminal is an error for it.
     let line = "echo $$ >up; until test -e go; do sleep 0.01; done; read line || echo none >none";
-    twice(&[("line", line)], |scene| {
+    twice(transport, &[("line", line)], |scene| {
         let terminal = Terminal::new();
         let script = "bash -c 'set -m; line &'; until test -e up; do sleep 0.01; done; \
                       echo >go; until test -e none; do sleep 0.01; done";
@@ -653,9 +653,9 @@ fn a_background_command_that_nobody_could_resume_is_not_stopped() {
     });
 }
 
-#[test]
-fn a_background_job_whose_stdin_alone_is_the_terminal_takes_no_key() {
-    twice(&[("copy", "exec cat")], |scene| {
+by_each_transport!(a_background_job_whose_stdin_alone_is_the_terminal_takes_no_key);
+fn a_background_job_whose_stdin_alone_is_the_terminal_takes_no_key(transport: Transport) {
+    twice(transport, &[("copy", "exec cat")], |scene| {
         let mut shell = scene.shell();
         shell.run("copy >file &");
         let command = scene.until_running("cat");
