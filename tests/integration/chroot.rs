@@ -4,11 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{PROGRAM, Pod, Run, copy_program, has_programs, is_root};
+use crate::support::{PROGRAM, Pod, Run, copy_program, lacks_programs, lacks_root};
 
 /// The new root, or nothing where it cannot be entered.
 fn root(pod: &Pod) -> Option<PathBuf> {
-    if !is_root() || !has_programs(&["chroot"]) {
+    if lacks_root() || lacks_programs(&["chroot"]) {
         return None;
     }
     let root = pod.path("root");

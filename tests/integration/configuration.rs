@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::support::{Pod, Run, is_root};
+use crate::support::{Pod, Run, is_root, lacks_programs, skip};
 
 /// Runs a server that has no section, so that it only reads the configuration, makes the stubs and exits.
 fn read(pod: &Pod, source: &[u8]) -> crate::support::Outcome {
@@ -120,7 +120,7 @@ fn a_file_without_permission_is_named() {
     let outcome = if is_root() {
         fs::set_permissions(pod.path(""), fs::Permissions::from_mode(0o755)).expect("a way in");
         let mut command = pod.command("setpriv");
-        if !crate::support::has_programs(&["setpriv"]) {
+        if lacks_programs(&["setpriv"]) {
             return;
         }
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(pod.path("bin/k8pshd"));
@@ -129,8 +129,7 @@ fn a_file_without_permission_is_named() {
         pod.k8pshd().run()
     };
     if outcome.err().contains("setpriv:") {
-        println!("skipped: the program cannot be reached as another user");
-        return;
+        skip!("the program cannot be reached as another user");
     }
     outcome.fails(1, "k8pshd", &[&pod.config().display().to_string()]);
 }

@@ -12,14 +12,15 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::terminal::Terminal;
+use crate::support::{
+    Outcome, PROGRAM, Pod, Run, copy_program, lacks_programs, lacks_root, read_all, read_line, skip, until_true,
+    wait_for_file,
+};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::unistd::{Whence, geteuid, lseek};
-use crate::support::terminal::Terminal;
-use crate::support::{
-    Outcome, PROGRAM, Pod, Run, copy_program, has_programs, is_root, read_all, read_line, until_true, wait_for_file,
-};
 
 /// Says by which transport it was called: `/dev/null` as stdin is that very file, or a pipe that brings what it holds.
 const WAY: &str = "way sh -c 'case $(readlink /proc/self/fd/0) in pipe:*) echo relay;; *) echo direct;; esac'";
@@ -69,7 +70,7 @@ fn the_command_has_the_callers_descriptors_under_their_numbers_and_no_other() {
     let mut command = pod.command("sh");
     command.args(["-c", "exec \"$0\" -n box -l -e ../stubs 3</dev/null 5</dev/null 8>&2"]).arg(pod.path("bin/k8pshd"));
     let _server = pod.start(command);
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     for redirections in [
@@ -93,7 +94,7 @@ fn the_command_has_the_callers_descriptors_under_their_numbers_and_no_other() {
 fn more_descriptors_than_one_message_holds_arrive_in_order() {
     let pod = Pod::new("descriptors ls /proc/self/fd\nshow cat");
     let _server = pod.server();
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     for count in [250, 251, 253, 254, 506, 507, 700] {
@@ -114,7 +115,7 @@ fn more_descriptors_than_can_go_along_are_one_line() {
     let pod = Pod::new("descriptors ls /proc/self/fd");
     let _server = pod.server();
     pod.stub_path("descriptors");
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     // The streams are three of them.
@@ -124,8 +125,7 @@ fn more_descriptors_than_can_go_along_are_one_line() {
     };
     let outcome = with(1024).run();
     if outcome.code() == Some(77) {
-        println!("skipped: the limit of open files cannot be raised");
-        return;
+        skip!("the limit of open files cannot be raised");
     }
     assert_eq!(outcome.succeeds().lines().count(), 1025);
     with(1025).run().fails(125, "descriptors", &["1024", "K8PSH_TRANSPORT=relay"]);
@@ -139,7 +139,7 @@ fn a_server_that_may_open_too_few_files_says_so() {
     command.args(["-c", "ulimit -n 64; exec \"$0\" -n box -l -e ../stubs"]).arg(pod.path("bin/k8pshd"));
     let _server = pod.start(command);
     pod.stub_path("descriptors");
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     let many = bash(&pod, "for n in {10..99}; do eval \"exec $n</dev/null\"; done; exec descriptors").run();
@@ -153,7 +153,7 @@ fn a_server_that_may_open_too_few_files_says_so() {
 fn files_pipes_and_process_substitutions_are_the_callers() {
     let pod = Pod::new("shell sh");
     let _server = pod.server();
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     let same = |script: &str| same_as_locally(&pod, "shell", "sh", script);
@@ -323,7 +323,7 @@ fn a_request_can_be_large_and_have_many_descriptors() {
     let pod = Pod::new("count sh -c 'echo $#; ls /proc/self/fd | wc -l' sh");
     let _server = pod.server();
     pod.stub_path("count");
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     let words = "w=$(printf %032000d 0); set -- $w $w $w $w $w $w $w $w; set -- \"$@\" \"$@\" \"$@\" \"$@\" \"$@\" \"$@\" \"$@\"";
@@ -513,7 +513,7 @@ fn open_to_all(pod: &Pod) -> std::path::PathBuf {
 
 #[test]
 fn a_name_that_another_user_has_taken_is_passed_by() {
-    if !is_root() {
+    if lacks_root() {
         return;
     }
     let pod = Pod::with_header("--server-uid=0", WAY);
@@ -532,7 +532,7 @@ fn a_name_that_another_user_has_taken_is_passed_by() {
 
 #[test]
 fn a_user_that_is_not_let_in_uses_the_relay() {
-    if !is_root() {
+    if lacks_root() {
         return;
     }
     for (list, as_root, as_nobody) in
@@ -556,7 +556,7 @@ fn a_user_that_is_not_let_in_uses_the_relay() {
 
 #[test]
 fn a_call_that_is_refused_on_the_way_makes_no_difference() {
-    if !has_programs(&["strace"]) {
+    if lacks_programs(&["strace"]) {
         return;
     }
     let pod = Pod::new(WAY);
@@ -577,8 +577,7 @@ fn a_call_that_is_refused_on_the_way_makes_no_difference() {
         command
     };
     if !with("connect:error=EACCES").run().status.success() {
-        println!("skipped: no program can be traced here");
-        return;
+        skip!("no program can be traced here");
     }
     for fault in ["socket:error=EAFNOSUPPORT", "socket:error=EACCES", "connect:error=EACCES", "connect:error=EPERM"] {
         falls_back(&mut with(fault));
@@ -681,7 +680,7 @@ fn has_fifo_style(pod: &Pod) -> bool {
 
 #[test]
 fn a_make_behind_a_stub_shares_its_callers_limit_of_jobs() {
-    if !has_programs(&["make"]) {
+    if lacks_programs(&["make"]) {
         return;
     }
     let pod = pod_with_make();
@@ -733,7 +732,7 @@ fn a_jobserver_that_is_a_fifo_goes_along_as_descriptors() {
         assert!(read != write && [read, write].iter().all(|end| end.parse::<u32>().is_ok_and(|end| end > 2)), "{told}");
         assert_eq!(lines[1..], [&path, &path]);
     }
-    if has_programs(&["make"]) {
+    if !lacks_programs(&["make"]) {
         let text = format!(" -j3 --jobserver-auth=fifo:{path}");
         run_jobs(&pod, pod.stub("nested").env("MAKEFLAGS", text).env("MAKELEVEL", "1"), 7);
     }
@@ -749,7 +748,7 @@ fn makeflags_without_a_fifo_that_can_be_opened_stay_as_they_are() {
          listed MAKEFLAGS= ls /proc/self/fd\nunlisted ls /proc/self/fd",
     );
     let _server = pod.server();
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     let (path, _fifo) = jobserver(&pod);

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Stdio;
 
+use crate::support::{Pod, Run, lacks_programs};
 use serde_json::{Value, json};
-use crate::support::{Pod, Run, has_programs};
 
 /// A Pod with this configuration and nothing else.
 fn pod(source: impl AsRef<[u8]>) -> Pod {
@@ -51,7 +51,7 @@ fn columns_are_as_wide_as_their_characters() {
 
 #[test]
 fn words_of_the_table_are_those_that_a_shell_reads() {
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     let words = [

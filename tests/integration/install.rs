@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::support::{PROGRAM, Pod, Run, copy_program, has_programs, is_root};
+use crate::support::{PROGRAM, Pod, Run, copy_program, lacks_programs, lacks_root, names_in, skip, skipped};
 
 fn version(pod: &Pod, program: impl AsRef<Path>) -> String {
     let mut command = pod.command(program.as_ref());
@@ -18,14 +18,6 @@ fn copy(pod: &Pod) -> std::path::PathBuf {
     let path = pod.path("bin/own");
     copy_program(PROGRAM, &path);
     path
-}
-
-fn names(directory: impl AsRef<Path>) -> Vec<String> {
-    let entries = fs::read_dir(directory).expect("a directory");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
 }
 
 fn assert_same(one: impl AsRef<Path>, other: impl AsRef<Path>) {
@@ -43,7 +35,7 @@ fn a_new_file_is_a_hard_link_where_that_is_possible() {
         let (from, made) = (fs::metadata(&own).expect("a file"), fs::symlink_metadata(&to).expect("a file"));
         assert_eq!((from.dev(), from.ino()), (made.dev(), made.ino()));
         assert_eq!(made.permissions().mode() & 0o7777, 0o755);
-        assert_eq!(names(pod.path("to")), ["program"]);
+        assert_eq!(names_in(pod.path("to")), ["program"]);
         fs::remove_file(&to).expect("the file");
     }
 }
@@ -57,7 +49,7 @@ fn a_directory_gets_both_names() {
     symlink("to", pod.path("link")).expect("a symlink");
     for place in [directory.clone(), directory.join(""), pod.path("link")] {
         assert_eq!(pod.command(&own).arg0("k8psh").arg("--install").arg(&place).run().succeeds(), "");
-        assert_eq!(names(&directory), ["k8psh", "k8pshd"]);
+        assert_eq!(names_in(&directory), ["k8psh", "k8pshd"]);
         let inodes = ["k8psh", "k8pshd"].map(|name| fs::symlink_metadata(directory.join(name)).expect("a file").ino());
         assert_eq!(inodes[0], inodes[1]);
     }
@@ -82,7 +74,7 @@ fn a_running_copy_is_replaced_and_goes_on() {
         assert_eq!(pod.stub("true").run().succeeds(), "");
     }
     assert_ne!(fs::metadata(directory.join("k8pshd")).expect("a file").ino(), before);
-    assert_eq!(names(&directory), ["k8psh", "k8pshd"]);
+    assert_eq!(names_in(&directory), ["k8psh", "k8pshd"]);
     assert_eq!(version(&pod, directory.join("k8psh")), version(&pod, PROGRAM));
 }
 
@@ -92,7 +84,7 @@ fn a_program_can_be_installed_onto_itself() {
     let own = copy(&pod);
     assert_eq!(pod.command(&own).arg0("k8psh").arg("--install").arg(&own).run().succeeds(), "");
     assert_same(&own, PROGRAM);
-    assert_eq!(names(pod.path("bin")), ["k8psh", "k8pshd", "own"]);
+    assert_eq!(names_in(pod.path("bin")), ["k8psh", "k8pshd", "own"]);
 }
 
 #[test]
@@ -121,9 +113,9 @@ fn across_file_systems_it_is_a_copy() {
         .run();
     let made = fs::metadata(other.join("k8psh")).map(|made| made.permissions().mode() & 0o7777);
     let same = fs::read(other.join("k8psh")).ok() == fs::read(PROGRAM).ok();
-    let found = names(&other);
+    let found = names_in(&other);
     let onto_shm = pod.command(&own).arg0("k8psh").arg("--install").arg(&other).run();
-    let both = names(&other);
+    let both = names_in(&other);
     fs::remove_dir_all(&other).expect("the directory");
     assert_eq!(outcome.succeeds(), "");
     assert_eq!(made.ok(), Some(0o755), "whatever the umask");
@@ -138,7 +130,7 @@ fn temp_dir_on(place: &str, pod: &Pod) -> Option<std::path::PathBuf> {
     let there = fs::metadata(place).map(|place| place.dev()).ok();
     let program = fs::metadata(PROGRAM).expect("the program").dev();
     if there.is_none() || there == Some(program) {
-        println!("skipped: {place} is no file system of its own");
+        skipped(&format!("{place} is no file system of its own"));
         return None;
     }
     let directory = Path::new(place).join(format!("k8psh-test-{}", pod.id));
@@ -180,12 +172,16 @@ fn a_place_that_cannot_be_written_is_named_and_nothing_is_left() {
     // A directory where the file should be.
     fs::create_dir_all(pod.path("to/k8psh/full")).expect("a directory");
     assert_eq!(install(&pod.path("to")).code(), Some(1));
-    assert_eq!(names(pod.path("to")).iter().filter(|name| name.as_str() != "k8pshd").count(), 1, "nothing beside it");
+    assert_eq!(
+        names_in(pod.path("to")).iter().filter(|name| name.as_str() != "k8pshd").count(),
+        1,
+        "nothing beside it"
+    );
 }
 
 #[test]
 fn a_read_only_file_system_is_told_with_what_to_do() {
-    if !is_root() || !has_programs(&["unshare", "mount"]) {
+    if lacks_root() || lacks_programs(&["unshare", "mount"]) {
         return;
     }
     let pod = Pod::new("true");
@@ -195,15 +191,14 @@ fn a_read_only_file_system_is_told_with_what_to_do() {
     command.args(["--mount", "sh", "-c", script]).arg(pod.path("bin/k8psh")).arg(pod.path("closed"));
     let outcome = command.run();
     if outcome.code() == Some(77) {
-        println!("skipped: no tmpfs can be mounted");
-        return;
+        skip!("no tmpfs can be mounted");
     }
     outcome.fails(1, "k8psh", &["Read-only file system; give --install a writable volume"]);
 }
 
 #[test]
 fn a_full_file_system_leaves_the_old_program_in_place() {
-    if !is_root() || !has_programs(&["unshare", "mount"]) {
+    if lacks_root() || lacks_programs(&["unshare", "mount"]) {
         return;
     }
     let pod = Pod::new("true");
@@ -215,8 +210,7 @@ fn a_full_file_system_leaves_the_old_program_in_place() {
     command.args(["--mount", "sh", "-c", script]).arg(pod.path("bin/k8psh")).arg(&small);
     let outcome = command.run();
     if outcome.code() == Some(77) {
-        println!("skipped: no tmpfs can be mounted");
-        return;
+        skip!("no tmpfs can be mounted");
     }
     assert_eq!(outcome.out(), "1\nold\nk8psh\n", "{outcome:?}");
     assert!(outcome.err().starts_with("k8psh: ") && outcome.err().lines().count() == 1, "{outcome:?}");
@@ -224,7 +218,7 @@ fn a_full_file_system_leaves_the_old_program_in_place() {
 
 #[test]
 fn containers_that_share_a_volume_do_not_meet_in_it() {
-    if !is_root() || !has_programs(&["unshare"]) {
+    if lacks_root() || lacks_programs(&["unshare"]) {
         return;
     }
     let pod = Pod::new("true");
@@ -238,13 +232,13 @@ fn containers_that_share_a_volume_do_not_meet_in_it() {
         command
     };
     assert_eq!(as_process_1("bin/k8psh").arg("--install").arg(&to).run().succeeds(), "");
-    assert_eq!(names(&to), [".k8psh-1", "k8psh", "k8pshd"]);
+    assert_eq!(names_in(&to), [".k8psh-1", "k8psh", "k8pshd"]);
     assert_eq!(fs::read_to_string(to.join(".k8psh-1")).expect("the other's file"), "half a program");
     // Stubs that are replaced, likewise.
     fs::write(to.join("true"), "no stub").expect("a file");
     let outcome = as_process_1("bin/k8pshd").args(["-n", "client", "-o", "-e"]).arg(&to).run();
     assert_eq!(outcome.succeeds(), "");
-    assert_eq!(names(&to), [".k8psh-1", "k8psh", "k8pshd", "true"]);
+    assert_eq!(names_in(&to), [".k8psh-1", "k8psh", "k8pshd", "true"]);
     assert!(fs::symlink_metadata(to.join("true")).expect("a stub").is_symlink());
 }
 

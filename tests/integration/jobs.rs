@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use nix::sys::signal::Signal;
-use crate::support::terminal::{Scene, Shell, Side, Terminal, code, once, twice, twice_with};
-use crate::by_each_transport;
-use crate::support::transport::Transport;
+use crate::support::scene::{Scene, Side, once, twice, twice_with};
+use crate::support::shell::Shell;
+use crate::support::terminal::{Terminal, code};
+use crate::support::transport::{Transport, by_each_transport};
 use crate::support::{Process, until_true};
+use nix::sys::signal::Signal;
 
 /// Says that it is there, and stays.
 const STAY: &str = "echo ready; exec sleep 1000";
@@ -156,7 +157,8 @@ fn several_stopped_jobs_are_resumed_one_by_one(transport: Transport) {
 
 by_each_transport!(a_background_job_writes_to_the_terminal_and_leaves_its_modes_alone);
 fn a_background_job_writes_to_the_terminal_and_leaves_its_modes_alone(transport: Transport) {
-    twice(transport, 
+    twice(
+        transport,
         &[("writer", "until test -e go; do sleep 0.01; done; echo output; until test -e end; do sleep 0.01; done")],
         |scene| {
             let mut shell = scene.shell();
@@ -396,7 +398,7 @@ fn a_job_that_is_stopped_by_force_takes_the_terminal_again(transport: Transport)
         assert!(shell.prompt().contains("Stopped"));
         assert_eq!(shell.run("stty -g"), modes);
         resume(&mut shell, command);
-        if scene.side == Side::Far {
+        if scene.side == Side::Remote {
             shell.terminal.expect_raw();
         }
         interrupt(&mut shell);
@@ -498,7 +500,7 @@ fn a_job_that_ignores_hangups_outlives_its_terminal(transport: Transport) {
         let mut shell = scene.shell();
         shell.run("nohup stay &");
         let command = scene.until_running("sleep");
-        let program = if scene.side == Side::Near { command } else { scene.stubs("stay")[0] };
+        let program = if scene.side == Side::Local { command } else { scene.stubs("stay")[0] };
         shell.hang_up();
         assert!(!command.is_gone() && !program.is_gone());
         program.signal(Signal::SIGTERM);
@@ -509,7 +511,7 @@ fn a_job_that_ignores_hangups_outlives_its_terminal(transport: Transport) {
 by_each_transport!(a_stub_can_be_stopped_while_it_waits_for_its_server);
 fn a_stub_can_be_stopped_while_it_waits_for_its_server(transport: Transport) {
     once(transport, "--keep-client-executables", &[("stay", STAY)], |_| {
-        let mut scene = Scene::new(transport, Side::Far, "--keep-client-executables", &[("stay", STAY)]);
+        let mut scene = Scene::new(transport, Side::Remote, "--keep-client-executables", &[("stay", STAY)]);
         scene.server = None;
         let mut shell = scene.shell();
         shell.type_line("stay");

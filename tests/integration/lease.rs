@@ -6,10 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::support::transport::{Transport, by_each_transport};
+use crate::support::{Live, Pod, Process, Run, Server, lacks_programs, read_line, until, until_true, wait_for_file};
 use nix::sys::signal::Signal;
-use crate::by_each_transport;
-use crate::support::transport::Transport;
-use crate::support::{Live, Pod, Process, Run, Server, has_programs, read_line, until, until_true, wait_for_file};
 
 /// Starts a stub that is left to run.
 fn start(pod: &Pod, name: &str) -> Live {
@@ -90,7 +89,7 @@ fn a_command_that_ignores_term_is_killed_after_the_grace_period(transport: Trans
 
 by_each_transport!(double_forked_orphans_in_sessions_of_their_own_go_too);
 fn double_forked_orphans_in_sessions_of_their_own_go_too(transport: Transport) {
-    if !has_programs(&["setsid"]) {
+    if lacks_programs(&["setsid"]) {
         return;
     }
     let pod = transport.pod(

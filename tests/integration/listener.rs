@@ -8,11 +8,12 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use crate::support::frames::{Peer, request};
 use crate::support::{
-    Live, Pod, Process, Run, Server, has_programs, is_listening, is_root, read_line, until, until_true, wait_for_file,
+    Live, Pod, Process, Run, Server, is_listening, lacks_programs, lacks_root, read_line, skip, until, until_true,
+    wait_for_file,
 };
+use nix::sys::signal::Signal;
 
 /// A stub whose command repeats lines, and has done so once.
 fn echoing(pod: &Pod) -> Live {
@@ -263,7 +264,7 @@ fn as_process_1(pod: &Pod) -> (Server, Process) {
 
 #[test]
 fn as_process_1_the_server_answers_signals() {
-    if !is_root() || !has_programs(&["unshare"]) {
+    if lacks_root() || lacks_programs(&["unshare"]) {
         return;
     }
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -285,7 +286,7 @@ fn as_process_1_the_server_answers_signals() {
 
 #[test]
 fn as_process_1_the_server_reaps_whatever_it_inherits() {
-    if !is_root() || !has_programs(&["unshare"]) {
+    if lacks_root() || lacks_programs(&["unshare"]) {
         return;
     }
     let pod = Pod::new("stay sh -c '(sleep 0.3 &) ; echo $$; exec sleep 1000'");
@@ -408,8 +409,7 @@ fn started_after(pod: &Pod, preparation: &str) -> Server {
 #[test]
 fn a_server_whose_caller_ignored_the_end_of_children_takes_notice_of_its_own() {
     if !Command::new("env").args(["--ignore-signal=CHLD", "true"]).status().is_ok_and(|status| status.success()) {
-        println!("skipped: no env that can ignore signals for a program");
-        return;
+        skip!("no env that can ignore signals for a program");
     }
     let pod = Pod::new("fail sh -c 'exit 3'");
     let mut command = pod.command("env");

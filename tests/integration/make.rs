@@ -5,9 +5,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::by_each_transport;
-use crate::support::transport::Transport;
-use crate::support::{Pod, Run, Server, has_programs, is_root, until_true};
+use crate::support::transport::{Transport, by_each_transport};
+use crate::support::{Pod, Run, Server, is_root, lacks_programs, lacks_root, until_true};
 
 const FILES: usize = 40;
 
@@ -46,8 +45,8 @@ struct TwoContainers {
 }
 
 impl TwoContainers {
-    fn new() -> Option<TwoContainers> {
-        if !has_programs(&["make", "gcc", "ar"]) {
+    fn new(transport: Transport) -> Option<TwoContainers> {
+        if lacks_programs(&["make", "gcc", "ar"]) {
             return None;
         }
         let pod = transport.custom_pod(|pod| {
@@ -59,7 +58,7 @@ impl TwoContainers {
         fs::create_dir_all(far.parent().expect("a directory")).expect("a directory");
         let options = ["-n", "box", "-l", "-e"];
         let script = "mount --bind \"$1\" \"$2\" && mount -t tmpfs none \"$1\" && shift 2 && exec \"$@\"";
-        let can_mount = is_root() && has_programs(&["unshare", "mount"]) && {
+        let can_mount = !lacks_root() && !lacks_programs(&["unshare", "mount"]) && {
             fs::create_dir(&far).expect("a directory");
             let trial = pod
                 .command("unshare")
@@ -98,7 +97,7 @@ impl TwoContainers {
 
 by_each_transport!(make_builds_a_program_of_many_files_through_stubs);
 fn make_builds_a_program_of_many_files_through_stubs(transport: Transport) {
-    let Some(containers) = TwoContainers::new() else { return };
+    let Some(containers) = TwoContainers::new(transport) else { return };
     write_sources(&containers.near());
     let outcome = containers.make(&["-j4"]);
     assert_eq!((outcome.code(), outcome.err().as_str()), (Some(0), ""), "{}", outcome.out());
@@ -111,7 +110,7 @@ fn make_builds_a_program_of_many_files_through_stubs(transport: Transport) {
 
 by_each_transport!(an_error_of_the_compiler_stops_make_as_it_does_locally);
 fn an_error_of_the_compiler_stops_make_as_it_does_locally(transport: Transport) {
-    let Some(containers) = TwoContainers::new() else { return };
+    let Some(containers) = TwoContainers::new(transport) else { return };
     write_sources(&containers.near());
     fs::write(containers.near().join("parts/part7.c"), "#include \"../all.h\"\nint part7(int value) { return }\n")
         .expect("text");
@@ -128,7 +127,7 @@ fn an_error_of_the_compiler_stops_make_as_it_does_locally(transport: Transport) 
 
 by_each_transport!(a_source_can_come_through_stdin_and_the_result_leave_through_stdout);
 fn a_source_can_come_through_stdin_and_the_result_leave_through_stdout(transport: Transport) {
-    let Some(containers) = TwoContainers::new() else { return };
+    let Some(containers) = TwoContainers::new(transport) else { return };
     let mut command = containers.pod.stub("gcc");
     command.args(["-E", "-P", "-x", "c", "-"]).current_dir(containers.near()).env("WORKSPACE", containers.near());
     assert_eq!(command.run_with(b"FAR\n").succeeds().trim(), "1");
@@ -136,7 +135,7 @@ fn a_source_can_come_through_stdin_and_the_result_leave_through_stdout(transport
 
 by_each_transport!(the_two_containers_see_the_directory_at_different_paths);
 fn the_two_containers_see_the_directory_at_different_paths(transport: Transport) {
-    let Some(containers) = TwoContainers::new() else { return };
+    let Some(containers) = TwoContainers::new(transport) else { return };
     let deep = containers.near().join("a/b");
     fs::create_dir_all(&deep).expect("a directory");
     let outcome = containers.pod.stub("where").current_dir(&deep).env("WORKSPACE", containers.near()).run();
@@ -147,7 +146,7 @@ fn the_two_containers_see_the_directory_at_different_paths(transport: Transport)
 
 by_each_transport!(an_interrupted_make_leaves_no_compiler_behind);
 fn an_interrupted_make_leaves_no_compiler_behind(transport: Transport) {
-    let Some(containers) = TwoContainers::new() else { return };
+    let Some(containers) = TwoContainers::new(transport) else { return };
     write_sources(&containers.near());
     let mut command = containers.pod.shell("exec make -j4");
     command.current_dir(containers.near()).env("WORKSPACE", containers.near());

@@ -4,9 +4,9 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use crate::support::frames::{DIRECTORY, HELLO, Peer, VARIABLE, data, number};
-use crate::support::{Pod, Port, Process, Run, is_root, until_true};
+use crate::support::{Pod, Port, Process, Run, lacks_root, until_true};
+use nix::sys::signal::Signal;
 
 const TRANSPORTS: [&str; 3] = ["auto", "direct", "relay"];
 
@@ -161,7 +161,7 @@ fn a_request_that_ends_with_more_in_it_than_a_probe_is_still_reported() {
 
 #[test]
 fn users_that_the_direct_transport_is_closed_to_find_the_server() {
-    if !is_root() {
+    if lacks_root() {
         return;
     }
     let (pod, server) = served("auto", "--allow-uid=12345");

@@ -8,9 +8,9 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use crate::support::frames::{self, Frame, Peer, content, data, number, request};
 use crate::support::{Live, Pod, Run, read_line, until_true, wait_for_file};
+use nix::sys::signal::Signal;
 
 const WINDOW: usize = 256 << 10;
 

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use nix::sys::signal::Signal;
 use crate::support::{Live, Pod, Port, Process, Run, Server, has_name, is_listening, read_line, until, until_true};
+use nix::sys::signal::Signal;
 
 /// The message of a server that has reloaded.
 const RELOADED: &str = ": reloaded ";

@@ -7,9 +7,8 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use crate::support::frames::{self, Peer};
-use crate::by_each_transport;
-use crate::support::transport::Transport;
-use crate::support::{Pod, Run, is_listening, until_true, write_program};
+use crate::support::transport::{Transport, by_each_transport};
+use crate::support::{Run, is_listening, skip, until_true, write_program};
 
 /// Prints its arguments, each with a NUL behind it.
 const ARGUMENTS: &str = "arguments sh -c 'printf ''%s\\0'' \"$@\"' sh";
@@ -108,8 +107,7 @@ fn more_arguments_than_a_request_holds_are_an_error_that_says_so(transport: Tran
     pod.stub_path("arguments");
     let outcome = pod.shell(script).run();
     if outcome.code() == Some(77) {
-        println!("skipped: the stack cannot be made larger");
-        return;
+        skip!("the stack cannot be made larger");
     }
     outcome.fails(125, "arguments", &["2097152"]);
     assert_eq!(pod.stub("arguments").arg("next").run().succeeds(), "next\0");
@@ -132,16 +130,16 @@ fn a_command_that_execve_refuses_for_its_size_is_an_error_at_the_stub(transport:
     outcome.fails(outcome.code().expect("a code"), "arguments", &[]);
 }
 
-by_each_transport!(what_the_server_is_short_of_is_no_fault_of_the_program);
-fn what_the_server_is_short_of_is_no_fault_of_the_program(transport: Transport) {
-    let pod = transport.pod("leave sh -c 'exit 3'");
+#[test]
+fn what_the_server_is_short_of_is_no_fault_of_the_program() {
+    let pod = Transport::Relay.pod("leave sh -c 'exit 3'");
     // With more and more open files, the server gets further and further.
     for limit in 9..64 {
         let mut shell = pod.command("sh");
         shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" -n box -l -e ../stubs")]);
         shell.arg(pod.path("bin/k8pshd"));
         let _server = pod.start(shell);
-        let outcome = pod.relay_stub("leave").run();
+        let outcome = pod.stub("leave").run();
         if outcome.code() == Some(3) {
             return;
         }
@@ -399,8 +397,8 @@ fn a_name_that_the_configuration_does_not_have_is_an_error(transport: Transport)
 
 by_each_transport!(a_command_of_another_section_is_not_this_servers);
 fn a_command_of_another_section_is_not_this_servers(transport: Transport) {
-    let pod =
-        transport.custom_pod(|pod| format!("baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n{}\ntrue", pod.section("")));
+    let pod = transport
+        .custom_pod(|pod| format!("baseDirectory=work\n[other:1] =K8PSH_TEST=x\nelse true\n{}\ntrue", pod.section("")));
     let server = pod.server();
     let mut peer = Peer::connect(pod.port());
     peer.send(&frames::request("", &[], &[], "else"));
@@ -477,11 +475,11 @@ fn what_the_server_ignores_is_no_concern_of_the_command(transport: Transport) {
     assert_eq!((blocked, ignored & (1 | 1 << 9 | 1 << 12 | 1 << 16)), (0, 0));
 }
 
-by_each_transport!(by_the_relay_a_command_has_its_three_streams_and_no_other_descriptor);
-fn by_the_relay_a_command_has_its_three_streams_and_no_other_descriptor(transport: Transport) {
-    let pod = transport.pod("descriptors ls /proc/self/fd");
+#[test]
+fn by_the_relay_a_command_has_its_three_streams_and_no_other_descriptor() {
+    let pod = Transport::Relay.pod("descriptors ls /proc/self/fd");
     let _server = pod.server();
-    assert_eq!(pod.relay_stub("descriptors").run().succeeds(), "0\n1\n2\n3\n", "3 is the directory that ls reads");
+    assert_eq!(pod.stub("descriptors").run().succeeds(), "0\n1\n2\n3\n", "3 is the directory that ls reads");
 }
 
 by_each_transport!(a_command_has_a_process_group_of_its_own_in_which_its_children_are);
@@ -499,7 +497,8 @@ fn a_command_has_a_process_group_of_its_own_in_which_its_children_are(transport:
 
 by_each_transport!(without_a_server_the_stub_says_so_after_its_time);
 fn without_a_server_the_stub_says_so_after_its_time(transport: Transport) {
-    let pod = transport.custom_pod(|pod| format!("baseDirectory=work\nconnectTimeoutMs=300\n[box:{}]\ntrue", pod.port()));
+    let pod =
+        transport.custom_pod(|pod| format!("baseDirectory=work\nconnectTimeoutMs=300\n[box:{}]\ntrue", pod.port()));
     pod.link_stub("true");
     let outcome = pod.stub("true").run();
     outcome.fails(125, "true", &[&pod.port().to_string()]);

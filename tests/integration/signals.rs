@@ -3,12 +3,11 @@
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 
+use crate::support::transport::{Transport, by_each_transport};
+use crate::support::{Live, Pod, Run, lacks_programs, read_all, read_line, until, until_true};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use crate::by_each_transport;
-use crate::support::transport::Transport;
-use crate::support::{Live, Pod, Run, has_programs, read_all, read_line, until, until_true};
 
 fn start(pod: &Pod, name: &str) -> Live {
     // A process group of its own, as a shell gives to a job; within this session, so it is not an orphaned one.
@@ -87,7 +86,7 @@ fn send(pod: &Pod, stub: &Live, number: u8) {
 
 by_each_transport!(every_signal_that_can_be_caught_is_passed_on);
 fn every_signal_that_can_be_caught_is_passed_on(transport: Transport) {
-    if !has_programs(&["bash"]) {
+    if lacks_programs(&["bash"]) {
         return;
     }
     let script = "for n in {1..31} {34..64}; do trap \"echo $n\" $n; done; echo ready; while :; do sleep 0.01; done";
@@ -115,14 +114,14 @@ fn every_deadly_signal_of_the_command_is_the_stubs_without_a_core(transport: Tra
     }
 }
 
-by_each_transport!(a_signal_sent_while_the_request_is_under_way_is_not_lost);
-fn a_signal_sent_while_the_request_is_under_way_is_not_lost(transport: Transport) {
-    let pod = transport.pod("stay sleep 1000");
+#[test]
+fn a_signal_sent_while_the_request_is_under_way_is_not_lost() {
+    let pod = Transport::Relay.pod("stay sleep 1000");
     let server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
         // The kernel takes the connection; nobody answers yet.
         let of_server = pod.stop_all();
-        let mut stub = pod.relay_stub("stay").stdin(Stdio::null()).process_group(0).live();
+        let mut stub = pod.stub("stay").stdin(Stdio::null()).process_group(0).live();
         until_true("the stub has sent its request", || is_connected(&pod));
         stub.signal(signal);
         of_server.iter().for_each(|process| process.signal(Signal::SIGCONT));
@@ -176,7 +175,7 @@ fn has_heard_all(pod: &Pod) -> bool {
 
 /// A stub that has still to write what its command had written, and knows that this has ended.
 fn start_late(pod: &Pod) -> Live {
-    let mut stub = pod.relay_stub("late");
+    let mut stub = pod.stub("late");
     let stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).live();
     until_true("the stub knows that the command has ended", || has_heard_all(pod));
     stub
@@ -185,9 +184,9 @@ fn start_late(pod: &Pod) -> Live {
 /// Writes more than a pipe holds, and ends; by the relay the stub holds what nobody has read yet.
 const LATE: &str = "late sh -c 'head -c 200000 /dev/zero; exit 3'";
 
-by_each_transport!(a_signal_after_the_command_has_ended_costs_no_output);
-fn a_signal_after_the_command_has_ended_costs_no_output(transport: Transport) {
-    let pod = transport.pod(LATE);
+#[test]
+fn a_signal_after_the_command_has_ended_costs_no_output() {
+    let pod = Transport::Relay.pod(LATE);
     let _server = pod.server();
     let mut stub = start_late(&pod);
     for signal in [Signal::SIGCONT, Signal::SIGWINCH, Signal::SIGURG, Signal::SIGCHLD] {
@@ -197,9 +196,9 @@ fn a_signal_after_the_command_has_ended_costs_no_output(transport: Transport) {
     assert_eq!(stub.end().code(), Some(3));
 }
 
-by_each_transport!(a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads);
-fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads(transport: Transport) {
-    let pod = transport.pod(LATE);
+#[test]
+fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads() {
+    let pod = Transport::Relay.pod(LATE);
     let server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut stub = start_late(&pod);

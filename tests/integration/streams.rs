@@ -7,12 +7,11 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::transport::{Transport, by_each_transport};
+use crate::support::{Pod, Process, Run, lacks_programs, read_all, read_line, until, until_true, wait_for_file};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use crate::by_each_transport;
-use crate::support::transport::Transport;
-use crate::support::{Pod, Process, Run, has_programs, read_all, read_line, until, until_true, wait_for_file};
 
 /// A hash of a stream, so that 64 MiB need not be kept to be compared.
 struct Sum(u64, u64);
@@ -414,9 +413,9 @@ fn the_callers_descriptors_stay_as_they_are(transport: Transport) {
     assert_eq!(stub.end().code(), Some(0));
 }
 
-by_each_transport!(descriptors_that_do_not_block_are_no_trouble);
-fn descriptors_that_do_not_block_are_no_trouble(transport: Transport) {
-    let pod = transport.pod("cat");
+#[test]
+fn descriptors_that_do_not_block_are_no_trouble() {
+    let pod = Transport::Relay.pod("cat");
     let _server = pod.server();
     let (input, mut to_stub) = pipe().expect("a pipe");
     let (from_stub, output) = pipe().expect("a pipe");
@@ -425,7 +424,7 @@ fn descriptors_that_do_not_block_are_no_trouble(transport: Transport) {
     {
         end.expect("a flag");
     }
-    let mut stub = pod.relay_stub("cat").stdin(input).stdout(output).live();
+    let mut stub = pod.stub("cat").stdin(input).stdout(output).live();
     let text = fastrand::Rng::with_seed(6).shuffled(1 << 20);
     let copy = text.clone();
     let writer = thread::spawn(move || to_stub.write_all(&copy).expect("the stub reads"));
@@ -465,7 +464,7 @@ fn a_stdin_that_cannot_be_read_does_not_hang_the_stub(transport: Transport) {
 by_each_transport!(a_pipeline_of_stubs_and_local_programs_works_like_one_of_programs);
 fn a_pipeline_of_stubs_and_local_programs_works_like_one_of_programs(transport: Transport) {
     let pod = transport.pod("rev\nsort\nuniq\nseq\ncat");
-    if !has_programs(&["rev", "seq"]) {
+    if lacks_programs(&["rev", "seq"]) {
         return;
     }
     let _server = pod.server();
@@ -523,12 +522,13 @@ fn two_streams_of_two_stubs_do_not_mix(transport: Transport) {
     }
 }
 
-by_each_transport!(a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing);
-fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing(transport: Transport) {
+#[test]
+fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing() {
     let burst = "head -c 250000 /dev/zero; head -c 125000 /dev/zero >&2; echo x >written; exit 7";
-    let pod = transport.pod(&format!("burst sh -c 'echo x >started; until test -e go; do sleep 0.01; done; {burst}'"));
+    let pod =
+        Transport::Relay.pod(&format!("burst sh -c 'echo x >started; until test -e go; do sleep 0.01; done; {burst}'"));
     let _server = pod.server();
-    let mut stub = pod.relay_stub("burst");
+    let mut stub = pod.stub("burst");
     let mut stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
     wait_for_file(pod.work().join("started"));
     stub.signal(Signal::SIGSTOP);
@@ -544,12 +544,12 @@ fn a_stub_that_stands_still_for_longer_than_any_time_out_loses_nothing(transport
     assert_eq!(stub.end().code(), Some(7));
 }
 
-by_each_transport!(a_stdin_that_breaks_off_is_no_end_of_input);
-fn a_stdin_that_breaks_off_is_no_end_of_input(transport: Transport) {
-    let pod = transport.pod("cat");
+#[test]
+fn a_stdin_that_breaks_off_is_no_end_of_input() {
+    let pod = Transport::Relay.pod("cat");
     let _server = pod.server();
     let directory = fs::File::open(pod.work()).expect("a directory");
-    let outcome = pod.relay_stub("cat").stdin(directory).output().expect("the stub");
+    let outcome = pod.stub("cat").stdin(directory).output().expect("the stub");
     assert_eq!(outcome.status.code(), Some(125));
     let error = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert!(error.starts_with("cat: stdin: ") && error.lines().count() == 1, "{error}");

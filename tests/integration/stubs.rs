@@ -5,8 +5,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
+use crate::support::{
+    Outcome, PROGRAM, Pod, Run, copy_program, lacks_programs, lacks_root, lacks_users, names_in, skipped,
+};
 use nix::sys::signal::Signal;
-use crate::support::{Outcome, PROGRAM, Pod, Run, copy_program, has_programs, has_users, is_root};
 
 /// Two sections: `box`, whose server runs, and another with the other commands.
 fn two_sections() -> Pod {
@@ -14,11 +16,7 @@ fn two_sections() -> Pod {
 }
 
 fn names(pod: &Pod) -> Vec<String> {
-    let entries = fs::read_dir(pod.path("stubs")).expect("the stubs");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("a stub").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
+    names_in(pod.path("stubs"))
 }
 
 /// Runs a server that has no section, with these options.
@@ -119,7 +117,7 @@ fn a_directory_that_takes_no_stubs_is_told_with_what_to_do() {
     let missing = pod.k8pshd().args(["-n", "nobody", "-e", "nowhere"]).run();
     missing.fails(1, "k8pshd", &["nowhere: No such file or directory; make the directory, or mount a volume"]);
     let advice = "give --executable-directory a writable volume";
-    if !is_root() || !has_programs(&["unshare", "mount"]) {
+    if lacks_root() || lacks_programs(&["unshare", "mount"]) {
         return;
     }
     let script = "mount -t tmpfs -o ro none \"$1\" || exit 77; exec \"$0\" -n nobody -e \"$1\"";
@@ -128,11 +126,11 @@ fn a_directory_that_takes_no_stubs_is_told_with_what_to_do() {
     command.env("K8PSH_CONFIG", pod.config());
     let read_only = command.run();
     if read_only.code() == Some(77) {
-        println!("skipped: no tmpfs can be mounted");
+        skipped("no tmpfs can be mounted");
     } else {
         read_only.fails(1, "k8pshd", &["Read-only file system", advice]);
     }
-    if !has_users() {
+    if lacks_users() {
         return;
     }
     // What is another user's stays so in a directory that everybody may write, such as /tmp.

@@ -5,9 +5,11 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
+use crate::support::scene::Scene;
+use crate::support::shell::Shell;
+use crate::support::terminal::{Terminal, code};
+use crate::support::{Live, Pod, Process, Run, is_listening, lacks_programs, lacks_root, read_line, until, until_true};
 use nix::sys::signal::Signal;
-use crate::support::terminal::{Scene, Shell, Side, Terminal, code};
-use crate::support::{Live, Pod, Process, Run, has_programs, is_listening, is_root, read_line, until, until_true};
 
 /// A server of section `box` with stubs for its own commands, and a program behind it.
 fn supervising(pod: &Pod, program: &[&str]) -> Command {
@@ -207,7 +209,7 @@ fn the_programs_streams_are_its_own() {
 
 #[test]
 fn as_process_1_it_says_a_signal_by_its_status_and_reaps_orphans() {
-    if !is_root() || !has_programs(&["unshare"]) {
+    if lacks_root() || lacks_programs(&["unshare"]) {
         return;
     }
     let pod = Pod::new("true");
@@ -289,7 +291,7 @@ fn start_job(scene: &Scene, shell: &mut Shell, before: &str) -> Process {
 
 #[test]
 fn in_a_shell_it_is_a_job_like_the_program() {
-    let scene = Scene::new(Side::Near, "", &[("stay", "echo ready; exec sleep 1000")]);
+    let scene = Scene::local(&[("stay", "echo ready; exec sleep 1000")]);
     let mut shell = scene.shell();
     let program = start_job(&scene, &mut shell, "");
     let server = Process(program.parent().expect("its parent"));
@@ -322,7 +324,7 @@ fn in_a_shell_it_is_a_job_like_the_program() {
 
 #[test]
 fn a_program_that_stops_its_own_job_stops_once() {
-    let scene = Scene::new(Side::Near, "", &[("edit", "kill -s TSTP 0; echo resumed")]);
+    let scene = Scene::local(&[("edit", "kill -s TSTP 0; echo resumed")]);
     let mut shell = scene.shell();
     let (k8pshd, stubs) = (scene.pod.path("bin/k8pshd"), scene.pod.path("stubs"));
     let text = shell.run(&format!("{} -n box -l -e {} -- edit", k8pshd.display(), stubs.display()));
@@ -335,7 +337,7 @@ fn a_program_that_stops_its_own_job_stops_once() {
 
 #[test]
 fn in_a_pipeline_the_others_keep_the_terminal() {
-    let scene = Scene::new(Side::Near, "", &[("say", "echo said")]);
+    let scene = Scene::local(&[("say", "echo said")]);
     let mut shell = scene.shell();
     let k8pshd = scene.pod.path("bin/k8pshd");
     let stubs = scene.pod.path("stubs");

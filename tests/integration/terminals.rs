@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
+use crate::support::scene::{Scene, once, twice, twice_with};
+use crate::support::terminal::{Terminal, code};
+use crate::support::transport::{Transport, by_each_transport};
+use crate::support::{Live, Pod, Run, lacks_programs, lacks_root, until_true, wait_for_file};
 use nix::sys::signal::Signal;
-use crate::support::terminal::{Scene, Terminal, code, once, twice, twice_with};
-use crate::by_each_transport;
-use crate::support::transport::Transport;
-use crate::support::{Live, Run, has_programs, is_by_relay, is_root, until_true, wait_for_file};
 
 /// Runs a program to its end at a terminal of its own; gives its status, as a shell does, and all that was shown.
 fn show(scene: &Scene, command: &Command) -> (i32, String) {
@@ -40,21 +40,18 @@ fn the_command_has_a_terminal_where_its_stub_has_one(transport: Transport) {
 /// Ways to have a terminal on one side alone, or on none but stderr's.
 const ONE_SIDED: [&str; 4] = ["streams </dev/null", "streams | cat", "streams >file", "cat </dev/null | streams"];
 
-by_each_transport!(a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay);
-fn a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay(transport: Transport) {
-    once(transport, "", &[("streams", STREAMS)], |scene| {
+#[test]
+fn a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay() {
+    once(Transport::Relay, "", &[("streams", STREAMS)], |scene| {
         for script in ONE_SIDED {
-            let script = format!("export K8PSH_TRANSPORT=relay; {script}");
-            assert_eq!(isatty(scene, &script), "no no no ", "{script}");
+            assert_eq!(isatty(scene, script), "no no no ", "{script}");
         }
     });
 }
 
-by_each_transport!(a_terminal_on_one_side_alone_is_the_commands_on_that_side);
-fn a_terminal_on_one_side_alone_is_the_commands_on_that_side(transport: Transport) {
-    if is_by_relay() {
-        return;
-    }
+#[test]
+fn a_terminal_on_one_side_alone_is_the_commands_on_that_side() {
+    let transport = Transport::Direct;
     let expected = ["no yes yes ", "yes no yes ", "yes no yes ", "no yes yes "];
     twice(transport, &[("streams", STREAMS)], |scene| {
         for (script, expected) in ONE_SIDED.into_iter().zip(expected) {
@@ -65,15 +62,19 @@ fn a_terminal_on_one_side_alone_is_the_commands_on_that_side(transport: Transpor
 
 by_each_transport!(it_is_the_controlling_terminal_of_the_command);
 fn it_is_the_controlling_terminal_of_the_command(transport: Transport) {
-    twice(transport, &[("own", "echo hello >/dev/tty; ps -o tty= -p $$ >own; tty >>own; ps -o tpgid=,pgid= -p $$")], |scene| {
-        let (status, text) = show(scene, &scene.program("own"));
-        assert!(status == 0 && text.starts_with("hello\r\n"), "{text:?}");
-        let own = fs::read_to_string(scene.pod.work().join("own")).expect("the command ran");
-        let lines: Vec<_> = own.lines().collect();
-        assert_eq!(format!("/dev/{}", lines[0].trim()), lines[1]);
-        let groups: Vec<_> = text.split_whitespace().skip(1).collect();
-        assert_eq!(groups[0], groups[1], "it is in the foreground");
-    });
+    twice(
+        transport,
+        &[("own", "echo hello >/dev/tty; ps -o tty= -p $$ >own; tty >>own; ps -o tpgid=,pgid= -p $$")],
+        |scene| {
+            let (status, text) = show(scene, &scene.program("own"));
+            assert!(status == 0 && text.starts_with("hello\r\n"), "{text:?}");
+            let own = fs::read_to_string(scene.pod.work().join("own")).expect("the command ran");
+            let lines: Vec<_> = own.lines().collect();
+            assert_eq!(format!("/dev/{}", lines[0].trim()), lines[1]);
+            let groups: Vec<_> = text.split_whitespace().skip(1).collect();
+            assert_eq!(groups[0], groups[1], "it is in the foreground");
+        },
+    );
 }
 
 by_each_transport!(lines_end_as_a_terminal_ends_them_and_in_a_pipe_as_the_command_does);
@@ -255,10 +256,10 @@ const STAY: &str = "echo ready; exec sleep 1000";
 
 by_each_transport!(a_lost_server_gives_the_terminal_back_and_is_one_line_on_it);
 fn a_lost_server_gives_the_terminal_back_and_is_one_line_on_it(transport: Transport) {
-    if !has_programs(&["setsid", "stty"]) {
+    if lacks_programs(&["setsid", "stty"]) {
         return;
     }
-    let mut scene = Scene::far(transport, &[("stay", STAY)]);
+    let mut scene = Scene::remote(transport, &[("stay", STAY)]);
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let mut stub = start_stub(&scene, &mut terminal, "stay");
@@ -356,7 +357,8 @@ fn a_key_that_means_nothing_any_more_is_input(transport: Transport) {
 
 by_each_transport!(a_command_that_catches_a_control_key_goes_on);
 fn a_command_that_catches_a_control_key_goes_on(transport: Transport) {
-    twice(transport, 
+    twice(
+        transport,
         &[("catch", "trap 'echo caught' INT; trap 'echo quit; exit 4' QUIT; echo ready; while :; do sleep 0.01; done")],
         |scene| {
             let mut terminal = Terminal::new();
@@ -541,16 +543,20 @@ fn the_last_words_of_many_short_commands_are_all_shown(transport: Transport) {
 
 by_each_transport!(every_byte_passes_unaltered_where_the_command_says_so);
 fn every_byte_passes_unaltered_where_the_command_says_so(transport: Transport) {
-    twice(transport, &[("bytes", "stty raw -echo; echo ready; dd bs=1 count=256 of=bytes 2>/dev/null; cat bytes")], |scene| {
-        let mut terminal = Terminal::new();
-        let mut program = terminal.start(&scene.program("bytes"));
-        terminal.expect("ready\n");
-        let bytes: Vec<_> = (0..=255).collect();
-        terminal.type_bytes(&bytes);
-        assert_eq!(code(terminal.end(&mut program)), 0);
-        assert_eq!(fs::read(scene.pod.work().join("bytes")).expect("the bytes"), bytes);
-        assert!(terminal.bytes().ends_with(&bytes));
-    });
+    twice(
+        transport,
+        &[("bytes", "stty raw -echo; echo ready; dd bs=1 count=256 of=bytes 2>/dev/null; cat bytes")],
+        |scene| {
+            let mut terminal = Terminal::new();
+            let mut program = terminal.start(&scene.program("bytes"));
+            terminal.expect("ready\n");
+            let bytes: Vec<_> = (0..=255).collect();
+            terminal.type_bytes(&bytes);
+            assert_eq!(code(terminal.end(&mut program)), 0);
+            assert_eq!(fs::read(scene.pod.work().join("bytes")).expect("the bytes"), bytes);
+            assert!(terminal.bytes().ends_with(&bytes));
+        },
+    );
 }
 
 by_each_transport!(a_terminal_that_nobody_reads_does_not_hold_up_signals);
@@ -778,9 +784,9 @@ fn a_terminal_within_the_terminal_works(transport: Transport) {
 /// Says what its streams are, and copies its input.
 const ANSWERS: &str = "for n in 0 1 2; do if test -t $n; then echo yes; else echo no; fi; done; cat; exit 3";
 
-by_each_transport!(a_section_can_refuse_terminals);
-fn a_section_can_refuse_terminals(transport: Transport) {
-    once(transport, "--tty=never", &[("answers", ANSWERS)], |scene| {
+#[test]
+fn a_section_can_refuse_terminals() {
+    once(Transport::Auto, "--tty=never", &[("answers", ANSWERS)], |scene| {
         // What the direct transport hands over is the terminal itself, with the keys that it has.
         for (transport, answer) in [("relay", "no"), ("direct", "yes")] {
             let mut terminal = Terminal::new();
@@ -827,19 +833,19 @@ fn a_section_that_takes_terminals_as_they_come_says_what_is_the_rule(transport: 
     });
 }
 
-by_each_transport!(a_word_for_terminals_that_means_nothing_is_refused);
-fn a_word_for_terminals_that_means_nothing_is_refused(transport: Transport) {
-    let pod = transport.pod_with_header("--tty=perhaps", "true");
+#[test]
+fn a_word_for_terminals_that_means_nothing_is_refused() {
+    let pod = Pod::with_header("--tty=perhaps", "true");
     let outcome = pod.k8pshd().args(["--name", "box"]).run();
     outcome.fails(1, "k8pshd", &["--tty", "perhaps"]);
 }
 
-by_each_transport!(a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without);
-fn a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without(transport: Transport) {
-    if !is_root() || !has_programs(&["unshare", "mount", "setsid", "stty"]) {
+#[test]
+fn a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without() {
+    if lacks_root() || lacks_programs(&["unshare", "mount", "setsid", "stty"]) {
         return;
     }
-    let pod = transport.pod(&format!("answers sh -c '{ANSWERS}'"));
+    let pod = Pod::new(&format!("answers sh -c '{ANSWERS}'"));
     let mut command = pod.command("unshare");
     let script = "mount -t tmpfs none /dev/pts; test -L /dev/ptmx || mount --bind /dev/null /dev/ptmx; exec \"$@\"";
     command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(pod.path("bin/k8pshd"));
@@ -922,12 +928,12 @@ fn tear(mut scene: Scene, mut terminal: Terminal, mut stub: Live, way: Way) {
 }
 
 /// Starts `stay` and tears it apart when it is ready.
-fn tear_script(script: &str, ways: &[Way]) {
-    if !has_programs(&["setsid", "stty"]) {
+fn tear_script(transport: Transport, script: &str, ways: &[Way]) {
+    if lacks_programs(&["setsid", "stty"]) {
         return;
     }
     for &way in ways {
-        let scene = Scene::far(transport, &[("stay", script)]);
+        let scene = Scene::remote(transport, &[("stay", script)]);
         let mut terminal = Terminal::new();
         let stub = start_stub(&scene, &mut terminal, "stay");
         tear(scene, terminal, stub, way);
@@ -936,13 +942,13 @@ fn tear_script(script: &str, ways: &[Way]) {
 
 by_each_transport!(nothing_is_left_however_a_stub_with_a_terminal_ends);
 fn nothing_is_left_however_a_stub_with_a_terminal_ends(transport: Transport) {
-    tear_script(STAY, &[Way::StubKilled, Way::SessionKilled, Way::ListenerKilled, Way::HungUp]);
+    tear_script(transport, STAY, &[Way::StubKilled, Way::SessionKilled, Way::ListenerKilled, Way::HungUp]);
 }
 
 by_each_transport!(a_command_that_ignores_the_loss_of_its_terminal_is_killed);
 fn a_command_that_ignores_the_loss_of_its_terminal_is_killed(transport: Transport) {
     let script = "trap '' HUP TERM INT; echo ready; sleep 1000; sleep 1000";
-    tear_script(script, &[Way::StubKilled, Way::ListenerKilled]);
+    tear_script(transport, script, &[Way::StubKilled, Way::ListenerKilled]);
 }
 
 by_each_transport!(a_command_that_ignores_hangups_outlives_its_terminal);
@@ -965,12 +971,13 @@ fn a_command_that_ignores_hangups_outlives_its_terminal(transport: Transport) {
 by_each_transport!(a_daemon_of_a_command_with_a_terminal_goes_with_the_lease);
 fn a_daemon_of_a_command_with_a_terminal_goes_with_the_lease(transport: Transport) {
     let script = "setsid sh -c 'sleep 1000 & setsid sleep 1000 & exit'; trap '' HUP; echo ready; sleep 1000";
-    tear_script(script, &[Way::StubKilled, Way::ListenerKilled]);
+    tear_script(transport, script, &[Way::StubKilled, Way::ListenerKilled]);
 }
 
 by_each_transport!(a_daemon_of_a_command_with_a_terminal_outlives_the_command);
 fn a_daemon_of_a_command_with_a_terminal_outlives_the_command(transport: Transport) {
-    twice(transport, 
+    twice(
+        transport,
         &[(
             "daemon",
             "setsid sh -c 'echo >up; exec sleep 1000' </dev/null >/dev/null 2>&1 & \
@@ -988,11 +995,11 @@ fn a_daemon_of_a_command_with_a_terminal_outlives_the_command(transport: Transpo
 
 by_each_transport!(a_stopped_command_with_a_terminal_goes_with_its_stub);
 fn a_stopped_command_with_a_terminal_goes_with_its_stub(transport: Transport) {
-    if !has_programs(&["setsid", "stty"]) {
+    if lacks_programs(&["setsid", "stty"]) {
         return;
     }
     for way in [Way::StubKilled, Way::HungUp] {
-        let scene = Scene::far(transport, &[("stay", STAY)]);
+        let scene = Scene::remote(transport, &[("stay", STAY)]);
         let mut terminal = Terminal::new();
         let stub = start_stub(&scene, &mut terminal, "stay");
         stop(&scene, &stub);
@@ -1009,10 +1016,10 @@ fn stop(scene: &Scene, stub: &Live) {
 
 by_each_transport!(a_stopped_command_with_a_terminal_goes_with_its_server);
 fn a_stopped_command_with_a_terminal_goes_with_its_server(transport: Transport) {
-    if !has_programs(&["setsid", "stty"]) {
+    if lacks_programs(&["setsid", "stty"]) {
         return;
     }
-    let mut scene = Scene::far(transport, &[("stay", STAY)]);
+    let mut scene = Scene::remote(transport, &[("stay", STAY)]);
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let mut stub = start_stub(&scene, &mut terminal, "stay");

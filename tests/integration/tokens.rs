@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::frames::{self, EXIT, FAILURE, HELLO, Peer};
+use crate::support::{
+    DEADLINE, Pod, Run, Server, is_listening_anywhere, lacks_programs, lacks_root, skipped, until, until_true,
+};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
-use crate::support::frames::{self, EXIT, FAILURE, HELLO, Peer};
-use crate::support::{DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, is_root, until, until_true};
 
 /// A frame that opens a connection to a server with a token: random bytes, or a proof.
 const NONCE: u8 = 30;
@@ -185,7 +187,6 @@ fn silent(port: u16) -> TcpStream {
 
 /// So many of them, which may be more than a process usually has open.
 fn silent_ones(port: u16, count: usize) -> Vec<TcpStream> {
-    _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 4096, 4096);
     (0..count).map(|_| silent(port)).collect()
 }
 
@@ -303,7 +304,7 @@ fn guess(port: u16) -> Duration {
 #[test]
 fn the_delay_of_an_address_grows_and_is_its_own() {
     let pod = with_file("--listen=0.0.0.0", "true");
-    let server = pod.server_listening();
+    let server = server_listening(&pod);
     assert!(guess(pod.port()) < Duration::from_millis(90), "the first is judged at once");
     let waits: Vec<_> = (0..5).map(|_| guess(pod.port())).collect();
     for (wait, least) in waits.iter().zip([90, 190, 390, 790, 1590]) {
@@ -357,22 +358,8 @@ fn from_another_address(port: u16) -> TcpStream {
 }
 
 /// A server that does not listen on 127.0.0.1 alone.
-trait Listening {
-    fn server_listening(&self) -> Server;
-    fn command_listening(&self) -> Command;
-}
-
-impl Listening for Pod {
-    fn command_listening(&self) -> Command {
-        let mut command = self.k8pshd();
-        command.args(["--name", "box", "--generate-local-executables", "--executable-directory"]);
-        command.arg(self.path("stubs"));
-        command
-    }
-
-    fn server_listening(&self) -> Server {
-        self.start_until(self.command_listening(), is_listening_anywhere)
-    }
+fn server_listening(pod: &Pod) -> Server {
+    pod.start_until(pod.k8pshd_with_stubs(), is_listening_anywhere)
 }
 
 #[test]
@@ -571,11 +558,11 @@ fn a_server_listens_where_it_is_told_to() {
         ("::", "127.0.0.1", true, true),
     ] {
         if in_v6 && !has_v6 {
-            println!("skipped: no IPv6 here");
+            skipped("no IPv6 here");
             continue;
         }
         let pod = with_file(&format!("--listen={listen} --connect={connect}"), "cat");
-        let _server = pod.server_listening();
+        let _server = server_listening(&pod);
         assert_eq!(pod.stub("cat").run_with(b"x").succeeds(), "x", "{listen}");
         assert_eq!(TcpStream::connect(v4(pod.port())).is_ok(), in_v4, "{listen}");
         assert_eq!(TcpStream::connect(v6(pod.port())).is_ok(), in_v6, "{listen}");
@@ -617,7 +604,7 @@ const THERE: &str = "10.203.0.2";
 impl Net {
     /// `None` where this test cannot make any; says so.
     fn new(pod: &Pod) -> Option<Net> {
-        if !is_root() || !has_programs(&["ip"]) {
+        if lacks_root() || lacks_programs(&["ip"]) {
             return None;
         }
         let names = ["a", "b"].map(|end| format!("k8psh-{end}-{}", pod.port()));
@@ -632,7 +619,7 @@ impl Net {
         );
         let made = Command::new("sh").args(["-c", &script]).status().is_ok_and(|status| status.success());
         if !made {
-            println!("skipped: cannot make network namespaces");
+            skipped("cannot make network namespaces");
         }
         made.then_some(net)
     }
@@ -794,7 +781,7 @@ fn the_clients_side_of_the_netcat_loop_stays_as_it_is() {
             format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; printf \"%s\\nabc\\n\" \"$TOKEN\" >&3; cat <&3'"),
         ),
     ] {
-        if has_programs(&[program]) {
+        if !lacks_programs(&[program]) {
             assert_eq!(pod.shell(&script).env("TOKEN", TOKEN).run().succeeds(), "got abc\n", "{script}");
         }
     }

@@ -6,13 +6,13 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use nix::sys::socket::{setsockopt, sockopt};
 use crate::support::frames::{self, Peer};
 use crate::support::{
-    DEADLINE, Pod, Run, Server, has_programs, is_listening_anywhere, read_all, read_line, until, until_true,
+    DEADLINE, Pod, Run, Server, is_listening_anywhere, lacks_programs, read_all, read_line, until, until_true,
     wait_for_file,
 };
+use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
 
 /// A Pod whose section is a trigger of the first of these commands, `go`.
 fn pod(options: &str, commands: &str) -> Pod {
@@ -130,7 +130,7 @@ fn any_client_will_do() {
     let numbers: String = (1..=2000).map(|number| format!("{number}\n")).collect();
     let mut count = 0;
     for (program, script) in CLIENTS {
-        if !has_programs(&[program]) {
+        if lacks_programs(&[program]) {
             continue;
         }
         let script = script.replace("PORT", &pod.port().to_string());
@@ -144,7 +144,7 @@ fn any_client_will_do() {
         );
     }
     // The client side of the loop that a trigger takes the place of, as it stands in people's scripts.
-    if has_programs(&["nc"]) {
+    if !lacks_programs(&["nc"]) {
         let script = format!("TOKEN=hello; echo $TOKEN | nc localhost {}", pod.port());
         assert_eq!(pod.command("sh").args(["-c", &script]).run().out(), format!("hello, you\n{numbers}"));
     }
@@ -159,7 +159,7 @@ fn clients_that_close_their_sending_side_end_the_input() {
         ("busybox", "busybox nc 127.0.0.1 PORT"),
         ("socat", "socat - TCP:127.0.0.1:PORT"),
     ] {
-        if !has_programs(&[program]) {
+        if lacks_programs(&[program]) {
             continue;
         }
         let script = format!("head -c 3000000 /dev/zero | {}", script.replace("PORT", &pod.port().to_string()));
@@ -330,7 +330,7 @@ fn a_silent_connection_is_asked_for_a_sign_of_life() {
     let _server = pod.server();
     let mut stream = connect(&pod);
     assert_eq!(read_line(&mut stream), "up\n");
-    if !has_programs(&["ss"]) {
+    if lacks_programs(&["ss"]) {
         return;
     }
     let filter = format!("sport = :{}", pod.port());

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Stdio;
 
-use nix::sys::signal::Signal;
 use crate::support::frames::{HELLO, Peer, START, VARIABLE, data};
 use crate::support::{Pod, Process, Run, Server, read_line, until, until_true, wait_for_file};
+use nix::sys::signal::Signal;
 
 /// The processes of a server that wait for a connection.
 fn spares(pod: &Pod, server: &Server) -> Vec<Process> {

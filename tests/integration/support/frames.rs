@@ -5,55 +5,55 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use super::{DEADLINE, until};
 
-pub const DIRECTORY: u8 = 0;
-pub const VARIABLE: u8 = 1;
-pub const ARGUMENT: u8 = 2;
-pub const START: u8 = 3;
-pub const STDIN: u8 = 4;
-pub const STDOUT: u8 = 5;
-pub const STDERR: u8 = 6;
-pub const TERMINATE: u8 = 7;
-pub const EXIT: u8 = 8;
-pub const HELLO: u8 = 16;
-pub const FAILURE: u8 = 17;
-pub const SIGNALED: u8 = 18;
-pub const STOPPED: u8 = 19;
-pub const SIGNAL: u8 = 20;
-pub const WINDOW: u8 = 21;
-pub const CREDIT_STDIN: u8 = 22;
-pub const CREDIT_STDOUT: u8 = 23;
-pub const CREDIT_STDERR: u8 = 24;
-pub const HANG_UP: u8 = 25;
+pub(crate) const DIRECTORY: u8 = 0;
+pub(crate) const VARIABLE: u8 = 1;
+pub(crate) const ARGUMENT: u8 = 2;
+pub(crate) const START: u8 = 3;
+pub(crate) const STDIN: u8 = 4;
+pub(crate) const STDOUT: u8 = 5;
+pub(crate) const STDERR: u8 = 6;
+pub(crate) const TERMINATE: u8 = 7;
+pub(crate) const EXIT: u8 = 8;
+pub(crate) const HELLO: u8 = 16;
+pub(crate) const FAILURE: u8 = 17;
+pub(crate) const SIGNALED: u8 = 18;
+pub(crate) const STOPPED: u8 = 19;
+pub(crate) const SIGNAL: u8 = 20;
+pub(crate) const WINDOW: u8 = 21;
+pub(crate) const CREDIT_STDIN: u8 = 22;
+pub(crate) const CREDIT_STDOUT: u8 = 23;
+pub(crate) const CREDIT_STDERR: u8 = 24;
+pub(crate) const HANG_UP: u8 = 25;
 
 /// Whether there are no frames of this type.
-pub fn is_unknown(kind: u8) -> bool {
+pub(crate) fn is_unknown(kind: u8) -> bool {
     !matches!(kind, 0..=8 | 16..=31)
 }
 
 /// One frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     pub kind: u8,
     pub number: u32,
     pub body: Vec<u8>,
 }
 
 /// A frame with content.
-pub fn data(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn data(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = number(kind, u32::try_from(body.len()).expect("a frame's length"));
     bytes.extend_from_slice(body);
     bytes
 }
 
 /// A frame whose number says it all, or the header of one with content.
-pub fn number(kind: u8, number: u32) -> Vec<u8> {
+pub(crate) fn number(kind: u8, number: u32) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend_from_slice(&number.to_le_bytes());
     bytes
 }
 
 /// A request of protocol 0.9: directory, variables, arguments, start.
-pub fn request(directory: &str, variables: &[&str], arguments: &[&str], command: &str) -> Vec<u8> {
+pub(crate) fn request(directory: &str, variables: &[&str], arguments: &[&str], command: &str) -> Vec<u8> {
     let mut bytes = data(DIRECTORY, directory.as_bytes());
     variables.iter().for_each(|word| bytes.extend(data(VARIABLE, word.as_bytes())));
     arguments.iter().for_each(|word| bytes.extend(data(ARGUMENT, word.as_bytes())));
@@ -62,10 +62,10 @@ pub fn request(directory: &str, variables: &[&str], arguments: &[&str], command:
 }
 
 /// One end of a connection, played by the test.
-pub struct Peer(pub TcpStream);
+pub(crate) struct Peer(pub TcpStream);
 
 impl Peer {
-    pub fn connect(port: u16) -> Peer {
+    pub(crate) fn connect(port: u16) -> Peer {
         Peer::new(TcpStream::connect(("127.0.0.1", port)).expect("a connection"))
     }
 
@@ -78,22 +78,22 @@ impl Peer {
     }
 
     /// Plays a server: the next client on this port.
-    pub fn accept(listener: &TcpListener) -> Peer {
+    pub(crate) fn accept(listener: &TcpListener) -> Peer {
         listener.set_nonblocking(true).expect("a socket that does not block");
         Peer::new(until("a client connects", || listener.accept().ok()).0)
     }
 
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("the peer takes it");
     }
 
     /// Sends what may well meet a connection that the other end has given up.
-    pub fn try_send(&mut self, bytes: &[u8]) {
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) {
         // The test goes on to see what became of the connection.
         _ = self.0.write_all(bytes);
     }
 
-    pub fn close_sending(&self) {
+    pub(crate) fn close_sending(&self) {
         // Not connected any more is closed too.
         _ = self.0.shutdown(Shutdown::Write);
     }
@@ -114,7 +114,7 @@ impl Peer {
     }
 
     /// The next frame, or nothing at the end of the connection.
-    pub fn frame(&mut self) -> Option<Frame> {
+    pub(crate) fn frame(&mut self) -> Option<Frame> {
         let header = self.take(5)?;
         let kind = header[0];
         let number = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
@@ -127,12 +127,12 @@ impl Peer {
     }
 
     /// All frames up to the end of the connection.
-    pub fn frames(&mut self) -> Vec<Frame> {
+    pub(crate) fn frames(&mut self) -> Vec<Frame> {
         std::iter::from_fn(|| self.frame()).collect()
     }
 
     /// What comes in the place of frames, up to the end of the connection.
-    pub fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         let mut bytes = Vec::new();
         while let Some(byte) = self.take(1) {
             bytes.extend(byte);
@@ -141,17 +141,17 @@ impl Peer {
     }
 
     /// Whether the other end closes the connection as one does that has said everything, not by a reset.
-    pub fn is_closed_in_order(&mut self) -> bool {
+    pub(crate) fn is_closed_in_order(&mut self) -> bool {
         matches!(self.0.read(&mut [0]), Ok(0))
     }
 
     /// The end of the connection, without anything before it.
-    pub fn is_over(&mut self) -> bool {
+    pub(crate) fn is_over(&mut self) -> bool {
         self.take(1).is_none()
     }
 }
 
 /// What the frames of one type carry, one after the other.
-pub fn content(frames: &[Frame], kind: u8) -> Vec<u8> {
+pub(crate) fn content(frames: &[Frame], kind: u8) -> Vec<u8> {
     frames.iter().filter(|frame| frame.kind == kind).flat_map(|frame| frame.body.clone()).collect()
 }
