@@ -5,13 +5,14 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use super::{DEADLINE, until};
 
+// The kinds of frames, as `protocol::frame::Kind` has them. Spelled out again, so that a changed number is noticed.
 pub(crate) const DIRECTORY: u8 = 0;
 pub(crate) const VARIABLE: u8 = 1;
 pub(crate) const ARGUMENT: u8 = 2;
 pub(crate) const START: u8 = 3;
-pub(crate) const STDIN: u8 = 4;
-pub(crate) const STDOUT: u8 = 5;
-pub(crate) const STDERR: u8 = 6;
+pub(crate) const INPUT: u8 = 4;
+pub(crate) const OUTPUT: u8 = 5;
+pub(crate) const ERROR: u8 = 6;
 pub(crate) const TERMINATE: u8 = 7;
 pub(crate) const EXIT: u8 = 8;
 pub(crate) const HELLO: u8 = 16;
@@ -19,15 +20,29 @@ pub(crate) const FAILURE: u8 = 17;
 pub(crate) const SIGNALED: u8 = 18;
 pub(crate) const STOPPED: u8 = 19;
 pub(crate) const SIGNAL: u8 = 20;
-pub(crate) const WINDOW: u8 = 21;
-pub(crate) const CREDIT_STDIN: u8 = 22;
-pub(crate) const CREDIT_STDOUT: u8 = 23;
-pub(crate) const CREDIT_STDERR: u8 = 24;
+pub(crate) const SIZE: u8 = 21;
+pub(crate) const INPUT_CREDIT: u8 = 22;
+pub(crate) const OUTPUT_CREDIT: u8 = 23;
+pub(crate) const ERROR_CREDIT: u8 = 24;
 pub(crate) const HANG_UP: u8 = 25;
+pub(crate) const TERMINAL: u8 = 26;
+pub(crate) const FOREGROUND: u8 = 27;
+pub(crate) const PIXELS: u8 = 28;
+pub(crate) const MODES: u8 = 29;
+pub(crate) const NONCE: u8 = 30;
+pub(crate) const PROOF: u8 = 31;
 
-/// Whether there are no frames of this type.
-pub(crate) fn is_unknown(kind: u8) -> bool {
-    !matches!(kind, 0..=8 | 16..=31)
+/// The last kind there is, so far.
+pub(crate) const LAST: u8 = PROOF;
+
+/// Whether there are frames of this kind.
+pub(crate) fn is_known(kind: u8) -> bool {
+    matches!(kind, DIRECTORY..=EXIT | HELLO..=LAST)
+}
+
+/// Whether the number of such a frame is the length of its body.
+fn has_body(kind: u8) -> bool {
+    matches!(kind, DIRECTORY..=ERROR | FAILURE | MODES | NONCE | PROOF)
 }
 
 /// One frame as it came.
@@ -36,6 +51,13 @@ pub(crate) struct Frame {
     pub kind: u8,
     pub number: u32,
     pub body: Vec<u8>,
+}
+
+impl Frame {
+    /// A frame whose number says it all.
+    pub(crate) fn of(kind: u8, number: u32) -> Frame {
+        Frame { kind, number, body: Vec::new() }
+    }
 }
 
 /// A frame with content.
@@ -118,11 +140,7 @@ impl Peer {
         let header = self.take(5)?;
         let kind = header[0];
         let number = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
-        let length = match kind {
-            DIRECTORY..=STDERR | FAILURE | 30 | 31 => usize::try_from(number).expect("a length"),
-            WINDOW => 8,
-            _ => 0,
-        };
+        let length = if has_body(kind) { usize::try_from(number).expect("a length") } else { 0 };
         Some(Frame { kind, number, body: self.take(length)? })
     }
 
