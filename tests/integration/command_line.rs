@@ -298,3 +298,50 @@ fn output_that_cannot_be_written_is_an_error() {
         assert!(!status.expect("a status").success(), "{option}");
     }
 }
+
+#[test]
+fn options_of_the_server_are_none_of_the_clients() {
+    let pod = Pod::new("true");
+    for words in [
+        &["--name", "box"][..],
+        &["-n", "box"],
+        &["--background"],
+        &["-l"],
+        &["--max-sessions", "1"],
+        &["--executable-directory", "/tmp"],
+        &["--transport=relay"],
+        &["--server-uid=0"],
+        &["--token-file=/t"],
+    ] {
+        let name = words[0].split('=').next().expect("a name");
+        let outcome = pod.k8psh().args(words).arg("true").run();
+        outcome.fails(125, "k8psh", &["unknown option", name, "see k8psh --help"]);
+    }
+    pod.k8psh().args(["--timeout", "5", "true"]).run().fails(125, "k8psh", &["unexpected argument true"]);
+}
+
+#[test]
+fn options_of_the_client_are_none_of_the_servers_wherever_they_stand() {
+    for option in ["--install=/x", "--probe", "--list", "--check", "--json"] {
+        let name = option.split('=').next().expect("a name");
+        let pod = Pod::new("true");
+        let outcome = pod.k8pshd().args(["--name", "box", option]).run();
+        outcome.fails(1, "k8pshd", &["unknown option", name, "see k8pshd --help"]);
+        let pod = Pod::with_header(option, "true");
+        let place = format!("{}:3:", pod.config().display());
+        pod.k8pshd().args(["--name", "box"]).run().fails(1, "k8pshd", &[&place, "unknown option", name]);
+        pod.k8psh().arg("--check").run().fails(1, "k8psh", &[&place, "unknown option", name]);
+    }
+}
+
+#[test]
+fn help_and_version_belong_on_the_command_line() {
+    for option in ["--help", "--version", "-h", "-v"] {
+        let pod = Pod::with_header(option, "true");
+        pod.k8pshd().args(["--name", "box"]).run().fails(
+            1,
+            "k8pshd",
+            &["k8psh.conf:3:", "belongs on the command line"],
+        );
+    }
+}

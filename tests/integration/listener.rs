@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::frames::{ERROR, EXIT, OUTPUT, Peer, request};
 use crate::support::{
-    Live, Pod, Process, Run, Server, is_listening, lacks_programs, lacks_root, read_line, skip, until, until_true,
-    wait_for_file,
+    Live, Pod, Process, Run, Server, is_listening, lacks_open_files, lacks_programs, lacks_root, read_line, skip,
+    until, until_true, wait_for_file,
 };
 use nix::sys::signal::Signal;
 
@@ -314,6 +314,9 @@ fn as_process_1_the_server_reaps_whatever_it_inherits() {
 
 #[test]
 fn three_hundred_idle_connections_disturb_nobody() {
+    if lacks_open_files(1024) {
+        return;
+    }
     let pod = Pod::new("true\ncat");
     let server = pod.server();
     let mut stub = echoing(&pod);

@@ -1,7 +1,7 @@
 //! The tests that run the real binary: real processes, sockets and terminals.
 //!
-//! One crate, a module per subject. What has to hold for both transports runs once for each, see [`support::transport`];
-//! what a machine cannot run is counted as skipped, see [`support::skip`].
+//! One crate, a module per subject. What has to hold for both transports runs once for each, see `support::transport`; what
+//! a machine cannot run is counted as skipped, see `support::skip`.
 
 mod support;
 
@@ -9,6 +9,8 @@ mod chroot;
 mod command_line;
 mod configuration;
 mod direct;
+mod exhaustion;
+mod fallbacks;
 mod inspection;
 mod install;
 mod jobs;

@@ -1,10 +1,10 @@
 //! Signals sent to the stub act on the command, and stopping and continuing work as for a local job.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::support::transport::{Transport, by_each_transport};
-use crate::support::{Live, Pod, Run, lacks_programs, read_all, read_line, until, until_true};
+use crate::support::{Live, Pod, Run, lacks_programs, lacks_root, read_all, read_line, until, until_true};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -269,4 +269,49 @@ fn a_signal_that_the_stub_ignores_does_not_reach_the_command(transport: Transpor
     stub.signal(Signal::SIGHUP);
     drop(stub.stdin.take());
     assert_eq!(stub.end().code(), Some(3));
+}
+
+/// A stub that is process 1 of a PID namespace, as in a container whose program is one.
+fn as_process_1(pod: &Pod, name: &str) -> Command {
+    let mut command = pod.command("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]).arg(pod.stub_path(name));
+    command
+}
+
+by_each_transport!(as_process_1_a_stub_says_by_its_status_how_the_command_ended);
+fn as_process_1_a_stub_says_by_its_status_how_the_command_ended(transport: Transport) {
+    if lacks_root() || lacks_programs(&["unshare"]) {
+        return;
+    }
+    let pod = transport.pod("end sh -c 'ulimit -c 0; eval \"$1\"' sh");
+    let _server = pod.server();
+    for (script, code) in [("exit 0", 0), ("exit 9", 9), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
+        let outcome = as_process_1(&pod, "end").arg(script).run();
+        assert_eq!((outcome.code(), outcome.err().as_str()), (Some(code), ""), "{script}");
+    }
+}
+
+by_each_transport!(as_process_1_a_stub_passes_signals_on_and_its_end_is_that_of_the_command);
+fn as_process_1_a_stub_passes_signals_on_and_its_end_is_that_of_the_command(transport: Transport) {
+    if lacks_root() || lacks_programs(&["unshare"]) {
+        return;
+    }
+    let pod = transport.pod("stay sh -c 'trap \"echo told; exit 5\" TERM; echo ready; while :; do sleep 0.01; done'");
+    let server = pod.server();
+    for is_killed in [false, true] {
+        let mut holder = as_process_1(&pod, "stay").stdin(Stdio::null()).stdout(Stdio::piped()).live();
+        assert_eq!(line(&mut holder), "ready\n");
+        let stub = until("the stub", || pod.children(holder.id()).first().copied());
+        if is_killed {
+            stub.signal(Signal::SIGKILL);
+            // How it says so is the holder's own matter.
+            assert!(!holder.end().success());
+        } else {
+            // The kernel delivers to a process 1 only what it catches.
+            stub.signal(Signal::SIGTERM);
+            assert_eq!(line(&mut holder), "told\n");
+            assert_eq!(holder.end().code(), Some(5));
+        }
+        until_true("only the server is left", || pod.processes() == [server.process()]);
+    }
 }

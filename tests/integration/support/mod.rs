@@ -4,6 +4,7 @@
 //! directory and its own port; a Pod that goes out of scope fails its test if a process of it is left; a test that cannot
 //! run says so by [`skip`].
 
+pub(crate) mod denied;
 pub(crate) mod files;
 pub(crate) mod frames;
 mod inherited;

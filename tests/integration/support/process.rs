@@ -63,6 +63,11 @@ impl Process {
         self.stat(2)?.parse().ok()
     }
 
+    /// The process group in the foreground of its terminal.
+    pub(crate) fn terminal_foreground(self) -> Option<u32> {
+        self.stat(5)?.parse().ok()
+    }
+
     pub(crate) fn is_gone(self) -> bool {
         self.state().is_none_or(|state| state == 'Z')
     }

@@ -164,12 +164,6 @@ impl Terminal {
         self.wait_true("the terminal is raw", || self.is_raw());
     }
 
-    /// Waits until its modes are these.
-    #[track_caller]
-    pub(crate) fn expect_modes(&self, modes: &Termios) {
-        self.wait_true("the terminal is given back", || self.modes() == *modes);
-    }
-
     /// Waits for the end of a program and shows all that it had written.
     #[track_caller]
     pub(crate) fn end(&self, program: &mut Live) -> ExitStatus {
