@@ -9,7 +9,7 @@ use nix::libc;
 
 use crate::support::denied::with_denied;
 use crate::support::transport::Transport;
-use crate::support::{Pod, Run, Server, lacks_programs, read_line, skip, until_true};
+use crate::support::{Pod, Run, lacks_programs, read_line, skip, until_true};
 
 /// Reads and writes with `RWF_NOWAIT`.
 const AT_ONCE: [libc::c_long; 2] = [libc::SYS_preadv2, libc::SYS_pwritev2];
