@@ -10,7 +10,7 @@
 //!            protocol::client                server::listener forked ahead; protocol::server
 //! ```
 //!
-//! Rooms by subject. A room may use those below it in this list and no other; `tests/structure.rs` holds the code to it:
+//! Rooms by subject:
 //!
 //! - [`cli`]: which role this process plays; the command line of `k8psh`: check, list, install.
 //! - [`client`]: a stub: its route, its request, its relay; the probe.
@@ -25,7 +25,24 @@
 //! - [`text`]: lines, numbers, times, addresses, JSON. Pure.
 //! - [`sys`]: the kernel's side, and all that is unsafe. The entry point and the memory functions of the freestanding
 //!   program are in `sys/freestanding`, which is part of the binary alone.
-//! - [`limits`], [`exit`]: every capacity and time-out; exit codes.
+//! - [`limits`], [`exit`]: every capacity and time-out; exit codes. Everybody may use them.
+//!
+//! What each may use, and nothing else. `tests/structure.rs` holds the code to it:
+//!
+//! ```text
+//! cli      → client server options config files diag text sys
+//! client   → auth options config protocol files diag text sys
+//! server   → session auth options config files diag text sys
+//! session  → auth options config protocol files diag text sys
+//! auth     → config protocol files diag text sys
+//! options  → config text
+//! config   → files diag text sys
+//! protocol → text
+//! files    → text sys
+//! diag     → text sys
+//! text     → sys
+//! sys      →
+//! ```
 #![cfg_attr(not(test), no_std)]
 
 pub mod auth;

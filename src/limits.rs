@@ -97,11 +97,17 @@ pub const REQUEST_MS: u64 = 10_000;
 /// Time between TERM and KILL for a command whose stub has gone, in milliseconds.
 pub const GRACE_MS: u64 = 2_000;
 
-/// Time between two rounds of KILL for what is left of a command: a process that was being born during one is found in
-/// the next. In milliseconds.
-pub const KILL_MS: u64 = 50;
+/// Time between the first two rounds of KILL for what is left of a command, in milliseconds: a process that was being born
+/// during one is found in the next. It doubles each time, up to [`KILL_LAST_MS`], for what KILL does not end.
+pub const KILL_FIRST_MS: u64 = 50;
+/// See [`KILL_FIRST_MS`]: each round reads all of /proc.
+pub const KILL_LAST_MS: u64 = 5_000;
 
-/// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
+/// Time that a connection without a complete request, or whose client has its answer, still has once the server drains or
+/// reloads, in milliseconds: what a stub has sent is there by then.
+pub const DRAIN_MS: u64 = 250;
+
+/// Time that a finished session waits for its client to hang up, once that has acknowledged the last byte, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
 
 /// Seconds of silence after which the kernel asks the other end of a TCP connection whether it is there, and between two

@@ -1,10 +1,11 @@
 //! `k8psh`: runs a command by name, installs the program, or turns into the server.
 
 use super::{inspection, install};
-use crate::client::{self as stub, probe};
+use crate::client::probe;
 use crate::diag::print_and_exit as print;
 use crate::options::words::{UsageError, Word, next, value};
 use crate::server;
+use crate::sys::process::exit;
 use crate::sys::program::{Program, Strings};
 use crate::text::line::Show;
 use crate::text::number::parse;
@@ -73,7 +74,9 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
                     }
                 }
             },
-            Some(Ok(Word::Plain(command))) if is_command => stub::main(program, config, command.to_bytes(), words),
+            Some(Ok(Word::Plain(command))) if is_command => {
+                super::run_command(program, config, command.to_bytes(), words)
+            }
             Some(Ok(Word::Plain(name))) if task == option::PROBE && server.is_none() => server = Some(name),
             Some(Ok(Word::Plain(word))) => misused(&UsageError::Unexpected(word.to_bytes())),
             // An option of the server's may come before the one that says so.
@@ -86,7 +89,10 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
         option::CHECK => inspection::check(config, &program.environment, is_array),
         option::LIST => inspection::list(config, &program.environment, is_array),
         option::PROBE => match timeout.map_or(Some(limits::PROBE_MS), |text| parse(text, 10)) {
-            Some(milliseconds) => probe::main(program, config, server, milliseconds),
+            Some(milliseconds) => {
+                let outcome = probe::run(program, config, server, milliseconds);
+                exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
+            }
             None => misused(&UsageError::Unexpected(timeout.unwrap_or_default())),
         },
         _ => misused(&"no command given"),

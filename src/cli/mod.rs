@@ -4,10 +4,13 @@ mod inspection;
 mod install;
 mod k8psh;
 
-use crate::diag;
+use crate::diag::{self, Reported};
 use crate::files::path::directory;
-use crate::sys::program::Program;
+use crate::sys::process;
+use crate::sys::program::{Program, Strings};
 use crate::text::bytes::after;
+use crate::{client, exit};
+use core::ffi::CStr;
 
 /// The variable that asks for debug lines.
 const DEBUG: &[u8] = b"K8PSH_DEBUG";
@@ -26,6 +29,14 @@ pub fn main(program: Program) -> ! {
     } else if name == diag::SERVER {
         crate::server::main(&program, arguments)
     } else {
-        crate::client::main(&program, None, name, arguments)
+        run_command(&program, None, name, arguments)
+    }
+}
+
+/// Runs a command through its server, and ends as it ended.
+fn run_command(program: &Program, config: Option<&'static CStr>, name: &[u8], arguments: Strings) -> ! {
+    match client::run(program, config, name, arguments) {
+        Ok(end) => process::end_like(end),
+        Err(Reported) => process::exit(exit::UNAVAILABLE),
     }
 }

@@ -1,4 +1,4 @@
-//! The way to a server: tried again until it is up or the time is over.
+//! Connecting to a server: tried again until it listens or the deadline has come.
 
 use super::route::Route;
 use crate::options::value::Transport;
@@ -17,13 +17,13 @@ pub(super) struct Connection {
     pub(super) is_direct: bool,
 }
 
-/// Connects to a server, until then. One that does not listen yet is tried `again`.
-pub(super) fn connect(way: &Route, deadline: Instant, again: bool) -> Result<Connection> {
+/// Connects to a server before the deadline. `retries`: a server that does not listen yet is tried again.
+pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result<Connection> {
     let mut pause = limits::RETRY_FIRST_MS;
     let mut is_first = true;
     loop {
-        let errno = match attempt(way, deadline, is_first) {
-            // Not there yet, or too busy to answer: every other error will not go away by itself.
+        let errno = match attempt(route, deadline, is_first) {
+            // Not there yet, or too busy to answer. No other error goes away by itself.
             Err(
                 errno @ (Errno::CONNREFUSED
                 | Errno::TIMEDOUT
@@ -35,62 +35,62 @@ pub(super) fn connect(way: &Route, deadline: Instant, again: bool) -> Result<Con
             result => return result,
         };
         let left = deadline.remaining();
-        if left == 0 || !again {
+        if left == 0 || !retries {
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
-        debug!(Applet, "port {}: {}; trying again", way.port, errno);
+        debug!(Applet, "port {}: {}; trying again", route.server.port(), errno);
         poll::wait(&mut [], pause.min(left));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;
     }
 }
 
-/// One attempt: the direct transport if it answers, whatever the reason if not (nobody there, another network namespace, a
-/// security module), else the relay.
-fn attempt(way: &Route, deadline: Instant, is_first: bool) -> Result<Connection> {
-    if way.transport != Transport::Relay {
-        match attempt_direct(way) {
+/// One attempt: by the direct transport, and where that fails for whatever reason (no server there, another network
+/// namespace, a security module) by the relay.
+fn attempt(route: &Route, deadline: Instant, is_first: bool) -> Result<Connection> {
+    if route.transport != Transport::Relay {
+        match attempt_direct(route) {
             Ok(socket) => return Ok(Connection { socket, is_direct: true }),
-            Err(errno) if way.transport == Transport::Direct => return Err(errno),
-            Err(errno) => debug!(Applet, "direct transport of port {}: {}", way.port, errno),
+            Err(errno) if route.transport == Transport::Direct => return Err(errno),
+            Err(errno) => debug!(Applet, "direct transport of port {}: {}", route.server.port(), errno),
         }
     }
-    let socket = attempt_relay(way, deadline, is_first)?;
+    let socket = attempt_relay(route, deadline, is_first)?;
     Ok(Connection { socket, is_direct: false })
 }
 
 /// One attempt by the direct transport. It does not wait: a full backlog is an error.
-fn attempt_direct(way: &Route) -> Result<OwnedFd> {
+fn attempt_direct(route: &Route) -> Result<OwnedFd> {
     let socket = fd::local_socket()?;
-    unix::connect(&socket, way.port)?;
-    // Anybody in the Pod can have taken the name.
-    if way.user.is_some() && unix::peer_user(&socket) != way.user {
+    unix::connect(&socket, route.server.port())?;
+    // Any process of the Pod can have bound the name.
+    if route.user.is_some() && unix::peer_user(&socket) != route.user {
         return Err(Errno::ACCESS);
     }
     Ok(socket)
 }
 
 /// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
-fn attempt_relay(way: &Route, deadline: Instant, is_first: bool) -> Result<OwnedFd> {
-    let socket = tcp::socket(&way.host)?;
+fn attempt_relay(route: &Route, deadline: Instant, is_first: bool) -> Result<OwnedFd> {
+    let socket = tcp::socket(&route.host)?;
     tcp::set_patience(&socket, deadline.remaining().max(1))?;
-    let is_here = way.host.is_loopback();
-    if !is_first && is_here {
-        // Where nobody listens, a connection can end up at its own other end: when the kernel happens to choose the very
-        // port for this one (RFC 9293, 3.5, simultaneous open). From another address it cannot.
+    let is_local = route.host.is_loopback();
+    if !is_first && is_local {
+        // Where no server listens, the kernel may choose that very port for this socket, which then connects to itself
+        // (RFC 9293, 3.5, simultaneous open). From another address it cannot.
         let _ = tcp::bind(&socket, &Address::v4([127, 0, 0, 2]), 0);
     }
-    tcp::connect(&socket, &way.host, way.port)?;
+    tcp::connect(&socket, &route.host, route.server.port())?;
     tcp::set_undelayed(&socket)?;
-    if !is_here {
+    if !is_local {
         tcp::set_watched(&socket)?;
     }
     Ok(socket)
 }
 
-/// Has the connection end with a reset: the server learns at once that the stub has gone, even while it reads nothing, and
-/// no port is left waiting (TIME_WAIT), of which ten thousand calls would use up the range. Only for a server of protocol
-/// 2: one of protocol 1 takes a reset for a fault of its own and leaves the command running.
+/// Has closing the connection reset it: the server learns at once that the stub has gone, even while it reads nothing, and
+/// no port is left in TIME_WAIT, of which ten thousand calls would use up the range. Only for a server of protocol 2: one of
+/// protocol 1 takes a reset for a fault of its own and leaves the command running.
 pub(super) fn reset_at_end(socket: &OwnedFd) {
     let _ = tcp::set_reset_at_end(socket);
 }

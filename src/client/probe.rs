@@ -3,84 +3,84 @@
 //! A kernel accepts connections for a process that hangs, so the server is asked something: [`frame::PROBE`].
 
 use super::connect::connect;
-use super::route::{Route, fail_at, pass, route as way};
+use super::route::Route;
 use crate::config::Server;
-use crate::config::file as configuration;
+use crate::config::file;
+use crate::diag::Reported;
 use crate::options::value::{TRIGGER, Transport};
 use crate::protocol::frame;
 use crate::sys::clock::Instant;
-use crate::sys::fd;
-use crate::sys::poll;
-use crate::sys::process::exit;
 use crate::sys::program::{Environment, Program};
 use crate::sys::socket::tcp;
+use crate::sys::{fd, poll};
 use crate::text::address::Address;
-use crate::{exit, fail};
+use crate::told;
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
+use rustix::net::Shutdown;
 
-/// Plays the role: asks the server of that name, or all that have commands. Ends with the first that does not answer.
-pub fn main(program: &Program, config: Option<&'static CStr>, name: Option<&'static CStr>, milliseconds: u64) -> ! {
+/// Probes the server of that name, or every server that has commands, up to the first that does not answer.
+pub fn run(
+    program: &Program,
+    config: Option<&'static CStr>,
+    name: Option<&'static CStr>,
+    milliseconds: u64,
+) -> Result<(), Reported> {
     let deadline = Instant::after(milliseconds);
-    let environment = &program.environment;
-    let Ok(loaded) = configuration::load(config, environment) else { exit(exit::FAILURE) };
-    let mut is_known = name.is_none();
-    for server in loaded.config.servers() {
-        if name.map_or_else(|| server.has_commands(), |name| server.name() == name) {
-            is_known = true;
-            probe(server, environment, deadline);
-        }
-    }
-    if !is_known {
-        fail!(exit::FAILURE, "{}: there is no server {}", loaded.path(), name.unwrap_or_default());
-    }
-    exit(exit::SUCCESS)
+    let loaded = file::load(config, &program.environment)?;
+    let Some(name) = name else {
+        let mut servers = loaded.config.servers().filter(|server| server.has_commands());
+        return servers.try_for_each(|server| probe(server, &program.environment, deadline));
+    };
+    let server = loaded.config.server(name.to_bytes());
+    let server = server.ok_or_else(|| told!("{}: there is no server {}", loaded.path(), name))?;
+    probe(server, &program.environment, deadline)
 }
 
-/// Ends this process if the server is not up.
-///
-/// What a server is asked is decided here and nowhere else.
-fn probe(server: Server<'static>, environment: &Environment, deadline: Instant) {
-    let mut way = way(server, environment);
-    if way.transport == Transport::Auto {
-        // Its port is open to every user.
-        way.transport = Transport::Relay;
+/// Whether the server is up. What it is asked is decided here and nowhere else.
+fn probe(server: Server<'static>, environment: &Environment, deadline: Instant) -> Result<(), Reported> {
+    let mut route = Route::to(server, environment)?;
+    if route.transport == Transport::Auto {
+        // The port is open to every user, the direct transport's name may not be.
+        route.transport = Transport::Relay;
     }
-    let is_trigger = server.option(TRIGGER).is_some();
-    let result = if is_trigger { look(server) } else { ask(server, &way, environment, deadline) };
-    if let Err(errno) = result {
-        let errno = if errno == Errno::AGAIN { Errno::TIMEDOUT } else { errno };
-        fail_at(exit::FAILURE, server, &way, &errno);
+    if server.option(TRIGGER).is_some() {
+        return look(server).map_err(|errno| route.report(&errno));
     }
+    let socket = connect(&route, deadline, false).map_err(|errno| route.report(&errno))?.socket;
+    route.authenticate(environment, &socket, deadline)?;
+    ask(&socket, deadline).map_err(|errno| route.report(&errno))
 }
 
-/// Looks for a trigger without a connection, which would set it off: that something listens on a port shows when a socket
-/// with `SO_REUSEADDR` cannot have it (`EADDRINUSE`; socket(7)).
-fn look(server: Server<'static>) -> Result<()> {
+/// Looks for a trigger without connecting, which would set it off: where something listens on a port, a socket with
+/// `SO_REUSEADDR` cannot bind it (`EADDRINUSE`; socket(7)).
+fn look(server: Server<'static>) -> Result<(), Errno> {
     let address = server.option(b"--listen").and_then(|address| Address::parse(address.to_bytes()));
     let address = address.unwrap_or(Address::LOOPBACK);
     let socket = tcp::socket(&address)?;
     tcp::set_reused(&socket)?;
     match tcp::bind(&socket, &address, server.port()) {
         Err(Errno::ADDRINUSE) => Ok(()),
-        result => Err(result.err().unwrap_or(Errno::CONNREFUSED)),
+        Ok(()) => Err(Errno::CONNREFUSED),
+        Err(errno) => Err(errno),
     }
 }
 
-/// Asks, and waits for the answer.
-fn ask(server: Server<'static>, way: &Route, environment: &Environment, deadline: Instant) -> Result<()> {
-    let socket = connect(way, deadline, false)?.socket;
-    pass(exit::FAILURE, server, way, environment, &socket, deadline);
-    fd::send(&socket, frame::PROBE)?;
-    // The end of the request. It fails where the connection has ended already, which is found below.
-    let _ = rustix::net::shutdown(&socket, rustix::net::Shutdown::Write);
+/// Asks the server, and waits for its answer.
+fn ask(socket: &fd::OwnedFd, deadline: Instant) -> Result<(), Errno> {
+    fd::send(socket, frame::PROBE)?;
+    // The end of the request. Where the connection has ended already this fails, which the answer shows as well.
+    let _ = rustix::net::shutdown(socket, Shutdown::Write);
     poll::is_ready(socket.as_fd(), PollFlags::IN, deadline.remaining());
     let mut answer = [0; frame::HEADER];
-    match fd::receive(&socket, &mut answer)? {
-        1.. if answer[0] != frame::Kind::Hello as u8 => Err(Errno::PROTO),
-        // One of protocol 1 ends when the request does, without a word.
-        _ => Ok(()),
+    match fd::receive(socket, &mut answer) {
+        Ok(1..) if answer[0] == frame::Kind::Hello as u8 => Ok(()),
+        Ok(1..) => Err(Errno::PROTO),
+        // A server of protocol 1 closes the connection when the request ends, without a frame.
+        Ok(0) => Ok(()),
+        Err(Errno::AGAIN) => Err(Errno::TIMEDOUT),
+        Err(errno) => Err(errno),
     }
 }

@@ -4,84 +4,80 @@ use crate::auth::handshake::prove;
 use crate::auth::proof::Key;
 use crate::auth::token::Source;
 use crate::config::Server;
-use crate::exit;
-use crate::fail;
+use crate::diag::Reported;
 use crate::options::value::{Transport, user};
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
-use crate::sys::process::exit;
 use crate::sys::program::Environment;
 use crate::text::address::Address;
 use crate::text::bytes::until;
 use crate::text::line::Show;
+use crate::told;
 use core::ffi::CStr;
 
-/// A way to a server.
+/// The route to a server.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
+    pub(super) server: Server<'static>,
     pub(super) host: Address,
-    pub(super) port: u16,
     pub(super) transport: Transport,
-    /// The user that a server at the other end of the direct transport has to be.
+    /// The user that a server reached by the direct transport has to be; `None`: any.
     pub(super) user: Option<u32>,
 }
 
 /// The variable that forces one transport.
 const TRANSPORT: &[u8] = b"K8PSH_TRANSPORT";
 
-/// The way to a server: as the caller says, else as the section does.
-pub(super) fn route(server: Server<'static>, environment: &Environment) -> Route {
-    let asked = environment
-        .get(TRANSPORT)
-        .filter(|name| !name.is_empty())
-        .or_else(|| server.option(b"--transport").map(CStr::to_bytes));
-    let transport = asked.map_or(Some(Transport::Auto), Transport::named);
-    let user = server.option(b"--server-uid").and_then(|list| user(until(list.to_bytes(), b',')));
-    let Some(transport) = transport else {
-        fail!(exit::UNAVAILABLE, "transport {}: there are auto, direct, relay", asked.unwrap_or_default())
-    };
-    let mut way = Route { host: Address::LOOPBACK, port: server.port(), transport, user };
-    if let Some(host) = server.option(b"--connect") {
-        // There is no resolver here: it would be larger than all of this.
-        way.host = Address::parse(host.to_bytes()).unwrap_or_else(|| {
+impl Route {
+    /// The route to this server: as the environment says, else as its section does.
+    pub(super) fn to(server: Server<'static>, environment: &Environment) -> Result<Route, Reported> {
+        let asked = environment
+            .get(TRANSPORT)
+            .filter(|name| !name.is_empty())
+            .or_else(|| server.option(b"--transport").map(CStr::to_bytes));
+        let transport = asked.map_or(Some(Transport::Auto), Transport::named);
+        let transport =
+            transport.ok_or_else(|| told!("transport {}: there are auto, direct, relay", asked.unwrap_or_default()))?;
+        let user = server.option(b"--server-uid").and_then(|list| user(until(list.to_bytes(), b',')));
+        let mut route = Route { server, host: Address::LOOPBACK, transport, user };
+        if let Some(host) = server.option(b"--connect") {
+            // There is no resolver here: it would be larger than everything else.
             let text = "--connect {}: not an address; names are not looked up; {} has a Service's";
-            fail!(exit::UNAVAILABLE, text, host, "${NAME_SERVICE_HOST}")
-        });
-        way.transport = Transport::Relay;
+            route.host = Address::parse(host.to_bytes()).ok_or_else(|| told!(text, host, "${NAME_SERVICE_HOST}"))?;
+            route.transport = Transport::Relay;
+        }
+        if Source::of_section(server).is_some() {
+            // A server with a token listens on TCP alone.
+            route.transport = Transport::Relay;
+        }
+        Ok(route)
     }
-    if Source::of_section(server).is_some() {
-        // The server has no other one open.
-        way.transport = Transport::Relay;
-    }
-    way
-}
 
-/// Ends this process with that code: with the server at the other end of this way it cannot go on.
-pub(super) fn fail_at(code: u8, server: Server<'static>, way: &Route, reason: &dyn Show) -> ! {
-    let is_direct = way.transport == Transport::Direct;
-    let host: &dyn Show = if is_direct { &"k8psh" } else { &way.host };
-    let is_v4 = is_direct || way.host.as_v4().is_some();
-    let text = if is_v4 { "server {} at {}:{}: {}" } else { "server {} at [{}]:{}: {}" };
-    fail!(code, text, server.name(), host, way.port, reason)
-}
-
-/// Has both ends prove the token of the server's section, where it has one, until then. Otherwise this process ends with
-/// that code.
-#[inline(never)]
-pub(super) fn pass(
-    code: u8,
-    server: Server<'static>,
-    way: &Route,
-    environment: &Environment,
-    socket: &OwnedFd,
-    deadline: Instant,
-) {
-    let Some(source) = Source::of_section(server) else { return };
-    let mut key = Key::NONE;
-    if source.key(environment, &mut key).is_err() {
-        exit(code)
+    /// The same route by TCP alone.
+    pub(super) fn by_relay(self) -> Route {
+        Route { transport: Transport::Relay, ..self }
     }
-    if let Err(why) = prove(socket, &key, deadline) {
-        fail_at(code, server, way, &why)
+
+    /// Reports what is wrong with the server at the end of this route.
+    pub(super) fn report(&self, reason: &dyn Show) -> Reported {
+        let (name, port) = (self.server.name(), self.server.port());
+        if self.transport == Transport::Direct {
+            return told!("server {} at k8psh:{}: {}", name, port, reason);
+        }
+        let text = if self.host.as_v4().is_some() { "server {} at {}:{}: {}" } else { "server {} at [{}]:{}: {}" };
+        told!(text, name, self.host, port, reason)
+    }
+
+    /// Has both ends prove that they have the token of the server's section, where it has one, before the deadline.
+    pub(super) fn authenticate(
+        &self,
+        environment: &Environment,
+        socket: &OwnedFd,
+        deadline: Instant,
+    ) -> Result<(), Reported> {
+        let Some(source) = Source::of_section(self.server) else { return Ok(()) };
+        let mut key = Key::NONE;
+        source.key(environment, &mut key)?;
+        prove(socket, &key, deadline).map_err(|why| self.report(&why))
     }
 }

@@ -22,7 +22,7 @@ use crate::options::value::Format;
 use crate::options::value::Tty;
 use crate::options::value::{Transport, users};
 use crate::options::words::{self as options, END, Spec, UsageError, Word, choice, next};
-use crate::session::log::Log;
+use crate::session::service::Log;
 use crate::session::service::Service;
 use crate::sys::fd;
 use crate::sys::process::{self, exit};

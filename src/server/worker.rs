@@ -8,7 +8,7 @@ use super::pool::{ORDER, Pool, Slot};
 use super::sockets::Sockets;
 use crate::session::connection::Accepted;
 use crate::session::service::Service;
-use crate::session::{Room, Session};
+use crate::session::{Buffers, Session};
 use crate::sys::epoll;
 use crate::sys::fd::OwnedFd;
 use crate::sys::poll;
@@ -41,8 +41,8 @@ impl Worker<'_> {
     /// Serves the connection that there is, if there is one, and all that come. One that `follows` the listener ends with
     /// it; any other one goes on with what it serves then, and takes nothing else.
     pub(super) fn run(mut self, mut first: Option<Accepted>, follows: bool) -> ! {
-        static ROOM: StaticCell<Room> = StaticCell::new(Room::EMPTY);
-        let room = ROOM.take();
+        static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::EMPTY);
+        let buffers = BUFFERS.take();
         if !process::follow_parent(self.parent, if follows { Signal::TERM } else { Signal::USR1 }) {
             if follows {
                 process::exit(exit::UNAVAILABLE);
@@ -54,11 +54,12 @@ impl Worker<'_> {
         loop {
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
-            let mut session = Session::new(connection, room, &mut self.sockets, self.signals, self.work, self.parent);
+            let mut session =
+                Session::new(connection, buffers, &mut self.sockets, self.signals, self.work, self.parent);
             if !session.run() {
                 process::exit(exit::SUCCESS);
             }
-            room.clear();
+            buffers.clear();
             // What waits must keep no directory busy.
             let _ = rustix::process::chdir(c"/");
         }

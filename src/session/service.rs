@@ -1,10 +1,9 @@
 //! What every session of a server works from: plain data.
 
-use super::log::Log;
 use crate::auth::token::Source as Token;
 use crate::config::Server;
 use crate::config::file::Loaded;
-use crate::options::value::Tty;
+use crate::options::value::{Format, Tty};
 use crate::sys::program::Environment;
 use crate::sys::signal::Set;
 use core::ffi::CStr;
@@ -23,7 +22,7 @@ pub struct Service<'g> {
     pub ignored: Set,
     /// Which commands get a terminal.
     pub tty: Tty,
-    /// The users whose stubs may come by the direct transport, with commas between them; all if there are none.
+    /// The users whose stubs may come by the direct transport, with commas between them; `None`: all.
     pub users: Option<&'g CStr>,
     /// The command that a connection alone starts; `None`: there are stubs to ask for one.
     pub trigger: Option<&'g CStr>,
@@ -33,8 +32,15 @@ pub struct Service<'g> {
     pub session_ms: u64,
     /// What is said of each session.
     pub log: Log,
-    /// Where its token is, if there is one.
+    /// Where its token comes from, if it has one.
     pub token: Option<Token<'g>>,
+}
+
+/// How the log of a server's sessions is written.
+pub struct Log {
+    pub format: Format,
+    /// Whether arguments are part of it. They may hold secrets.
+    pub has_arguments: bool,
 }
 
 /// Where a worker's next connection comes from.

@@ -104,6 +104,11 @@ pub fn traffic(socket: &OwnedFd) -> Traffic {
     }
 }
 
+/// Bytes that were written to a connection and that the other end's kernel does not have yet (tcp(7), `SIOCOUTQ`).
+pub fn unacknowledged(socket: &OwnedFd) -> u64 {
+    fd::count(socket.as_fd(), libc::TIOCOUTQ)
+}
+
 /// Sets an option (setsockopt(2)).
 ///
 /// # Safety

@@ -1,6 +1,6 @@
-//! The caller's jobserver, which bounds how many jobs a make and all that it starts run at once ("Job Slots", GNU make's
-//! manual). One that is named by descriptors goes along as they do. One that is a FIFO is named by a path, which the
-//! command's container need not have: it goes along as descriptors too.
+//! The caller's jobserver, which bounds how many jobs make and everything below it run at once (GNU make's manual, "Job
+//! Slots"). A jobserver that is named by descriptors goes along with them. One that is a FIFO is named by a path, which may
+//! not exist in the command's container: it goes along as descriptors too.
 
 use super::descriptors::Numbers;
 use crate::files::path::Path;
@@ -16,16 +16,15 @@ use rustix::fs::OFlags;
 /// The variable that names it.
 const VARIABLE: &[u8] = b"MAKEFLAGS=";
 
-/// What a FIFO's name begins with: its path is absolute.
+/// What names a FIFO by its absolute path.
 const FIFO: &[u8] = b"--jobserver-auth=fifo:/";
 
 /// Bytes of it before what says that it is a FIFO.
 const NAME: usize = FIFO.len() - b"fifo:/".len();
 
-/// Adds a variable's entry to the request. A FIFO that it names is `passed`, and named by its descriptors; what cannot be
-/// opened here stays as it is.
-#[inline(never)]
-pub(super) fn add(request: &mut Writer<'_>, entry: &[u8], passed: &mut Numbers) {
+/// Adds the entry of a variable to the request. A FIFO that it names is added to `passed` and named by its descriptors
+/// instead; where that fails, the entry stays as it is.
+pub(super) fn add_variable(request: &mut Writer<'_>, entry: &[u8], passed: &mut Numbers) {
     let at = entry.windows(FIFO.len()).position(|text| text == FIFO).filter(|_| entry.starts_with(VARIABLE));
     let Some(at) = at else { return request.add(Kind::Variable, entry) };
     let from_path = after(entry, at + FIFO.len() - 1);
@@ -45,7 +44,6 @@ pub(super) fn add(request: &mut Writer<'_>, entry: &[u8], passed: &mut Numbers) 
 
 /// Opens a FIFO, both ways, because that never waits for somebody at the other end (fifo(7)). From here on it is like those
 /// that the caller has opened.
-#[inline(never)]
 fn open(path: &[u8], passed: &mut Numbers) -> Option<i32> {
     let mut file = Path::new();
     file.join(b"", path).ok()?;
