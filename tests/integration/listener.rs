@@ -369,6 +369,8 @@ fn a_server_that_is_killed_can_be_started_again_with_its_stubs_in_place() {
     let mut server = pod.server();
     server.signal(Signal::SIGKILL);
     assert_eq!(server.end().signal(), Some(9));
+    // Its workers notice a moment later, and had the port too.
+    until_true("the port is closed", || !is_listening(pod.port()));
     let _server = pod.server_with(&["--overwrite-client-executables"]);
     assert_eq!(pod.stub("true").run().succeeds(), "");
 }

@@ -123,6 +123,7 @@ fn a_signal_and_a_hang_up_travel_as_frames() {
     peer.send(&number(SIGNAL, 10));
     let frames = peer.frames();
     assert_eq!(content(&frames, OUTPUT), b"usr1\n");
+    assert_eq!(numbers(&frames, DELIVERED), [1]);
     assert_eq!(numbers(&frames, EXIT), [4]);
 
     let mut peer = Peer::connect(pod.port());

@@ -31,9 +31,10 @@ pub(crate) const PIXELS: u8 = 28;
 pub(crate) const MODES: u8 = 29;
 pub(crate) const NONCE: u8 = 30;
 pub(crate) const PROOF: u8 = 31;
+pub(crate) const DELIVERED: u8 = 32;
 
 /// The last kind there is, so far.
-pub(crate) const LAST: u8 = PROOF;
+pub(crate) const LAST: u8 = DELIVERED;
 
 /// Whether there are frames of this kind.
 pub(crate) fn is_known(kind: u8) -> bool {
@@ -129,6 +130,7 @@ impl Peer {
                 Ok(0) => return None,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => panic!("reading a frame: {error}"),
             }
         }

@@ -1,6 +1,6 @@
 //! A Pod: client and server with a shared directory, as two containers have it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -104,6 +104,7 @@ impl Pod {
         for name in ["K8PSH_NAME", "K8PSH_DEBUG", "K8PSH_TRANSPORT", "LD_PRELOAD"] {
             command.env_remove(name);
         }
+        command.env("PATH", searchable_path());
         if let Some(name) = self.transport.name() {
             command.env("K8PSH_TRANSPORT", name);
         }
@@ -257,6 +258,14 @@ impl Pod {
             processes.is_empty()
         });
     }
+}
+
+/// The PATH without directories that this user may not search, such as root's own: a name that is not found would be an
+/// error of permissions.
+fn searchable_path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::env::split_paths(&path).filter(|directory| fs::metadata(directory.join(".")).is_ok());
+    std::env::join_paths(directories).expect("a PATH")
 }
 
 impl Drop for Pod {
