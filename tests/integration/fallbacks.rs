@@ -9,7 +9,27 @@ use nix::libc;
 
 use crate::support::denied::with_denied;
 use crate::support::transport::Transport;
-use crate::support::{Pod, Run, lacks_programs, read_line, skip, until_true};
+use crate::support::{Pod, Run, Server, lacks_programs, read_line, skip, until_true};
+
+/// A server that was started with descriptors beyond its streams, as a careless caller does.
+fn server_with_descriptors(pod: &Pod) -> Server {
+    let mut command = pod.command("sh");
+    command.args(["-c", "exec \"$0\" -n box -l -e ../stubs 3</dev/null 7</dev/null 9</dev/null"]);
+    command.arg(pod.path("bin/k8pshd"));
+    pod.start(command)
+}
+
+#[test]
+fn without_close_range_a_command_gets_no_descriptor_of_its_server() {
+    let pod = Transport::Relay.pod("descriptors ls /proc/self/fd");
+    for errno in [Errno::ENOSYS, Errno::EPERM] {
+        let _server = with_denied(&[libc::SYS_close_range], errno, || server_with_descriptors(&pod));
+        let stub = pod.stub_path("descriptors");
+        let outcome =
+            with_denied(&[libc::SYS_close_range], errno, || pod.shell("exec \"$0\" 5</dev/null").arg(&stub).run());
+        assert_eq!(outcome.succeeds(), "0\n1\n2\n3\n", "{errno}: 3 is the directory that ls reads");
+    }
+}
 
 /// Reads and writes with `RWF_NOWAIT`.
 const AT_ONCE: [libc::c_long; 2] = [libc::SYS_preadv2, libc::SYS_pwritev2];

@@ -142,6 +142,23 @@ fn a_stub_can_be_told_which_user_the_server_has_to_be() {
     }
 }
 
+#[test]
+fn a_stub_refuses_a_server_uid_that_is_no_users_number() {
+    for value in ["x", "", "-1", "+1", "0x0", "1 ", "4294967296"] {
+        let pod = Pod::with_header(&format!("'--server-uid={value}'"), WAY);
+        // The server has another configuration, without the option.
+        let plain = pod.path("plain.conf");
+        fs::write(&plain, format!("baseDirectory = work\n{}\n{WAY}\n", pod.section("=PATH="))).expect("a file");
+        let mut command = pod.k8pshd_with_stubs();
+        command.arg("--config").arg(&plain);
+        let _server = pod.start(command);
+        for transport in ["auto", "direct", "relay"] {
+            let outcome = pod.stub("way").env("K8PSH_TRANSPORT", transport).run();
+            outcome.fails(125, "way", &["--server-uid", value]);
+        }
+    }
+}
+
 /// Somebody who is not root.
 const NOBODY: u32 = 65534;
 
