@@ -15,13 +15,13 @@
 use super::penalties::{Network, Penalties};
 use super::proof::Key;
 use super::verifier::{Buffer, Connection, Stage, Verdict, Verifier};
+use crate::options::settings::TokenSource;
 use crate::sys::clock::Instant;
 use crate::sys::epoll;
 use crate::sys::fd::OwnedFd;
 use crate::sys::program::Environment;
 use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
-use crate::options::settings::TokenSource;
 use crate::{limits, report};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -214,8 +214,8 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::address;
     use crate::sys::fd;
+    use crate::text::address;
     use std::ffi::CString;
     use std::io::{ErrorKind, Read, Write};
     use std::net::{Shutdown, TcpListener, TcpStream};

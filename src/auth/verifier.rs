@@ -10,9 +10,9 @@ use crate::sys;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
-use core::net::IpAddr;
 use crate::text::bytes::{first, until};
 use crate::{limits, report};
+use core::net::IpAddr;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
