@@ -47,7 +47,7 @@ impl Route {
             Connect::Here => address::LOOPBACK,
             Connect::At(host) => host,
             Connect::Unknown => {
-                let text = "server {}: --connect is empty; a variable that is set before its Service exists is not";
+                let text = "server {}: --connect has no address; create the server's Service before this Pod";
                 return Err(told!(text, server.name()));
             }
         };
