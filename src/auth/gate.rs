@@ -10,9 +10,10 @@
 //! long each time. Those of other addresses never wait for it.
 
 use super::handshake::{Frame, front};
-use super::token::{Source, without_newline};
+use super::token::{self, without_newline};
 use crate::auth::proof::{Both, Digest, Key, LENGTH, is_same};
-use crate::protocol::frame::{HEADER, Kind};
+use crate::options::settings::TokenSource;
+use crate::protocol::frame::{HEADER, Kind, PROTOCOL, frame, header, join};
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
@@ -21,7 +22,7 @@ use crate::sys::statics::StaticCell;
 use crate::sys::{self, epoll};
 use crate::text::address;
 use crate::text::bytes::{first, until};
-use crate::{limits, report};
+use crate::{exit, limits, report};
 use core::mem::MaybeUninit;
 use core::net::{IpAddr, Ipv4Addr};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -174,7 +175,7 @@ impl Gate {
     /// Does what has become possible, and what has become due, for those who have the token from this source. Tells when
     /// there will be something to do even if nothing comes.
     #[inline(never)]
-    pub fn turn(&mut self, source: Option<Source<'_>>) -> Instant {
+    pub fn turn(&mut self, source: Option<TokenSource<'_>>) -> Instant {
         let Gate { judge, guests } = self;
         judge.now = Instant::now();
         // So many a turn, for signals to be heard whatever comes.
@@ -264,7 +265,7 @@ impl Judge {
 
     /// Looks at what a guest has sent so far, or at what has become of it.
     #[inline(never)]
-    fn look(&mut self, guest: &mut Guest, source: Option<Source<'_>>) {
+    fn look(&mut self, guest: &mut Guest, source: Option<TokenSource<'_>>) {
         let Some(socket) = &guest.socket else { return };
         let count = match fd::peek(socket, self.buffer) {
             Ok(count @ 1..) => count,
@@ -289,7 +290,7 @@ impl Judge {
 
     /// Judges what a guest has sent, so many bytes, by the token as it is now; later, if its address has failed.
     #[inline(never)]
-    fn judge(&mut self, guest: &mut Guest, length: usize, source: Option<Source<'_>>) {
+    fn judge(&mut self, guest: &mut Guest, length: usize, source: Option<TokenSource<'_>>) {
         let Some(socket) = &guest.socket else { return };
         let judged = self.failure(&guest.address).until;
         if guest.stage != Stage::Nonce && judged > self.now {
@@ -306,7 +307,7 @@ impl Judge {
         if guest.stage == Stage::Nonce {
             return self.answer(guest);
         }
-        let Some(Ok(())) = source.map(|source| source.key(&self.environment, &mut self.key)) else {
+        let Some(Ok(())) = source.map(|source| token::read_key(source, &self.environment, &mut self.key)) else {
             return self.close(guest);
         };
         let is_right = if guest.stage == Stage::Line {
@@ -360,14 +361,14 @@ impl Judge {
     /// A stub that knows of no token: tells it, so that its user knows what to do, and waits for its end. Closing now would
     /// reset the connection, with its request unread, and could lose that (RFC 2525, 2.17).
     fn tell(&mut self, guest: &mut Guest) {
-        /// Hello, a failure and an exit, as a stub of protocol 2 expects them.
-        const TOLD: &[u8] = b"\x10\x02\0\0\0\x11\x3b\0\0\0\
-            it wants a token: give its section --token-file/--token-env\
-            \x08\x7d\0\0\0";
-        const _: () = assert!(TOLD.len() == 3 * HEADER + 0x3b);
+        const REASON: &[u8] = b"it wants a token: give its section --token-file/--token-env";
+        const FAILURE: [u8; HEADER + REASON.len()] = frame(Kind::Failure, REASON);
+        /// What a stub of protocol 2 expects.
+        static ANSWER: [u8; 3 * HEADER + REASON.len()] =
+            join(&[&header(Kind::Hello, PROTOCOL), &FAILURE, &header(Kind::Exit, exit::UNAVAILABLE as u32)]);
         self.blame(&guest.address, "no token");
         let Some(socket) = &guest.socket else { return };
-        let _ = fd::send(socket, TOLD);
+        let _ = fd::send(socket, &ANSWER);
         let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
         guest.stage = Stage::Reported;
     }
@@ -414,7 +415,7 @@ mod tests {
     /// A gate, and where connections to it come from.
     struct Stand {
         gate: &'static mut Gate,
-        source: Option<Source<'static>>,
+        source: Option<TokenSource<'static>>,
         listener: TcpListener,
     }
 
@@ -479,7 +480,7 @@ mod tests {
         let directory = temp_dir::TempDir::new().expect("a directory");
         let file = directory.path().join("token");
         let path: &'static CString = Box::leak(Box::new(CString::new(file.to_str().expect("a path")).expect("a path")));
-        let source = Source::of(Some(path), None);
+        let source = Some(TokenSource::File(path));
         let gate = Gate::new(Environment::empty()).expect("a gate");
         gate.expect(true);
         let mut stand = Stand { gate, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };

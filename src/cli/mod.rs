@@ -1,8 +1,9 @@
 //! The roles of the program: which one it plays is its name's business, the first argument's last component.
 
-mod inspection;
+mod check;
 mod install;
 mod k8psh;
+mod list;
 
 use crate::diag::{self, Reported};
 use crate::files::path::directory;

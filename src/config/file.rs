@@ -54,17 +54,18 @@ impl Source<'_> {
         }
         let mut out = diag::output();
         let (file, message) = (Part::Json(self.file.to_bytes()), Part::Json(message.bytes()));
-        let text = "{}\"file\":{},\"line\":{},\"column\":{},\"message\":{}}\n";
-        add!(&mut out, text, output::object(), file, row, column, message);
+        const TEXT: &str = "{}\"file\":{},\"line\":{},\"column\":{},\"message\":{}}\n";
+        add!(&mut out, TEXT, output::object(), file, row, column, message);
         out.flush();
     }
 }
 
 /// Tells of an offset in a [`File`]; the parts as for [`report!`].
 macro_rules! tell {
-    ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {
+    ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {{
+        $crate::assert_parts!($text $(, $part)*);
         $source.tell($at, $text, &[$($crate::text::line::Show::part(&$part)),*])
-    };
+    }};
 }
 
 pub(crate) use tell;
@@ -116,13 +117,10 @@ impl File {
     /// Loads a file in the place of what was there. Whether that is sound, [`Self::sound`] tells.
     #[inline(never)]
     pub fn load(&mut self, file: &'static CStr, environment: &Environment) -> Result<(), Reported> {
-        let bytes = read(file, &mut self.source).map_err(|errno| {
-            let text = match errno {
-                Errno::INVAL => "{}: not a regular file",
-                Errno::NOENT => "{}: {}; give --config FILE or set K8PSH_CONFIG",
-                _ => "{}: {}",
-            };
-            told!(text, file, errno)
+        let bytes = read(file, &mut self.source).map_err(|errno| match errno {
+            Errno::INVAL => told!("{}: not a regular file", file),
+            Errno::NOENT => told!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
+            _ => told!("{}: {}", file, errno),
         })?;
         (self.path, self.length) = (Some(file), bytes.len());
         let source = Source { file, bytes };
@@ -130,9 +128,10 @@ impl File {
         let mut problems = 0;
         self.config.load(bytes, &|name| environment.get(name), &mut warn, &mut |problem| {
             problems += 1;
-            let limit = problem.reason.limit();
-            let text = if limit.is_some() { "{}; the limit is {}" } else { "{}" };
-            tell!(source, problem.at, text, problem.reason.text(), limit.unwrap_or(0));
+            match problem.reason.limit() {
+                Some(limit) => tell!(source, problem.at, "{}; the limit is {}", problem.reason.text(), limit),
+                None => tell!(source, problem.at, "{}", problem.reason.text()),
+            }
         });
         self.problems = problems;
         base_directory(file, &self.config, &mut self.base)

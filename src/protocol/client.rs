@@ -259,7 +259,6 @@ impl<'a> ClientEnd<'a> {
         self.tell(Kind::Foreground, is_in_foreground.into());
     }
 
-    #[inline(never)]
     fn tell(&mut self, kind: Kind, number: u32) {
         self.overrun |= self.outbox.push(&header(kind, number)).is_err();
     }

@@ -175,7 +175,7 @@ mod tests {
         for _ in 0..1_000_000 {
             let mut bytes = [0_u8; 24];
             random.fill(&mut bytes);
-            bytes[0] %= 32;
+            bytes[0] %= 33;
             // Small numbers, so that several frames fit.
             for byte in &mut bytes[2..5] {
                 *byte = if random.u8(..) < 250 { 0 } else { *byte };

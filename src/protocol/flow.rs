@@ -137,7 +137,6 @@ impl<'a> Incoming<'a> {
     }
 
     /// Whether all of it has arrived and was passed on.
-    #[inline(never)]
     pub fn is_done(&self) -> bool {
         !self.open || (self.ended && self.backlog.is_empty())
     }

@@ -58,8 +58,11 @@ pub mod attribute {
 /// Which end sends a type of frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
+    /// The client.
     Client,
+    /// The server.
     Server,
+    /// Either.
     Both,
 }
 
@@ -75,22 +78,26 @@ pub enum Content {
 /// One row of the table of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
+    /// The type.
     pub kind: Kind,
+    /// What the protocol's document calls it.
     pub name: &'static str,
+    /// Which end sends it.
     pub direction: Direction,
+    /// What follows its header.
     pub content: Content,
 }
 
 /// Makes [`Kind`], and all that is asked about one, of a table with a line for each type of frame.
 macro_rules! frames {
-    ($($name:ident = $number:literal, $direction:ident, $content:ident: $description:literal;)*) => {
+    ($($kind:ident = $number:literal, $name:literal, $direction:ident, $content:ident: $description:literal;)*) => {
         /// The type of a frame.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Kind {
             $(
                 #[doc = concat!($description, "\n\nSent by: ", stringify!($direction), ". Content: ", stringify!($content), ".")]
-                $name = $number,
+                $kind = $number,
             )*
         }
 
@@ -98,8 +105,8 @@ macro_rules! frames {
             /// Every type, in the order of their numbers.
             pub const TABLE: &'static [Row] = &[
                 $(Row {
-                    kind: Kind::$name,
-                    name: stringify!($name),
+                    kind: Kind::$kind,
+                    name: $name,
                     direction: Direction::$direction,
                     content: Content::$content,
                 }),*
@@ -108,7 +115,7 @@ macro_rules! frames {
             /// The type of this number.
             pub const fn of(number: u8) -> Option<Kind> {
                 match number {
-                    $($number => Some(Kind::$name),)*
+                    $($number => Some(Kind::$kind),)*
                     _ => None,
                 }
             }
@@ -116,7 +123,7 @@ macro_rules! frames {
             /// What follows the header.
             pub const fn content(self) -> Content {
                 match self {
-                    $(Kind::$name => Content::$content,)*
+                    $(Kind::$kind => Content::$content,)*
                 }
             }
         }
@@ -124,32 +131,32 @@ macro_rules! frames {
 }
 
 frames! {
-    Directory = 0, Client, Body: "The working directory relative to `baseDirectory`.";
-    Variable = 1, Client, Body: "A variable, `NAME=value`.";
-    Argument = 2, Client, Body: "An argument, in order.";
-    Start = 3, Client, Body: "The command's name; ends the request.";
-    Input = 4, Both, Body: "Client: bytes for stdin; an empty body is its end. Server: always empty, the command has closed its stdin.";
-    Output = 5, Server, Body: "Bytes of stdout; an empty body is its end.";
-    Error = 6, Server, Body: "Bytes of stderr; an empty body is its end.";
-    Terminate = 7, Client, Number: "End the command. The number is 0.";
-    Exit = 8, Server, Number: "The command's exit code, signed; the last frame.";
-    Hello = 16, Server, Number: "The protocol that the server will speak.";
-    Failure = 17, Server, Body: "Why the command could not be run, with [`Kind::Exit`] to follow; or a warning.";
-    Signaled = 18, Server, Number: "The signal that ended the command; the last frame, instead of [`Kind::Exit`].";
-    Stopped = 19, Server, Number: "The signal that stopped the command.";
-    Signal = 20, Client, Number: "A signal for the command's process group. Numbers are those of Linux's generic table.";
-    Size = 21, Client, Number: "The terminal's rows in the lower 16 bits, its columns in the upper ones.";
-    InputCredit = 22, Server, Number: "So many bytes of stdin were passed on.";
-    OutputCredit = 23, Client, Number: "So many bytes of stdout were passed on.";
-    ErrorCredit = 24, Client, Number: "So many bytes of stderr were passed on.";
-    HangUp = 25, Client, Number: "The stream of this type ([`Kind::Output`] or [`Kind::Error`]) has no reader any more.";
-    Terminal = 26, Server, Number: "Whether the command has a terminal (1) or pipes (0). Follows a request with [`attribute::TERMINAL`].";
-    Foreground = 27, Client, Number: "Whether the client is in its terminal's foreground (1) or not (0), and so whether the command is in that of its own.";
-    Pixels = 28, Client, Number: "The terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.";
-    Modes = 29, Client, Body: "The terminal's modes, as in [`crate::protocol::Terminal`].";
-    Nonce = 30, Both, Body: "32 random bytes, the client's first. They open a connection to a server with a token, ahead of the request.";
-    Proof = 31, Both, Body: "The proof that the sender has the token, 32 bytes, the client's first. The request follows.";
-    Delivered = 32, Server, Number: "How many of the client's signals the command lived to get. Precedes its end, where there are any.";
+    Directory = 0, "working directory", Client, Body: "The working directory relative to `baseDirectory`.";
+    Variable = 1, "variable", Client, Body: "A variable, `NAME=value`.";
+    Argument = 2, "argument", Client, Body: "An argument, in order.";
+    Start = 3, "start", Client, Body: "The command's name; ends the request.";
+    Input = 4, "stdin", Both, Body: "Client: bytes for stdin; an empty body is its end. Server: always empty, the command has closed its stdin.";
+    Output = 5, "stdout", Server, Body: "Bytes of stdout; an empty body is its end.";
+    Error = 6, "stderr", Server, Body: "Bytes of stderr; an empty body is its end.";
+    Terminate = 7, "terminate", Client, Number: "End the command. The number is 0.";
+    Exit = 8, "exit", Server, Number: "The command's exit code, signed; the last frame.";
+    Hello = 16, "hello", Server, Number: "The protocol that the server will speak.";
+    Failure = 17, "failure", Server, Body: "Why the command could not be run, with [`Kind::Exit`] to follow; or a warning.";
+    Signaled = 18, "signaled", Server, Number: "The signal that ended the command; the last frame, instead of [`Kind::Exit`].";
+    Stopped = 19, "stopped", Server, Number: "The signal that stopped the command.";
+    Signal = 20, "signal", Client, Number: "A signal for the command's process group. Numbers are those of Linux's generic table.";
+    Size = 21, "size", Client, Number: "The terminal's rows in the lower 16 bits, its columns in the upper ones.";
+    InputCredit = 22, "stdin credit", Server, Number: "So many bytes of stdin were passed on.";
+    OutputCredit = 23, "stdout credit", Client, Number: "So many bytes of stdout were passed on.";
+    ErrorCredit = 24, "stderr credit", Client, Number: "So many bytes of stderr were passed on.";
+    HangUp = 25, "hang up", Client, Number: "The stream of this type ([`Kind::Output`] or [`Kind::Error`]) has no reader any more.";
+    Terminal = 26, "terminal", Server, Number: "Whether the command has a terminal (1) or pipes (0). Follows a request with [`attribute::TERMINAL`].";
+    Foreground = 27, "foreground", Client, Number: "Whether the client is in its terminal's foreground (1) or not (0), and so whether the command is in that of its own.";
+    Pixels = 28, "pixels", Client, Number: "The terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.";
+    Modes = 29, "modes", Client, Body: "The terminal's modes, as in [`crate::protocol::Terminal`].";
+    Nonce = 30, "nonce", Both, Body: "32 random bytes, the client's first. They open a connection to a server with a token, ahead of the request.";
+    Proof = 31, "proof", Both, Body: "The proof that the sender has the token, 32 bytes, the client's first. The request follows.";
+    Delivered = 32, "delivered", Server, Number: "How many of the client's signals the command lived to get. Precedes its end, where there are any.";
 }
 
 impl Kind {
@@ -219,6 +226,28 @@ mod tests {
         }
         assert_eq!((0..=u8::MAX).filter_map(Kind::of).count(), Kind::TABLE.len());
         assert!(Kind::TABLE.is_sorted_by_key(|row| row.kind as u8));
+    }
+
+    #[test]
+    fn the_document_has_the_same_table() {
+        let document = include_str!("README.md");
+        let rows: Vec<Vec<&str>> = document
+            .lines()
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+            .filter(|cells| cells.len() == 6 && cells[1].parse::<u8>().is_ok())
+            .collect();
+        assert_eq!(rows.len(), Kind::TABLE.len());
+        for (row, cells) in Kind::TABLE.iter().zip(rows) {
+            let direction = match row.direction {
+                Direction::Client => "client → server",
+                Direction::Server => "server → client",
+                Direction::Both => "both",
+            };
+            assert_eq!(cells[1..4], [&*(row.kind as u8).to_string(), row.name, direction]);
+        }
+        let with_body = (0..=u8::MAX).filter(|byte| Kind::of(*byte).is_some_and(Kind::has_body)).collect::<Vec<_>>();
+        assert_eq!(with_body, [0, 1, 2, 3, 4, 5, 6, 17, 29, 30, 31]);
+        assert!(document.contains("number bytes of body      types 0 to 6, 17 and 29 to 31"));
     }
 
     #[test]

@@ -53,14 +53,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a frame with this body.
-    #[inline(never)]
     pub fn add(&mut self, kind: Kind, body: &[u8]) {
         self.begin(kind, body.len());
         self.put(body);
     }
 
     /// Adds the variable `name` with this value.
-    #[inline(never)]
     pub fn add_variable(&mut self, name: &[u8], value: &[u8]) {
         self.begin(Kind::Variable, name.len() + 1 + value.len());
         self.put(name);
@@ -69,7 +67,6 @@ impl<'a> Writer<'a> {
     }
 
     /// Begins a frame with a body of that length, of which [`Writer::put`] adds the parts.
-    #[inline(never)]
     pub fn begin(&mut self, kind: Kind, length: usize) {
         if self.outcome.is_ok() {
             self.outcome = self.measure.add(length);
@@ -78,7 +75,6 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds bytes as they are.
-    #[inline(never)]
     pub fn put(&mut self, bytes: &[u8]) {
         if self.outcome.is_ok() && self.frames.push(bytes).is_err() {
             self.outcome = Err(RequestTooLarge::Total(self.measure.bytes));
@@ -112,14 +108,12 @@ impl Attributes {
 
     /// Takes `variable` where it is an attribute; false where it is a variable like any other. A value that is no number
     /// counts as not said.
-    #[inline(never)]
     fn take(&mut self, variable: &[u8]) -> bool {
         let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
         let (name, value) = variable.split_at(equals);
         let value = after(value, 1);
         let number = |radix| number::parse(value, radix);
         let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
-        // Compared one by one: a match on bytes would become a comparison of each.
         if name == attribute::PROTOCOL {
             self.protocol = small(10).unwrap_or(0);
         } else if name == attribute::UMASK {
@@ -269,7 +263,6 @@ struct Strings<'a> {
 impl<'a> Iterator for Strings<'a> {
     type Item = &'a CStr;
 
-    #[inline(never)]
     fn next(&mut self) -> Option<&'a CStr> {
         loop {
             let (kind, rest) = self.rest.split_first()?;

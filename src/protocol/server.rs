@@ -8,7 +8,6 @@ use super::queue::Queue;
 use super::request::{self, Collector, Request};
 use super::terminal::MODES;
 use crate::exit::End;
-use crate::text::name::SERVER;
 
 /// What the client asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,15 +67,18 @@ pub struct ServerEnd<'a> {
     is_plain: bool,
     /// Whether a valid frame has come.
     has_begun: bool,
+    /// The program's name, which stands before a reason that a client cannot tell from the command's stderr.
+    name: &'static [u8],
     decoder: Decoder,
     /// Collects the request; gone once it is complete.
     collector: Option<Collector<'a>>,
 }
 
 impl<'a> ServerEnd<'a> {
-    /// A session of which nothing has arrived.
-    pub fn new(buffers: &'a mut Buffers) -> ServerEnd<'a> {
+    /// A session of which nothing has arrived, at the server of the program of this name.
+    pub fn new(buffers: &'a mut Buffers, name: &'static [u8]) -> ServerEnd<'a> {
         ServerEnd {
+            name,
             decoder: Decoder::new(),
             collector: Some(Collector::new(&mut buffers.request)),
             negotiated: false,
@@ -206,7 +208,6 @@ impl<'a> ServerEnd<'a> {
     }
 
     /// Sends a frame.
-    #[inline(never)]
     fn push(&mut self, kind: Kind, number: u32) {
         self.overrun |= self.outbox.push(&header(kind, number)).is_err();
     }
@@ -371,13 +372,13 @@ impl<'a> ServerEnd<'a> {
     pub fn fail(&mut self, code: u8, reason: &[u8]) {
         self.collector = None;
         if self.is_plain {
-            for part in [SERVER, b": ", reason, b"\n"] {
+            for part in [self.name, b": ", reason, b"\n"] {
                 self.overrun |= self.outbox.push(part).is_err();
             }
         } else if self.negotiated {
             self.explain(Kind::Failure, &[reason]);
         } else {
-            self.explain(Kind::Error, &[SERVER, b": ", reason, b"\n"]);
+            self.explain(Kind::Error, &[self.name, b": ", reason, b"\n"]);
         }
         self.finish(End::Code(code));
     }
@@ -403,7 +404,7 @@ mod tests {
         // A static is in place; a box of this size would first stand on the test's stack.
         static BUFFERS: std::sync::Mutex<Buffers> = std::sync::Mutex::new(Buffers::EMPTY);
         let mut buffers = BUFFERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        test(ServerEnd::new(&mut buffers))
+        test(ServerEnd::new(&mut buffers, b"k8pshd"))
     }
 
     fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {

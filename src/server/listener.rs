@@ -216,7 +216,7 @@ impl Listener {
         if self.has_token
             && let Some(gate) = &mut self.gate
         {
-            end = end.min(gate.turn(work.token));
+            end = end.min(gate.turn(work.settings.token()));
             if has_room && self.waiting.is_none() {
                 self.waiting = gate.next().map(|socket| Accepted { socket, is_direct: false });
             }

@@ -155,6 +155,8 @@ mod tests {
         assert!(state.cleanup.on_survivor());
         state.cleanup.begin_round(now);
         assert!(!state.cleanup.on_survivor(), "once is enough");
+        state.cleanup.hasten(now);
+        assert_eq!(state.due(now), Some(Due::Kill), "a server that ends does not wait for the next round");
         state.command.on_end(End::Signal(9), |_| [5, 5]);
         assert!(!state.is_over(), "there may be others");
         state.cleanup.finish();

@@ -45,7 +45,9 @@ impl Session<'_> {
         if !process::is_child_of(self.parent) {
             self.state.link.close();
         }
-        self.state.leave_at = self.state.leave_at.min(Instant::after(limits::GRACE_MS));
+        let now = Instant::now();
+        self.state.leave_at = self.state.leave_at.min(now.plus(limits::GRACE_MS));
+        self.state.cleanup.hasten(now);
         self.end_command(EndReason::Server, &"the server ends");
     }
 

@@ -6,7 +6,7 @@ use super::deadlines::Due;
 use super::log::{EndReason, Record};
 use super::phases::{Command, Link, Patience, State};
 use super::service::{Intake, Service};
-use crate::options::value::users;
+use crate::options::value::uids;
 use crate::protocol::server::{self, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
 use crate::sys::clock::Instant;
@@ -14,6 +14,7 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::process::{self, Children};
 use crate::sys::socket::{tcp, unix};
 use crate::sys::watch::{Ready, Watch};
+use crate::text::name;
 use crate::{debug, limits, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
@@ -104,7 +105,7 @@ impl<'s> Session<'s> {
             intake,
             parent,
             client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
-            server_end: ServerEnd::new(&mut buffers.server_end),
+            server_end: ServerEnd::new(&mut buffers.server_end, name::SERVER),
             record: Record::new(connection.peer()),
             state: State::new(connection.socket, Instant::now()),
             name: c"a connection",
@@ -139,12 +140,12 @@ impl<'s> Session<'s> {
     /// the other.
     fn is_welcome(&self) -> bool {
         let (Some(list), Some(socket), Client::DirectStub) =
-            (self.service.users, self.state.link.socket(), self.client)
+            (self.service.settings.allow_uids, self.state.link.socket(), self.client)
         else {
             return true;
         };
         let user = unix::peer_user(socket);
-        let is_welcome = users(list.to_bytes()).any(|known| known == user);
+        let is_welcome = uids(list).any(|known| known == user);
         if !is_welcome {
             debug!(Session, "user {}: not in --allow-uid", user.unwrap_or(u32::MAX));
         }

@@ -86,7 +86,7 @@ impl<'s> Record<'s> {
             self.bytes = Some([0; 2]);
         }
         let start = Started { number, since: Instant::now(), command: request.command() };
-        match service.log.format {
+        match service.settings.log() {
             Format::None => {}
             Format::Text => self.log_start(service, &start, request),
             Format::Json => self.log_start_as_json(service, &start, request),
@@ -111,7 +111,7 @@ impl<'s> Record<'s> {
     pub fn ended(&self, service: &Service<'_>, end: Option<End>) {
         let Some(start) = &self.start else { return };
         let (outcome, code) = self.outcome(end);
-        match service.log.format {
+        match service.settings.log() {
             Format::None => {}
             Format::Text => self.log_end(service, start, outcome, code),
             Format::Json => self.log_end_as_json(service, start, outcome, code),
@@ -132,7 +132,7 @@ impl<'s> Record<'s> {
 
     fn log_start(&self, service: &Service<'_>, start: &Started<'_>, request: &Request<'_>) {
         let mut line = self.head(service, start, "start");
-        if service.log.has_arguments {
+        if service.settings.log_arguments {
             add!(&mut line, " arguments={}", Part::Other(&Arguments(request)));
         }
         diag::log(&mut line);
@@ -150,14 +150,14 @@ impl<'s> Record<'s> {
         let mut line = Line::new();
         add!(&mut line, "{} {} session={}-{}", Part::Time(clock::wall()), event, process::id(), start.number);
         let (section, command) = (service.server.name().to_bytes(), start.command.to_bytes());
-        let parts = " peer=\"{}\" section={} command={}";
-        add!(&mut line, parts, self.peer, Part::Json(section), Part::Json(command));
+        const TEXT: &str = " peer=\"{}\" section={} command={}";
+        add!(&mut line, TEXT, self.peer, Part::Json(section), Part::Json(command));
         line
     }
 
     fn log_start_as_json(&self, service: &Service<'_>, start: &Started<'_>, request: &Request<'_>) {
         let mut line = self.head_as_json(service, start, "start");
-        if service.log.has_arguments {
+        if service.settings.log_arguments {
             add!(&mut line, ",\"arguments\":{}", Part::Other(&Arguments(request)));
         }
         line.add(b"}");

@@ -4,7 +4,7 @@ use super::command::{self, Refused, Running};
 use super::event_loop::{Client, Session};
 use super::log::EndReason;
 use super::phases::{Command, Link, Patience};
-use crate::options::value::MISPLACED;
+use crate::options::settings::NOT_FOR_STUBS;
 use crate::protocol::request::{Attributes, Request};
 use crate::protocol::server::ClientMessage;
 use crate::protocol::{ProtocolError, Which};
@@ -80,8 +80,8 @@ impl<'s> Session<'s> {
 
     /// Starts the command. `reason` gets why it was refused, or a warning.
     fn launch(&mut self, request: &Request<'s>, reason: &mut Line) -> Result<Running, Refused> {
-        if self.service.trigger.is_some() && self.client != Client::Plain {
-            add!(reason, MISPLACED, self.service.server.name(), self.service.server.port());
+        if self.service.settings.trigger.is_some() && self.client != Client::Plain {
+            add!(reason, NOT_FOR_STUBS, self.service.server.name(), self.service.server.port());
             return Err(Refused(exit::UNAVAILABLE));
         }
         let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
@@ -102,7 +102,10 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
-        self.state.command = Command::Running { running, until: Instant::after(self.service.session_ms) };
+        self.state.command = Command::Running {
+            running,
+            until: self.service.settings.session_timeout.map_or(Instant::NEVER, Instant::after),
+        };
         let modes = self.terminal().and_then(|terminal| terminal::modes(terminal).ok());
         let has_offered = attributes.terminal.is_some() || self.client != Client::Stub;
         self.server_end.started(modes.map(|modes| modes.end_mark()), has_offered);
@@ -180,7 +183,7 @@ impl<'s> Session<'s> {
             _ => {}
         }
         self.state.link.close();
-        if self.state.command.is_running() && !(is_plain && self.service.detaches) {
+        if self.state.command.is_running() && !(is_plain && self.service.settings.detach_on_close) {
             self.end_command(EndReason::Gone, &why);
         }
     }

@@ -231,6 +231,13 @@ impl Cleanup {
         *self = Cleanup::Killing { next: now.plus(pause), pause: longer, has_reported };
     }
 
+    /// The server ends: the next round is now.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        if let Cleanup::Killing { next, .. } = self {
+            *next = now;
+        }
+    }
+
     /// KILL has not ended one of them, since this process may not. Whether that is to be reported: the first time.
     pub(super) fn on_survivor(&mut self) -> bool {
         match self {

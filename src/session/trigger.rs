@@ -24,7 +24,7 @@ const fn stream(number: &[u8]) -> [u8; STREAM] {
 impl Session<'_> {
     /// Starts the command of a trigger. This process plays the stub that asks for it, whose streams are the connection.
     pub(super) fn begin_trigger(&mut self) {
-        let (Some(name), Some(socket)) = (self.service.trigger, self.state.link.socket()) else { return };
+        let (Some(name), Some(socket)) = (self.service.settings.trigger, self.state.link.socket()) else { return };
         let _ = tcp::set_keepalive(socket, limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT);
         if is_stub(socket) {
             // It hears so in frames, when its request is complete.

@@ -59,7 +59,7 @@ pub(in crate::session) fn start(
     let mut environment = ResolvedEnvironment::new(&service.environment, entries, &mut buffers.expansion);
     environment.resolve(command, request, reason)?;
     let mut io = CommandIo::new(&mut buffers.others);
-    io.make(service.tty, request, passed, reason)?;
+    io.make(service.settings.tty, request, passed, reason)?;
     if !command.environment().any(|variable| variable.name == TERM) {
         // A stub sends what its section does not list where one of its streams is a terminal. Where it is one too many,
         // execve says so.

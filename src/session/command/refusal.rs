@@ -18,7 +18,7 @@ pub struct Refused(pub u8);
 macro_rules! unavailable {
     ($reason:expr, $($part:expr),* $(,)?) => {{
         $crate::add!($reason, $($part),*);
-        $crate::session::command::Refused($crate::exit::UNAVAILABLE)
+        $crate::session::command::refusal::Refused($crate::exit::UNAVAILABLE)
     }};
 }
 

@@ -185,8 +185,8 @@ fn show_signed(value: i32, line: &mut Line) {
 }
 
 fn show_errno(errno: Errno, line: &mut Line) {
-    match errno::text(errno.raw_os_error()) {
-        Some(text) => line.add(text),
+    match errno::text(errno) {
+        Some(text) => line.add(text.as_bytes()),
         None => {
             line.add(b"error ");
             show_signed(errno.raw_os_error(), line);
@@ -207,8 +207,20 @@ macro_rules! line {
 /// Adds a text and its parts to a [`Line`].
 #[macro_export]
 macro_rules! add {
-    ($line:expr, $text:expr $(, $part:expr)* $(,)?) => {
+    ($line:expr, $text:expr $(, $part:expr)* $(,)?) => {{
+        $crate::assert_parts!($text $(, $part)*);
         $crate::text::line::add($line, $text, &[$($crate::text::line::Show::part(&$part)),*])
+    }};
+}
+
+/// Does not compile unless the text, which has to be a constant, has a `{}` for each part.
+#[macro_export]
+macro_rules! assert_parts {
+    ($text:expr $(, $part:expr)*) => {
+        const {
+            let parts: &[&str] = &[$(stringify!($part)),*];
+            assert!($crate::text::line::placeholders($text) == parts.len(), "a text has a placeholder for each part");
+        }
     };
 }
 
