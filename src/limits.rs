@@ -72,6 +72,10 @@ pub const SPARE_MS: i32 = 10_000;
 /// Bytes of a session's buffers, or of one read, beyond which its process is not kept for the next one: its pages would be.
 pub const SPARE_BYTES: usize = 64 << 10;
 
+/// Number of a descriptor from which on a process is not kept for the next session: the kernel keeps a table up to the highest
+/// number for as long as the process lives, 8 bytes an entry.
+pub const SPARE_DESCRIPTOR: i32 = 1024;
+
 /// Open descriptors that go along with a request: the usual soft limit of open files (`RLIMIT_NOFILE`, getrlimit(2)).
 pub const DESCRIPTORS: usize = 1024;
 
@@ -139,10 +143,15 @@ pub const TOKEN: usize = 4096;
 /// limit nobody would get in, where the oldest silent one is to go instead.
 pub const GATE: usize = 1000;
 
+/// Connections of one address among these from which on a further one takes the place of another of its own, where there is
+/// no free one: an eighth, so that who crowds the queue crowds out itself.
+pub const GATE_SHARE: usize = GATE / 8;
+
 /// Time for a connection to prove that it has the token, in milliseconds. Who has it sends it at once.
 pub const PROOF_MS: u64 = 5_000;
 
-/// Addresses whose failures to prove it are remembered, the last ones.
+/// Addresses whose failures to prove it are remembered. With 10 s between two guesses each, they bound the guesses of any
+/// number of addresses to 26 a second.
 pub const FAILURES: usize = 256;
 
 /// How long a connection waits to be judged after the first failure of its address, in milliseconds: twice as long after

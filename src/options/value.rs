@@ -115,7 +115,7 @@ pub fn uids(list: &CStr) -> impl Iterator<Item = Option<u32>> {
 }
 
 /// An address; `None` for nothing, and for what is not one.
-pub fn address(text: &CStr) -> Option<IpAddr> {
+pub fn ip_address(text: &CStr) -> Option<IpAddr> {
     address::parse(text.to_bytes())
 }
 

@@ -22,11 +22,11 @@ use crate::options::help;
 use crate::options::settings::{Asked, CommandLine, Settings};
 use crate::options::table::SERVER;
 use crate::session::service::Service;
-use crate::sys::fd;
 use crate::sys::process::{self, exit};
 use crate::sys::program::{Program, Strings};
 use crate::sys::signal;
 use crate::sys::statics::StaticCell;
+use crate::sys::{epoll, fd, poll};
 use crate::text::name;
 use crate::{debug, diag, exit, limits, report, told};
 use core::ffi::CStr;
@@ -133,6 +133,7 @@ fn advance(
     let is_first = listener.is_none();
     if is_first {
         if server.is_some() {
+            check_kernel()?;
             *listener = Some(begin(setup).map_err(|errno| told!("cannot start: {}", errno))?);
         }
         // From here on a signal waits until what is made can be removed again.
@@ -174,6 +175,19 @@ fn advance(
     let Some(words) = setup.line.program else { exit(exit::SUCCESS) };
     signal::block(mask);
     supervise::replace(environment, words)
+}
+
+/// Checks that the kernel, or what filters its calls (seccomp(2)), has what a server cannot do without: before there is
+/// anything that clients could find and that does not answer.
+fn check_kernel() -> Result<(), Reported> {
+    for (call, result) in [
+        ("epoll_create1", epoll::Set::new().map(drop)),
+        ("signalfd4", signal::descriptor(signal::Set::ALL).map(drop)),
+        ("ppoll", poll::check()),
+    ] {
+        result.map_err(|errno| told!("cannot serve: {}: {}; does a seccomp profile deny it?", call, errno))?;
+    }
+    Ok(())
 }
 
 /// Makes the listener, and the process for the program.

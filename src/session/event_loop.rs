@@ -85,8 +85,9 @@ pub struct Session<'s> {
     pub(super) command_buffers: &'s mut command::Buffers,
     /// Where the connection is read to.
     inbox: &'s mut [u8],
-    /// Whether this process may be kept for another session: its buffers have not become large.
-    is_small: bool,
+    /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
+    /// become large.
+    pub(super) is_small: bool,
 }
 
 impl<'s> Session<'s> {
@@ -133,7 +134,10 @@ impl<'s> Session<'s> {
         }
         self.record.ended(self.service, self.state.command.end());
         // A process that leads a terminal's session cannot have another terminal.
-        self.is_small && !process::leads_session() && process::reap() == Children::None
+        // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
+        // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
+        let has_leftovers = self.passed.iter().any(Option::is_some);
+        self.is_small && !has_leftovers && !process::leads_session() && process::reap() == Children::None
     }
 
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses

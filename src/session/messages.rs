@@ -13,7 +13,7 @@ use crate::sys::process;
 use crate::sys::signal::{self, name};
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::{Line, Show};
-use crate::{add, debug, exit, report};
+use crate::{add, debug, exit, limits, report};
 use rustix::fd::{AsFd, BorrowedFd};
 
 impl<'s> Session<'s> {
@@ -84,6 +84,7 @@ impl<'s> Session<'s> {
             add!(reason, NOT_FOR_STUBS, self.service.server.name(), self.service.server.port());
             return Err(Refused(exit::UNAVAILABLE));
         }
+        self.is_small &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
         let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
         command::start(self.service, request, passed, self.command_buffers, reason)
     }

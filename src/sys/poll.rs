@@ -15,6 +15,11 @@ pub fn wait(entries: &mut [PollFd<'_>], milliseconds: u64) {
     let _ = rustix::event::poll(entries, time);
 }
 
+/// Whether this process may wait at all: a seccomp profile may deny it.
+pub fn check() -> rustix::io::Result<()> {
+    rustix::event::poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map(drop)
+}
+
 /// Whether one of `events` is there, or comes within so many milliseconds.
 pub fn is_ready(fd: BorrowedFd<'_>, events: PollFlags, milliseconds: u64) -> bool {
     let mut set = [PollFd::from_borrowed_fd(fd, events)];

@@ -225,6 +225,7 @@ pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
 mod tests {
     use super::*;
     use crate::limits::MESSAGE;
+    use crate::line;
 
     #[test]
     fn a_line_is_put_together_from_its_parts() {

@@ -1,0 +1,137 @@
+//! Processes, as /proc shows them, and children that do not outlive their test.
+
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::process::{Child, ExitStatus};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::until;
+
+/// All processes of a Pod: servers, spare ones, sessions, commands and stubs, dead ones left out.
+pub(crate) fn of_pod(id: &str) -> Vec<Process> {
+    let marker = format!("K8PSH_TEST={id}");
+    let has_marker = |process: &Process| {
+        fs::read(format!("/proc/{}/environ", process.0))
+            .is_ok_and(|text| text.split(|&byte| byte == 0).any(|word| word == marker.as_bytes()))
+    };
+    let numbers = fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
+        entry.ok().and_then(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).map(Process)
+    });
+    numbers.filter(|process| has_marker(process) && process.state().is_some_and(|state| state != 'Z')).collect()
+}
+
+/// A process that is not this one's child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process(pub u32);
+
+impl Process {
+    /// Whether it is a server's process that waits for a connection: nothing else of k8psh waits with epoll(7).
+    pub(crate) fn is_spare(&self) -> bool {
+        let call = fs::read_to_string(format!("/proc/{}/syscall", self.0)).unwrap_or_default();
+        let number = call.split(' ').next().and_then(|number| number.parse().ok());
+        // 319: of an i386 program on an x86_64 kernel.
+        self.name() == "k8pshd" && [Some(nix::libc::SYS_epoll_pwait), Some(319)].contains(&number)
+    }
+
+    fn file(self, name: &str) -> Option<String> {
+        fs::read(format!("/proc/{}/{name}", self.0)).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The program's name, or nothing where the process is gone.
+    pub(crate) fn name(self) -> String {
+        self.file("comm").unwrap_or_default().trim_end().to_owned()
+    }
+
+    fn stat(self, field: usize) -> Option<String> {
+        let stat = self.file("stat")?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        rest.split(' ').nth(field).map(str::to_owned)
+    }
+
+    /// `R`, `S`, `T`, `Z` …, or nothing where the process is gone.
+    pub(crate) fn state(self) -> Option<char> {
+        self.stat(0)?.chars().next()
+    }
+
+    pub(crate) fn parent(self) -> Option<u32> {
+        self.stat(1)?.parse().ok()
+    }
+
+    pub(crate) fn group(self) -> Option<u32> {
+        self.stat(2)?.parse().ok()
+    }
+
+    /// The process group in the foreground of its terminal.
+    pub(crate) fn terminal_foreground(self) -> Option<u32> {
+        self.stat(5)?.parse().ok()
+    }
+
+    pub(crate) fn is_gone(self) -> bool {
+        self.state().is_none_or(|state| state == 'Z')
+    }
+
+    /// A number of `/proc/PID/FILE`, from a line such as `VmRSS:  123 kB`.
+    pub(crate) fn number(self, file: &str, key: &str) -> Option<u64> {
+        let text = self.file(file)?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?.to_owned();
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Pages of memory that this process has, in KiB. Not its share of them (Pss), which rises when another one that has
+    /// them too ends.
+    pub(crate) fn memory(self) -> u64 {
+        self.number("smaps_rollup", "Rss").or_else(|| self.number("status", "VmRSS")).unwrap_or_default()
+    }
+
+    pub(crate) fn signal(self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.0).expect("a process number"));
+        // It may have ended meanwhile.
+        _ = kill(pid, signal);
+    }
+}
+
+/// A child that does not outlive its test.
+pub(crate) struct Live(pub Child);
+
+impl Live {
+    pub(crate) fn process(&self) -> Process {
+        Process(self.0.id())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process().signal(signal);
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        until("the process ends", || self.0.try_wait().expect("a status"))
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().expect("a status").is_none()
+    }
+}
+
+impl Deref for Live {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Live {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}

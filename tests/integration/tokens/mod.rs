@@ -1,0 +1,108 @@
+//! Sections with a token, addresses beyond this Pod, and what becomes of those who do not have the token.
+
+mod addresses;
+mod secrets;
+mod strangers;
+mod triggers;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::frames::{self, EXIT, FAILURE, HELLO, Peer};
+use crate::support::{
+    DEADLINE, Pod, Run, Server, is_listening_anywhere, lacks_open_files, lacks_programs, lacks_root, skipped, until,
+    until_true,
+};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
+
+/// A frame that opens a connection to a server with a token: random bytes, or a proof.
+const NONCE: u8 = 30;
+const PROOF: u8 = 31;
+
+/// A token that nobody else has.
+const TOKEN: &str = "correct horse battery staple";
+
+/// A Pod whose section has the token in a file, `token`, and these words and commands.
+fn with_file(words: &str, commands: &str) -> Pod {
+    Pod::custom(|pod| {
+        let file = pod.path("token");
+        fs::write(&file, format!("{TOKEN}\n")).expect("the token");
+        let section = pod.section(&format!("=PATH= --token-file={} {words}", file.display()));
+        format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section}\n{commands}\n")
+    })
+}
+
+/// How often the server's log has these words.
+fn count(server: &Server, words: &str) -> usize {
+    server.log().matches(words).count()
+}
+
+fn until_logged(server: &Server, words: &str, times: usize) {
+    until(&format!("the log has {words:?} {times} times"), || (count(server, words) >= times).then_some(()));
+}
+
+/// A connection that is there, and says nothing.
+fn silent(port: u16) -> TcpStream {
+    TcpStream::connect(("127.0.0.1", port)).expect("a connection")
+}
+
+/// So many of them, which may be more than a process usually has open.
+fn silent_ones(port: u16, count: usize) -> Vec<TcpStream> {
+    (0..count).map(|_| silent(port)).collect()
+}
+
+/// Whether the other end closes it without a byte.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    stream.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+    match stream.read(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// A connection to this port that comes from 127.0.0.9.
+fn from_another_address(port: u16) -> TcpStream {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+    let made = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+    bind(made.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 9, 0)).expect("an address");
+    connect(made.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).expect("a connection");
+    made.into()
+}
+
+/// A server that does not listen on 127.0.0.1 alone.
+fn server_listening(pod: &Pod) -> Server {
+    pod.start_until(pod.k8pshd_with_stubs(), is_listening_anywhere)
+}
+
+trait Fixed {
+    fn frame_of(&mut self, kind: u8, length: usize) -> Vec<u8>;
+}
+
+impl Fixed for Peer {
+    fn frame_of(&mut self, kind: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; 5 + length];
+        self.0.read_exact(&mut bytes).expect("a frame");
+        assert_eq!(bytes[..5], frames::number(kind, u32::try_from(length).expect("small")));
+        bytes.split_off(5)
+    }
+}
+
+/// A trigger with the token in a file, and these words and commands.
+fn trigger(words: &str, commands: &str) -> Pod {
+    with_file(&format!("--trigger=go {words}"), commands)
+}
+
+/// What a trigger answers to these bytes, behind which the client ends its sending.
+fn ask(port: u16, bytes: &[u8]) -> String {
+    let mut stream = silent(port);
+    stream.write_all(bytes).expect("the server takes it");
+    stream.shutdown(Shutdown::Write).expect("a half-close");
+    String::from_utf8_lossy(&crate::support::read_all(&mut stream)).into_owned()
+}
