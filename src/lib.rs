@@ -5,36 +5,57 @@
 //! given the caller's own descriptors:
 //!
 //! ```text
-//!  caller ── stub ══ frames by a socket ══ session ── command
-//!            applet::stub                  applet::session, in a process of applet::worker's,
-//!            session::near                 session::far, forked ahead by applet::listener
+//!  caller ── stub ══ frames over a socket ══ session ── command
+//!            client                          session, in a worker process that
+//!            protocol::client                server::listener forked ahead; protocol::server
 //! ```
 //!
-//! Dependencies go one way, from the top of this list down:
+//! Rooms by subject:
 //!
-//! - [`applet`]: the roles, their options and poll loops. They carry out what the core decides.
-//! - [`session`]: the state machines of both ends of a session; [`config`]: bytes to a typed configuration. The core: bytes
-//!   in, actions out, without a descriptor or a system call.
-//! - the frames, in [`wire`].
-//! - [`limits`], [`exit`], [`number`], [`errno`], [`bytes`], [`address`], [`proof`]: capacities, exit codes, digits, the
-//!   kernel's reasons in words, searches, addresses of hosts, proofs of a token.
-//! - [`json`]: output for programs.
+//! - [`cli`]: which role this process plays; the command line of `k8psh`: check, list, install.
+//! - [`client`]: a stub: its route, its request, its relay; the probe.
+//! - [`server`]: `k8pshd`: start and reload, the listener, its workers, stubs as files, the program behind `--`.
+//! - [`session`]: the server's end of one connection: launch, relay, end, the log.
+//! - [`auth`]: the token, and connections that have not proven that they have it.
+//! - [`options`]: what options there are and what they say.
+//! - [`config`]: bytes to a typed configuration.
+//! - [`protocol`]: frames, and the state machines of both ends. Bytes in, actions out, no system call.
+//! - [`files`]: paths and files.
 //! - [`diag`]: the only writer of messages.
+//! - [`text`]: lines, numbers, times, addresses, JSON. Pure.
 //! - [`sys`]: the kernel's side, and all that is unsafe. The entry point and the memory functions of the freestanding
 //!   program are in `sys/freestanding`, which is part of the binary alone.
+//! - [`limits`], [`exit`]: every capacity and time-out; exit codes. Everybody may use them.
+//!
+//! What each may use, and nothing else. `tests/structure.rs` holds the code to it:
+//!
+//! ```text
+//! cli      → client server options config files diag text sys
+//! client   → auth options config protocol files diag text sys
+//! server   → session auth options config files diag text sys
+//! session  → auth options config protocol files diag text sys
+//! auth     → config protocol files diag text sys
+//! options  → config text
+//! config   → files diag text sys
+//! protocol → text
+//! files    → text sys
+//! diag     → text sys
+//! text     →
+//! sys      →
+//! ```
 #![cfg_attr(not(test), no_std)]
 
-pub mod address;
-pub mod applet;
-pub mod bytes;
+pub mod auth;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod diag;
-pub mod errno;
 pub mod exit;
-pub mod json;
+pub mod files;
 pub mod limits;
-pub mod number;
-pub mod proof;
+pub mod options;
+pub mod protocol;
+pub mod server;
 pub mod session;
 pub mod sys;
-pub mod wire;
+pub mod text;

@@ -82,14 +82,14 @@ pub const VARIABLES: usize = 1024;
 pub const EXPANSION: usize = 256 << 10;
 
 /// Pause after the system had no process, descriptor or memory for a connection, in milliseconds: it waits in the backlog.
-pub const SHORTAGE_MS: u64 = 100;
+pub const RESOURCE_RETRY_MS: u64 = 100;
 
 /// Connections that wait to be accepted: the kernel's default `somaxconn` since Linux 5.4.
 pub const BACKLOG: i32 = 4096;
 
 /// Time for a stub that has come to a trigger by mistake to say so by its first bytes, in milliseconds. It is as long as a
 /// client that says nothing has to wait for its command.
-pub const STUB_MS: u64 = 50;
+pub const SNIFF_MS: u64 = 50;
 
 /// Time for a connection to deliver its request, in milliseconds. A stub sends it at once; only a stranger is slower.
 pub const REQUEST_MS: u64 = 10_000;
@@ -97,23 +97,29 @@ pub const REQUEST_MS: u64 = 10_000;
 /// Time between TERM and KILL for a command whose stub has gone, in milliseconds.
 pub const GRACE_MS: u64 = 2_000;
 
-/// Time between two rounds of KILL for what is left of a command: a process that was being born during one is found in
-/// the next. In milliseconds.
-pub const KILL_MS: u64 = 50;
+/// Time between the first two rounds of KILL for what is left of a command, in milliseconds: a process that was being born
+/// during one is found in the next. It doubles each time, up to [`KILL_LAST_MS`], for what KILL does not end.
+pub const KILL_FIRST_MS: u64 = 50;
+/// See [`KILL_FIRST_MS`]: each round reads all of /proc.
+pub const KILL_LAST_MS: u64 = 5_000;
 
-/// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
+/// Time that a connection without a complete request, or whose client has its answer, still has once the server drains or
+/// reloads, in milliseconds: what a stub has sent is there by then.
+pub const DRAIN_MS: u64 = 250;
+
+/// Time that a finished session waits for its client to hang up, once that has acknowledged the last byte, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
 
 /// Seconds of silence after which the kernel asks the other end of a TCP connection whether it is there, and between two
 /// such questions. A client that has gone without a word is missed after [`KEEPALIVE_COUNT`] of them; one that has closed
 /// both ways of its connection stays known to its kernel for a minute (`tcp_fin_timeout`, tcp(7)) and is missed at the next.
-pub const KEEPALIVE_S: i32 = 22;
+pub const KEEPALIVE_S: u64 = 22;
 /// Questions without an answer that make the other end gone: after 22 + 3 x 22 seconds.
-pub const KEEPALIVE_COUNT: i32 = 3;
+pub const KEEPALIVE_COUNT: u32 = 3;
 
 /// How long frames that nobody waits for (a greeting, the end of a stream) are kept for company, in milliseconds: most
 /// commands have ended by then, and the stub is woken once.
-pub const COMPANY_MS: u64 = 2;
+pub const COALESCE_MS: u64 = 2;
 
 /// How long a signal is kept for a server that has not greeted yet, in milliseconds. One of protocol 2 greets as soon as it
 /// has accepted; one of protocol 1 never does, and one whose backlog is full will not for long.
@@ -150,7 +156,7 @@ pub const FORGET_MS: u64 = 60_000;
 
 /// How long the other end of a connection beyond this host may leave [such a question](KEEPALIVE_S) unanswered, or bytes
 /// unacknowledged or unread, in milliseconds: then its node is taken to have vanished.
-pub const VANISHED_MS: i32 = 40_000;
+pub const TCP_USER_TIMEOUT_MS: u32 = 40_000;
 
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.

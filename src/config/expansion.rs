@@ -3,7 +3,7 @@
 //! A name is made of ASCII letters, digits, `_ - . ( )` and space; a default ends at the first `}`. What only looks
 //! like a reference is ordinary text, so nothing here fails.
 
-use crate::bytes::{after, until};
+use crate::text::bytes::{after, until};
 
 /// A reference to a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

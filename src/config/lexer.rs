@@ -6,8 +6,8 @@
 
 use super::expansion::{self, Found, Reference};
 use super::{Problem, Reason, Text, Word, index};
-use crate::bytes::{after, first, has, until};
-use crate::number;
+use crate::text::bytes::{after, first, has, until};
+use crate::text::number;
 
 /// Where a word stands: the byte that ends its unquoted text beside white space and `#`.
 #[derive(Clone, Copy, PartialEq, Eq)]

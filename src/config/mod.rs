@@ -12,12 +12,12 @@
 //! `lexer` makes words of the bytes, `parser` makes a [`Config`] of the words, [`expansion`] replaces references to
 //! variables for the lexer, and again when a command starts. [`Config`] is four flat tables: all text in one arena with
 //! a NUL after each word, the words in file order, and section headers and commands that are ranges of words.
-//! [`Server`] and [`Command`] are views of it. [`path`] resolves what `baseDirectory` and working directories are.
+//! [`Server`] and [`Command`] are views of it. [`crate::files::path`] resolves what `baseDirectory` and working directories are.
 
 pub mod expansion;
+pub mod file;
 mod lexer;
 mod parser;
-pub mod path;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -29,8 +29,8 @@ use heapless::Vec;
 
 pub use problem::{Problem, Reason, position};
 
-use crate::bytes::{after, until};
 use crate::limits::CONNECT_MS;
+use crate::text::bytes::{after, until};
 
 /// How much a configuration holds. Little in tests: they reach every limit, and a configuration fits on a stack.
 mod capacity {
@@ -225,7 +225,7 @@ impl Config {
 
     /// The text from an offset to the next NUL.
     fn c_str_from(&self, start: usize) -> &CStr {
-        crate::bytes::c_str(after(&self.text, start)).unwrap_or_default()
+        crate::text::bytes::c_str(after(&self.text, start)).unwrap_or_default()
     }
 
     fn bytes(&self, word: Word) -> &[u8] {
@@ -284,21 +284,6 @@ impl<'c> Server<'c> {
     /// The options of all its headers, in order.
     pub fn options(self) -> impl Iterator<Item = OptionWord<'c>> {
         Options { server: self, headers: &self.config.headers, words: &[] }
-    }
-
-    /// The value of an option, the last where it comes more than once: for those who care about one alone.
-    pub fn option(self, name: &[u8]) -> Option<&'c CStr> {
-        let (mut value, mut follows) = (None, false);
-        for OptionWord { text, .. } in self.options() {
-            let rest = text.to_bytes_with_nul().strip_prefix(name);
-            match rest {
-                _ if follows => value = Some(text),
-                Some([b'=', rest @ ..]) => value = crate::bytes::c_str(rest),
-                _ => {}
-            }
-            follows = !follows && rest == Some(b"\0");
-        }
-        value
     }
 
     /// Whether it has anything to run.

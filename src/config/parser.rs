@@ -2,9 +2,9 @@
 
 use super::lexer::{Lexer, Place};
 use super::{Config, Entry, Header, Problem, Reason, Word, index};
-use crate::bytes::{after, has, until};
 use crate::limits::{FIRST_PORT, NAME, PATH};
-use crate::number;
+use crate::text::bytes::{after, has, until};
+use crate::text::number;
 
 /// Reads the whole source into an empty configuration. `problems` hears of everything that is wrong, in the order in which
 /// it stands there: the next line is read as though the one concerned were not there.

@@ -1,8 +1,8 @@
 //! What can be wrong with a configuration, and where.
 
 use super::capacity::{COMMANDS, FILE, SECTIONS, TEXT, WORDS};
-use crate::bytes;
 use crate::limits::{NAME, PATH};
+use crate::text::bytes;
 
 /// Something that is wrong with a configuration; nothing of such a configuration is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub(super) unsafe extern "C" fn begin(stack: *const usize, base: usize, relocati
         relocate(base, relocations);
         Program::new(stack)
     };
-    k8psh::applet::main(program)
+    crate::run(program)
 }
 
 /// Adds the load address wherever the file's relocations ask for it. Uses no static table itself.

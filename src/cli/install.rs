@@ -1,0 +1,78 @@
+//! `--install`: puts this very program somewhere else, whole or not at all.
+
+use crate::files::path::{self, Path};
+use crate::files::{advice, temporary};
+use crate::sys::fd;
+use crate::sys::process::exit;
+use crate::sys::program::Program;
+use crate::text::name;
+use crate::{exit, fail, limits};
+use core::ffi::CStr;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::{Errno, Result};
+
+/// The running program, also where it was reached through a link or deleted since (proc(5)).
+const SELF: &CStr = c"/proc/self/exe";
+
+/// The mode of an installed copy, whatever the umask.
+const MODE: u32 = 0o755;
+
+/// Installs at `target` and ends the process.
+pub(super) fn main(program: &Program, target: &CStr) -> ! {
+    let own = source(program);
+    let result = if is_directory(target) { install_both(own, target) } else { install(own, target) };
+    match result {
+        Ok(()) => exit(exit::SUCCESS),
+        Err(errno) => {
+            let advice = advice(errno, "; give --install a writable volume");
+            fail!(exit::FAILURE, "cannot install {}: {}{}", target, errno, advice)
+        }
+    }
+}
+
+/// Installs the client in a directory, and the server beside it: the same file, where its file system has links.
+fn install_both(own: &CStr, directory: &CStr) -> Result<()> {
+    let (mut client, mut server) = (Path::new(), Path::new());
+    client.join(directory.to_bytes(), b"k8psh")?;
+    server.join(directory.to_bytes(), name::SERVER)?;
+    install(own, client.as_c_str())?;
+    install(client.as_c_str(), server.as_c_str())
+}
+
+fn is_directory(path: &CStr) -> bool {
+    rustix::fs::stat(path).is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory)
+}
+
+/// Puts the program at `target`: written beside it, then renamed, so that nobody ever sees half of it and a copy that is
+/// running there goes on.
+fn install(own: &CStr, target: &CStr) -> Result<()> {
+    let mut beside = Path::new();
+    let beside = temporary(path::directory(target.to_bytes()), &mut beside)?;
+    let result = link(own, beside).or_else(|_| copy(own, beside)).and_then(|()| rustix::fs::rename(beside, target));
+    // Renaming one name of a file to another name of it does nothing and succeeds (rename(2)), so it may still be there.
+    let _ = rustix::fs::unlink(beside);
+    result
+}
+
+/// A hard link to the program; only to one that everybody may execute, as an installed one has to be.
+fn link(source: &CStr, beside: &CStr) -> Result<()> {
+    if rustix::fs::stat(source)?.st_mode & 0o777 != MODE {
+        return Err(Errno::PERM);
+    }
+    rustix::fs::linkat(CWD, source, CWD, beside, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// The program's file: by what the kernel keeps of it, or without /proc by the path that it was started by.
+fn source(program: &Program) -> &'static CStr {
+    let started = program.path.unwrap_or(SELF);
+    if rustix::fs::stat(SELF).is_ok() { SELF } else { started }
+}
+
+/// A copy of the program. /proc/self/exe opens even when the file has no name any more.
+fn copy(source: &CStr, beside: &CStr) -> Result<()> {
+    let from = fd::open(source, OFlags::RDONLY, 0)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let to = fd::open(beside, flags, 0o600)?;
+    while rustix::fs::sendfile(&to, &from, None, limits::FRAME)? > 0 {}
+    rustix::fs::fchmod(&to, Mode::from_raw_mode(MODE))
+}

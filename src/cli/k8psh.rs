@@ -1,0 +1,104 @@
+//! `k8psh`: runs a command by name, inspects the configuration, installs the program, or turns into the server.
+
+use super::{check, install, list, run_command};
+use crate::client::probe;
+use crate::options::help;
+use crate::options::table::{CLIENT, Id};
+use crate::options::words::{UsageError, Word, contains, next};
+use crate::sys::process::exit;
+use crate::sys::program::{Program, Strings};
+use crate::text::line::Show;
+use crate::text::number::parse;
+use crate::{diag, exit, fail, limits, server};
+use core::ffi::CStr;
+
+/// What a command line without a command asks for.
+enum Task {
+    Check,
+    List,
+    Probe { name: Option<&'static CStr> },
+}
+
+/// What the options say so far.
+struct CommandLine {
+    config: Option<&'static CStr>,
+    task: Option<Task>,
+    is_json: bool,
+    /// Milliseconds that a probe may take.
+    timeout: Option<u64>,
+}
+
+/// Plays the role.
+pub(super) fn main(program: &Program, arguments: Strings) -> ! {
+    let mut words = arguments;
+    let mut line = CommandLine { config: None, task: None, is_json: false, timeout: None };
+    loop {
+        match next(&CLIENT, &mut words) {
+            Some(Ok(Word::Option(option, value))) => match option.id {
+                Id::Help => print_help(),
+                Id::Version => diag::print_and_exit(concat!("k8psh ", env!("CARGO_PKG_VERSION"), "\n")),
+                Id::Install => install::main(program, value),
+                Id::Server => server::main(program, arguments),
+                id => line.take(id, value),
+            },
+            Some(Ok(Word::Plain(word))) => line.take_word(program, word, words),
+            Some(Ok(Word::End)) => misused(&UsageError::Unknown(c"--")),
+            // An option of the server's may come before the one that says so.
+            Some(Err(_)) if contains(&CLIENT, &mut words, Id::Server) => server::main(program, arguments),
+            Some(Err(error)) => misused(&error),
+            None => break,
+        }
+    }
+    line.run(program)
+}
+
+impl CommandLine {
+    fn take(&mut self, id: Id, value: &'static CStr) {
+        match id {
+            Id::Config => self.config = Some(value),
+            Id::Json => self.is_json = true,
+            Id::Timeout => self.timeout = parse(value.to_bytes(), 10),
+            Id::Check => self.task = Some(Task::Check),
+            Id::List => self.task = Some(Task::List),
+            Id::Probe => self.task = Some(Task::Probe { name: None }),
+            _ => {}
+        }
+    }
+
+    /// Takes a word that is not an option: the name of a server to probe, or else the command, which everything behind it
+    /// belongs to.
+    fn take_word(&mut self, program: &Program, word: &'static CStr, arguments: Strings) {
+        match &mut self.task {
+            None if !self.is_json && self.timeout.is_none() => {
+                run_command(program, self.config, word.to_bytes(), arguments)
+            }
+            Some(Task::Probe { name: name @ None }) => *name = Some(word),
+            _ => misused(&UsageError::Unexpected(word)),
+        }
+    }
+
+    fn run(self, program: &Program) -> ! {
+        let environment = &program.environment;
+        let outcome = match self.task {
+            Some(Task::Check) => check::run(self.config, environment, self.is_json),
+            Some(Task::List) => list::run(self.config, environment, self.is_json),
+            Some(Task::Probe { name }) => {
+                probe::run(program, self.config, name, self.timeout.unwrap_or(limits::PROBE_MS))
+            }
+            None => misused(&"no command given"),
+        };
+        exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
+    }
+}
+
+fn print_help() -> ! {
+    let mut out = diag::output();
+    help::show(&CLIENT, &mut out);
+    out.flush();
+    exit(exit::SUCCESS)
+}
+
+/// Ends this process: nobody knows what it was to do.
+fn misused(why: &dyn Show) -> ! {
+    fail!(exit::UNAVAILABLE, "{}; see k8psh --help", why)
+}

@@ -1,0 +1,84 @@
+//! `k8psh --list`: what the configuration says. Starts nothing and connects to nobody.
+
+use crate::add;
+use crate::config::Command;
+use crate::config::file;
+use crate::diag::{self, Reported, array};
+use crate::sys::program::Environment;
+use crate::text::json::{escape, string};
+use crate::text::line::{Line, Part};
+use crate::text::number::{self, Digits};
+use core::ffi::CStr;
+
+/// Prints the commands, their servers, ports and arguments, as a table or as an array of JSON's.
+pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_json: bool) -> Result<(), Reported> {
+    let loaded = file::load(given, environment)?;
+    // Only now: a warning is not a row.
+    array::begin(is_json);
+    let mut widths = [0; 3];
+    if !is_json {
+        // The first time only shows how wide the columns of the table have to be.
+        loaded.config.commands().for_each(|command| print(command, &mut widths, &mut Line::new()));
+    }
+    let mut out = diag::output();
+    loaded.config.commands().for_each(|command| print(command, &mut widths, &mut out));
+    array::end(&mut out);
+    Ok(())
+}
+
+/// A command as an object, or as a row of a table whose columns are as wide as their longest word so far.
+fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
+    let server = command.server();
+    let (name, port, server) = (command.name().to_bytes(), server.port(), server.name().to_bytes());
+    let is_object = array::is_array();
+    let mut separator: &[u8] = if is_object { b"[" } else { b" " };
+    if is_object {
+        let text = "{}\"command\":{},\"server\":{},\"port\":{},\"arguments\":";
+        add!(out, text, array::object(), Part::Json(name), Part::Json(server), port);
+    } else {
+        let mut digits = Digits::default();
+        let port = number::digits(port.into(), 10, &mut digits);
+        let [first, second, third] = widths;
+        cell(name, first, out);
+        cell(server, second, out);
+        cell(port, third, out);
+    }
+    for argument in command.arguments() {
+        out.add(separator);
+        if is_object {
+            separator = b",";
+            string(argument.to_bytes(), out);
+        } else {
+            quote(argument.to_bytes(), out);
+        }
+    }
+    out.add(if is_object { b"]}\n" } else { b"\n" });
+}
+
+/// A word in its column, and what is between that and the next one.
+fn cell(word: &[u8], width: &mut usize, out: &mut Line) {
+    let mut measured = Line::new();
+    quote(word, &mut measured);
+    let mut length = measured.bytes().iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    *width = length.max(*width);
+    quote(word, out);
+    while length <= *width {
+        out.add(b" ");
+        length += 1;
+    }
+}
+
+/// Writes a word as a shell would take it: as it is, in `'...'`, or, where a byte of it has to be escaped, in `$'...'`. A
+/// terminal stays as it is, and a row one line.
+fn quote(word: &[u8], out: &mut Line) {
+    let is_plain =
+        |byte: &u8| matches!(byte, b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | 128..=0xc1 | 0xc3..);
+    if !word.is_empty() && word.iter().all(is_plain) {
+        return out.add(word);
+    }
+    // Among the characters that begin with 0xc2 are control characters.
+    let is_escaped = word.iter().any(|byte| matches!(byte, 0..=31 | 127 | 0xc2 | b'\'' | b'\\'));
+    out.add(if is_escaped { b"$'" } else { b"'" });
+    escape(word, b'\'', out);
+    out.add(b"'");
+}

@@ -1,0 +1,90 @@
+//! The route to a server: its address, its port, and the transports that may lead there.
+
+use crate::auth::handshake::prove;
+use crate::auth::proof::Key;
+use crate::auth::token::read_key;
+use crate::config::Server;
+use crate::diag::Reported;
+use crate::options::Named;
+use crate::options::settings::{Connect, Settings, TokenSource};
+use crate::options::value::{Kind, Transport};
+use crate::sys::clock::Instant;
+use crate::sys::fd::OwnedFd;
+use crate::sys::program::Environment;
+use crate::text::address;
+use crate::text::line::Show;
+use crate::told;
+use core::net::IpAddr;
+
+/// The route to a server.
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    pub(super) server: Server<'static>,
+    pub(super) host: IpAddr,
+    pub(super) transport: Transport,
+    /// The user that a server reached by the direct transport has to be; `None`: any.
+    pub(super) user: Option<u32>,
+    /// Where the section's token is, if it has one.
+    token: Option<TokenSource<'static>>,
+}
+
+/// The variable that forces one transport.
+const TRANSPORT: &[u8] = b"K8PSH_TRANSPORT";
+
+impl Route {
+    /// The route to this server: as the environment says, else as its section does.
+    pub(super) fn to(
+        server: Server<'static>,
+        settings: &Settings<'static>,
+        environment: &Environment,
+    ) -> Result<Route, Reported> {
+        let mut transport = settings.transport;
+        if let Some(name) = environment.get(TRANSPORT).filter(|name| !name.is_empty()) {
+            let asked = Transport::named(name);
+            transport = asked.ok_or_else(|| told!("K8PSH_TRANSPORT: {} is not {}", name, Kind::Transport))?;
+        }
+        let host = match settings.connect {
+            Connect::Here => address::LOOPBACK,
+            Connect::At(host) => host,
+            Connect::Unknown => {
+                let text = "server {}: --connect is empty; a variable that is set before its Service exists is not";
+                return Err(told!(text, server.name()));
+            }
+        };
+        // A server elsewhere, and one with a token, is reached by TCP alone.
+        if settings.connect != Connect::Here || settings.token().is_some() {
+            transport = Transport::Relay;
+        }
+        Ok(Route { server, host, transport, user: settings.server_uid, token: settings.token() })
+    }
+
+    /// The same route by TCP alone.
+    pub(super) fn by_relay(self) -> Route {
+        Route { transport: Transport::Relay, ..self }
+    }
+
+    /// Reports what is wrong with the server at the end of this route.
+    pub(super) fn report(&self, reason: &dyn Show) -> Reported {
+        let (name, port) = (self.server.name(), self.server.port());
+        if self.transport == Transport::Direct {
+            return told!("server {} at k8psh:{}: {}", name, port, reason);
+        }
+        match self.host {
+            IpAddr::V4(_) => told!("server {} at {}:{}: {}", name, self.host, port, reason),
+            IpAddr::V6(_) => told!("server {} at [{}]:{}: {}", name, self.host, port, reason),
+        }
+    }
+
+    /// Has both ends prove that they have the token of the server's section, where it has one, before the deadline.
+    pub(super) fn authenticate(
+        &self,
+        environment: &Environment,
+        socket: &OwnedFd,
+        deadline: Instant,
+    ) -> Result<(), Reported> {
+        let Some(source) = self.token else { return Ok(()) };
+        let mut key = Key::NONE;
+        read_key(source, environment, &mut key)?;
+        prove(socket, &key, deadline).map_err(|why| self.report(&why))
+    }
+}

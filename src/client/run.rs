@@ -1,0 +1,49 @@
+//! From the configuration to a connected stub.
+
+use super::connect::connect;
+use super::request;
+use super::request::descriptors;
+use super::route::Route;
+use super::stub::Stub;
+use super::terminal::Terminal;
+use crate::config::file;
+use crate::diag::Reported;
+use crate::exit::End;
+use crate::options::settings::{NOT_FOR_STUBS, Settings};
+use crate::options::value::Transport;
+use crate::sys::clock::Instant;
+use crate::sys::program::{Program, Strings};
+use crate::told;
+use core::ffi::CStr;
+
+/// Runs the command `name` with these arguments: how it ended. What keeps it from running has been reported.
+pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], arguments: Strings) -> Result<End, Reported> {
+    let loaded = file::load(config, &program.environment)?;
+    let command =
+        loaded.config.command(name).ok_or_else(|| told!("{}: there is no command {}", loaded.path(), name))?;
+    let server = command.server();
+    let settings = Settings::of_section(server, loaded)?;
+    if settings.trigger.is_some() {
+        return Err(told!(NOT_FOR_STUBS, server.name(), server.port()));
+    }
+    let mut route = Route::to(server, &settings, &program.environment)?;
+    let terminal = Terminal::of_caller();
+    if route.transport == Transport::Auto && !terminal.is_there() && !terminal.is_in_foreground() {
+        // stdin alone is the terminal of a background job. The kernel would let the command, which is in another session,
+        // take the shell's keys; a stub that reads it is stopped.
+        route.transport = Transport::Relay;
+    }
+    let descriptors = descriptors::inherited(route.transport);
+    let directory = request::directory(loaded)?;
+    // Before the request is written, so that the server starts the session meanwhile.
+    let deadline = Instant::after(loaded.config.connect_timeout());
+    let connection = connect(&route, deadline, true).map_err(|errno| route.report(&errno))?;
+    route.authenticate(&program.environment, &connection.socket, deadline)?;
+    descriptors::restrict(descriptors, &connection)?;
+    // The token is for nobody else.
+    let environment = &program.environment.without(settings.token_variable());
+    let is_direct = connection.is_direct;
+    let caller = request::Caller { environment, arguments, directory, terminal: &terminal, is_direct };
+    let request = request::write(command, &caller, descriptors)?;
+    Stub::new(route, connection, request, terminal, descriptors)?.run()
+}

@@ -1,0 +1,151 @@
+//! A stub's streams: the caller's stdin, stdout and stderr, whose flags are not its own to change.
+
+use super::stub::{Handled, Stub};
+use crate::protocol::Which;
+use crate::protocol::client::Peer;
+use crate::report;
+use crate::sys::fd::{self};
+use crate::sys::signal::{self, name};
+use crate::sys::terminal;
+use crate::text::bytes::after;
+use rustix::event::PollFlags;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+
+impl Stub {
+    /// Takes the caller's streams to relay them.
+    pub(super) fn take_streams(&mut self) {
+        let [input, output, error] = fd::standard();
+        if input.is_none() {
+            self.machine.send(0);
+        }
+        self.streams.input = input;
+        self.streams.outputs = [output, error];
+    }
+
+    /// Reads stdin once, as much as may be sent.
+    pub(super) fn read_input(&mut self) -> Handled {
+        let Some(input) = &mut self.streams.input else { return Ok(()) };
+        let space = self.machine.space(self.machine.allowance());
+        match input.read(space) {
+            Ok(0) => self.end_input()?,
+            Ok(count) => self.machine.send(count),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::IO) if self.waits_for_foreground() => {}
+            Err(errno) => {
+                // A closed stdin is no input, as nohup(1) leaves it. Any other error is not the end of the data.
+                if errno != Errno::BADF {
+                    report!("stdin: {}", errno);
+                    self.streams.has_failed = true;
+                }
+                self.end_input()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// stdin has ended. A signal that ended its writer may have come for this process as well: it goes first, since a local
+    /// command would have got it before the end.
+    fn end_input(&mut self) -> Handled {
+        self.take_signals()?;
+        self.machine.send(0);
+        self.streams.input = None;
+        Ok(())
+    }
+
+    /// stdin is a terminal that could not be read. That is the end of the input where it has hung up, but a background job
+    /// may not read its terminal either: then it waits for the foreground.
+    fn waits_for_foreground(&mut self) -> bool {
+        if self.terminal.is_shared() {
+            return self.terminal.leave_to_foreground();
+        }
+        let is_background = self.streams.input.as_ref().is_some_and(|input| !terminal::is_in_foreground(input.as_fd()));
+        if is_background {
+            // TTIN is blocked here, so it comes as an error (termios(4)). The kernel would have sent it to the whole job,
+            // which stops or goes on as one. A server of protocol 1 cannot be asked to stop its command.
+            self.streams.input_awaits_stop = self.machine.peer() == Peer::Negotiated;
+            let _ = signal::send(0, name::TTIN);
+        }
+        is_background
+    }
+
+    /// The command reads its stdin no more. Whoever writes to this one is to notice, as it would with a local command.
+    pub(super) fn close_input(&mut self) {
+        if let Some(input) = self.streams.input.take() {
+            fd::close(input);
+        }
+    }
+
+    /// Bytes of the command's output: written at once as far as possible, unless others wait already.
+    pub(super) fn output(&mut self, which: Which, bytes: &[u8]) -> Handled {
+        let mut rest = bytes;
+        if self.streams.output(which).is_none() {
+            self.drop_output(which)?;
+            rest = &[];
+        }
+        while let Some(output) = &mut self.streams.outputs[which as usize] {
+            if rest.is_empty() || !self.machine.stream(which).waiting().is_empty() {
+                break;
+            }
+            match output.write(rest) {
+                Ok(count) => rest = after(rest, count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => self.cannot_write(which, errno),
+            }
+        }
+        // What is kept for a stream without a reader is dropped.
+        self.machine.keep(which, bytes, bytes.len() - rest.len());
+        Ok(())
+    }
+
+    /// The stream has room, or has lost its reader.
+    pub(super) fn flush(&mut self, which: Which, flags: PollFlags) {
+        let Some(output) = &mut self.streams.outputs[which as usize] else { return };
+        if flags.intersects(PollFlags::ERR | PollFlags::NVAL) {
+            return self.cannot_write(which, Errno::PIPE);
+        }
+        let waiting = self.machine.stream(which).waiting();
+        if waiting.is_empty() {
+            // A terminal that has hung up, a socket whose other end is closed.
+            if flags.contains(PollFlags::HUP) {
+                self.cannot_write(which, Errno::PIPE);
+            }
+            return;
+        }
+        match output.write(waiting) {
+            Ok(count) => self.machine.pass(which, count),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => self.cannot_write(which, errno),
+        }
+    }
+
+    /// Nothing can be written to the stream any more. The command is to notice at its next write, as it would locally.
+    fn cannot_write(&mut self, which: Which, errno: Errno) {
+        if errno != Errno::PIPE {
+            report!("{}: {}", if which == Which::Output { "stdout" } else { "stderr" }, errno);
+            self.streams.has_failed = true;
+        }
+        self.streams.outputs[which as usize] = None;
+        self.machine.hang_up(which);
+    }
+
+    /// Output for a stream without a reader. A server of protocol 1 cannot be told, so the stub does what the command would
+    /// do.
+    fn drop_output(&self, which: Which) -> Handled {
+        if self.machine.peer() == Peer::Plain && which == Which::Output {
+            return self.default_action(name::PIPE);
+        }
+        Ok(())
+    }
+
+    /// Closes a stream that the command has closed and whose bytes were passed on, so that its reader sees EOF as early as
+    /// locally.
+    pub(super) fn close_if_done(&mut self, which: Which) {
+        if self.machine.stream(which).is_done()
+            && let Some(output) = self.streams.outputs[which as usize].take()
+        {
+            fd::close(output);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The configuration file: found, read, and handed to the parser; its problems put into words.
+
+use crate::config::{Config, position};
+use crate::diag::array as output;
+use crate::diag::{self, Reported};
+use crate::files::path::{self, Path};
+use crate::files::{make_absolute, read};
+use crate::sys::program::Environment;
+use crate::sys::statics::StaticCell;
+use crate::text::bytes::first;
+use crate::text::line::{Line, Part};
+use crate::{add, debug, limits, report, told};
+use core::ffi::CStr;
+use rustix::io::Errno;
+
+/// The variable that names the file.
+const VARIABLE: &[u8] = b"K8PSH_CONFIG";
+/// The file where nothing names one.
+const DEFAULT: &CStr = c"k8psh.conf";
+
+/// A configuration that was loaded. What is derived from it borrows from it.
+pub type Loaded<'f> = &'f File;
+
+/// A configuration and where it came from. Large, so it is made as a static.
+pub struct File {
+    /// What it says.
+    pub config: Config,
+    /// The directory that every container shares, absolute.
+    pub base: Path,
+    /// The file's path as it was given.
+    path: Option<&'static CStr>,
+    /// How many things are wrong with it.
+    problems: usize,
+    length: usize,
+    source: [u8; limits::CONFIG_FILE + 1],
+}
+
+/// A configuration's text.
+struct Source<'r> {
+    file: &'r CStr,
+    bytes: &'r [u8],
+}
+
+impl Source<'_> {
+    /// Tells what is wrong at an offset, or worth a warning: as a line, `FILE:LINE:COLUMN: ...`, or in the array that the
+    /// output is.
+    #[inline(never)]
+    fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
+        let mut message = Line::new();
+        crate::text::line::add(&mut message, text, parts);
+        let (row, column) = position(self.bytes, at);
+        if !output::is_array() {
+            return report!("{}:{}:{}: {}", self.file, row, column, message);
+        }
+        let mut out = diag::output();
+        let (file, message) = (Part::Json(self.file.to_bytes()), Part::Json(message.bytes()));
+        let text = "{}\"file\":{},\"line\":{},\"column\":{},\"message\":{}}\n";
+        add!(&mut out, text, output::object(), file, row, column, message);
+        out.flush();
+    }
+}
+
+/// Tells of an offset in a [`File`]; the parts as for [`report!`].
+macro_rules! tell {
+    ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {
+        $source.tell($at, $text, &[$($crate::text::line::Show::part(&$part)),*])
+    };
+}
+
+pub(crate) use tell;
+
+/// Loads the file that is given, or that the environment names, or the default one, for good.
+pub fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded<'static>, Reported> {
+    inspect(given, environment)?.sound()
+}
+
+/// The same, for those who look for what else is wrong with a file that is not sound.
+pub fn inspect(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded<'static>, Reported> {
+    static FILE: StaticCell<File> = StaticCell::new(File::EMPTY);
+    let file = FILE.take();
+    file.load(path(given, environment), environment)?;
+    Ok(file)
+}
+
+/// The path of the file that is given, or that the environment names, or of the default one.
+pub fn path(given: Option<&'static CStr>, environment: &Environment) -> &'static CStr {
+    given.or_else(|| from_environment(environment)).unwrap_or(DEFAULT)
+}
+
+impl File {
+    /// Nothing in it, and all zero.
+    pub const EMPTY: File = File {
+        config: Config::empty(),
+        base: Path::new(),
+        path: None,
+        problems: 0,
+        length: 0,
+        source: [0; limits::CONFIG_FILE + 1],
+    };
+
+    /// The file's path as it was given.
+    pub fn path(&self) -> &'static CStr {
+        self.path.unwrap_or_default()
+    }
+
+    /// It, if nothing is wrong with it.
+    pub fn sound(&self) -> Result<&Self, Reported> {
+        if self.problems == 0 { Ok(self) } else { Err(Reported) }
+    }
+
+    /// Tells of an offset in it.
+    pub fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
+        Source { file: self.path(), bytes: first(&self.source, self.length) }.tell(at, text, parts);
+    }
+
+    /// Loads a file in the place of what was there. Whether that is sound, [`Self::sound`] tells.
+    #[inline(never)]
+    pub fn load(&mut self, file: &'static CStr, environment: &Environment) -> Result<(), Reported> {
+        let bytes = read(file, &mut self.source).map_err(|errno| {
+            let text = match errno {
+                Errno::INVAL => "{}: not a regular file",
+                Errno::NOENT => "{}: {}; give --config FILE or set K8PSH_CONFIG",
+                _ => "{}: {}",
+            };
+            told!(text, file, errno)
+        })?;
+        (self.path, self.length) = (Some(file), bytes.len());
+        let source = Source { file, bytes };
+        let mut warn = |name: &[u8], at| tell!(source, at, "warning: the variable {} is not set", name);
+        let mut problems = 0;
+        self.config.load(bytes, &|name| environment.get(name), &mut warn, &mut |problem| {
+            problems += 1;
+            let limit = problem.reason.limit();
+            let text = if limit.is_some() { "{}; the limit is {}" } else { "{}" };
+            tell!(source, problem.at, text, problem.reason.text(), limit.unwrap_or(0));
+        });
+        self.problems = problems;
+        base_directory(file, &self.config, &mut self.base)
+            .map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
+        debug!(Config, "loaded {}, baseDirectory {}", file, self.base.as_c_str());
+        Ok(())
+    }
+}
+
+/// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
+fn from_environment(environment: &Environment) -> Option<&'static CStr> {
+    let entry = environment.entry(VARIABLE)?;
+    let path = crate::text::bytes::c_str(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?)?;
+    (!path.is_empty()).then_some(path)
+}
+
+/// The shared directory: what the file says, seen from the file's own directory.
+fn base_directory(file: &CStr, config: &Config, base: &mut Path) -> Result<(), Errno> {
+    let own = path::directory(file.to_bytes());
+    let written = config.base_directory().unwrap_or_default();
+    let mut beside = Path::new();
+    if !written.starts_with(b"/") {
+        make_absolute(&mut beside, own)?;
+    }
+    base.join(beside.as_bytes(), written)
+}

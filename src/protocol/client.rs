@@ -1,0 +1,426 @@
+//! The stub's end of a session: sends the request, then relays the caller's streams and learns the command's end.
+
+use super::decoder::{Chunk, Decoder};
+use super::error::ProtocolError;
+use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
+use super::frame::{self, Kind, header};
+use super::queue::Queue;
+use super::terminal::MODES;
+use crate::exit::End;
+
+/// What the server says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ServerMessage<'i> {
+    /// Bytes of one of the command's streams. What cannot be written at once goes to [`ClientEnd::keep`].
+    Output(Which, &'i [u8]),
+    /// The command has closed its stdin.
+    InputClosed,
+    /// A part of the reason why the command could not be run.
+    Failure(&'i [u8]),
+    /// The command's end; nothing follows.
+    Ended(End),
+    /// The command was stopped by this signal.
+    Stopped(u8),
+    /// Whether the command has a terminal.
+    Terminal(bool),
+}
+
+/// What is known of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Nothing has come yet. One of protocol 2 greets at once; one of protocol 1 is silent until the command writes.
+    Unknown,
+    /// It speaks protocol 1.
+    Plain,
+    /// It speaks protocol 2.
+    Negotiated,
+}
+
+/// The buffers of one session. All zero at first.
+pub struct Buffers {
+    outbox: [u8; OUTBOX],
+    output: [u8; BACKLOG],
+    error: [u8; BACKLOG],
+}
+
+impl Buffers {
+    /// Nothing in them.
+    pub const EMPTY: Buffers = Buffers { outbox: [0; OUTBOX], output: [0; BACKLOG], error: [0; BACKLOG] };
+}
+
+/// HUP, INT, QUIT and TERM, by which somebody ends a process, in Linux's generic table.
+const DEADLY: [u8; 4] = [1, 2, 3, 15];
+
+/// The signals that were passed on.
+#[derive(Debug, Default)]
+struct Signals {
+    sent: u32,
+    /// The last of them that ends a process that does not handle it, and how many were sent before it.
+    deadly: Option<(u8, u32)>,
+    /// How many of them the command lived to get.
+    delivered: u32,
+}
+
+impl Signals {
+    fn sent(&mut self, signal: u8) {
+        if DEADLY.contains(&signal) {
+            self.deadly = Some((signal, self.sent));
+        }
+        self.sent = self.sent.saturating_add(1);
+    }
+
+    /// How a command ended that exited with this code. A signal that came too late for it was meant for the stub as well,
+    /// which stood for it: of a pipeline that a key ends, no member ends as though nothing had been.
+    fn end(&self, code: u8) -> End {
+        match self.deadly {
+            Some((signal, before)) if before >= self.delivered => End::Signal(signal),
+            _ => End::Code(code),
+        }
+    }
+}
+
+/// The stub's end of one session.
+pub struct ClientEnd<'a> {
+    decoder: Decoder,
+    peer: Peer,
+    /// The request, as far as it has not been sent; everything else waits behind it.
+    request: Queue<'a>,
+    outbox: Queue<'a>,
+    input: Outgoing,
+    /// Whether stdin's window holds: until it is known that the server gives no credit.
+    holds: bool,
+    outputs: [Incoming<'a>; 2],
+    signals: Signals,
+    /// Whether something was lost for want of room.
+    overrun: bool,
+}
+
+impl<'a> ClientEnd<'a> {
+    /// A session that begins with this request.
+    pub fn new(request: Queue<'a>, buffers: &'a mut Buffers) -> ClientEnd<'a> {
+        ClientEnd {
+            decoder: Decoder::new(),
+            peer: Peer::Unknown,
+            request,
+            outbox: Queue::new(&mut buffers.outbox),
+            input: Outgoing::new(Kind::Input),
+            holds: true,
+            outputs: [Incoming::new(&mut buffers.output), Incoming::new(&mut buffers.error)],
+            signals: Signals::default(),
+            overrun: false,
+        }
+    }
+
+    /// Takes the next frame, or part of one, out of what arrived; `None` when that is used up.
+    pub fn receive<'i>(&mut self, arrived: &mut &'i [u8]) -> Result<Option<ServerMessage<'i>>, ProtocolError> {
+        while let Some(chunk) = self.decoder.next(arrived)? {
+            let event = self.event(&chunk)?;
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+        Ok(None)
+    }
+
+    fn event<'i>(&mut self, chunk: &Chunk<'i>) -> Result<Option<ServerMessage<'i>>, ProtocolError> {
+        if self.peer == Peer::Unknown {
+            self.meet(chunk)?;
+        }
+        // What protocol 2 has added comes after its greeting alone.
+        if self.peer != Peer::Negotiated && chunk.kind as u8 > Kind::Exit as u8 {
+            return Err(ProtocolError::Unexpected(chunk.kind));
+        }
+        let event = match chunk.kind {
+            Kind::Output => self.output(Which::Output, chunk),
+            Kind::Error => self.output(Which::Error, chunk),
+            Kind::Input if chunk.number == 0 => {
+                self.input.close();
+                Some(ServerMessage::InputClosed)
+            }
+            Kind::Exit => Some(ServerMessage::Ended(self.signals.end(chunk.number.to_le_bytes()[0]))),
+            Kind::Delivered => {
+                self.signals.delivered = chunk.number;
+                None
+            }
+            Kind::Hello if chunk.number == frame::PROTOCOL => None,
+            Kind::Failure => Some(ServerMessage::Failure(chunk.bytes)),
+            Kind::Signaled | Kind::Stopped => {
+                let Ok(signal @ 1..=64) = u8::try_from(chunk.number) else {
+                    return Err(ProtocolError::Unexpected(chunk.kind));
+                };
+                let ended = chunk.kind == Kind::Signaled;
+                Some(if ended { ServerMessage::Ended(End::Signal(signal)) } else { ServerMessage::Stopped(signal) })
+            }
+            Kind::Terminal => Some(ServerMessage::Terminal(chunk.number != 0)),
+            Kind::InputCredit => {
+                self.input.credit(chunk.number);
+                None
+            }
+            kind => return Err(ProtocolError::Unexpected(kind)),
+        };
+        Ok(event)
+    }
+
+    /// The first frame tells the peer's protocol.
+    fn meet(&mut self, chunk: &Chunk<'_>) -> Result<(), ProtocolError> {
+        self.peer = match (chunk.kind, chunk.number) {
+            (Kind::Hello, frame::PROTOCOL) => Peer::Negotiated,
+            (Kind::Hello, _) => return Err(ProtocolError::Unexpected(Kind::Hello)),
+            _ => Peer::Plain,
+        };
+        self.holds = self.peer == Peer::Negotiated;
+        if self.holds {
+            for which in Which::BOTH {
+                if !self.stream(which).is_open() {
+                    self.hang_up(which);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn output<'i>(&mut self, which: Which, chunk: &Chunk<'i>) -> Option<ServerMessage<'i>> {
+        if chunk.number == 0 {
+            self.stream_mut(which).end();
+            return None;
+        }
+        Some(ServerMessage::Output(which, chunk.bytes))
+    }
+
+    /// What is known of the server.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Whether the connection may be read: what a read can bring has room.
+    pub fn has_room(&self) -> bool {
+        self.outputs.iter().all(Incoming::has_room)
+    }
+
+    /// One of the command's streams.
+    pub fn stream(&self, which: Which) -> &Incoming<'a> {
+        &self.outputs[which as usize]
+    }
+
+    fn stream_mut(&mut self, which: Which) -> &mut Incoming<'a> {
+        &mut self.outputs[which as usize]
+    }
+
+    /// The first `written` of these bytes of a stream were written at once; the rest waits.
+    pub fn keep(&mut self, which: Which, bytes: &[u8], written: usize) {
+        self.overrun |= self.stream_mut(which).arrive(bytes, written).is_err();
+        self.give_credit(which);
+    }
+
+    /// The first `count` waiting bytes of a stream were written.
+    pub fn pass(&mut self, which: Which, count: usize) {
+        self.stream_mut(which).pass(count);
+        self.give_credit(which);
+    }
+
+    /// Nobody reads this stream of the stub's any more: the command is to notice at its next write. A server that has not
+    /// greeted yet is told when it does; one of protocol 1 cannot be told.
+    pub fn hang_up(&mut self, which: Which) {
+        self.stream_mut(which).close();
+        if self.peer == Peer::Negotiated {
+            self.tell(Kind::HangUp, which.kind().number());
+            self.give_credit(which);
+        }
+    }
+
+    fn give_credit(&mut self, which: Which) {
+        if self.peer == Peer::Negotiated {
+            let kind = if which == Which::Output { Kind::OutputCredit } else { Kind::ErrorCredit };
+            self.overrun |= self.outputs[which as usize].give_credit(kind, &mut self.outbox).is_err();
+        }
+    }
+
+    /// Passes a signal on; only to a server of protocol 2.
+    pub fn signal(&mut self, signal: u8) {
+        self.signals.sent(signal);
+        self.tell(Kind::Signal, signal.into());
+    }
+
+    /// The stub's terminal has this size, rows in the lowest 16 bits; only to a server of protocol 2.
+    #[allow(clippy::cast_possible_truncation, reason = "a half is meant")]
+    pub fn resize(&mut self, size: u64) {
+        self.tell(Kind::Pixels, (size >> 32) as u32);
+        self.tell(Kind::Size, size as u32);
+    }
+
+    /// The stub's terminal has these modes; only to a server of protocol 2.
+    pub fn modes(&mut self, modes: &[u8; MODES]) {
+        self.tell(Kind::Modes, u32::try_from(MODES).unwrap_or(u32::MAX));
+        self.overrun |= self.outbox.push(modes).is_err();
+    }
+
+    /// Whether the stub is in its terminal's foreground; only to a server of protocol 2.
+    pub fn foreground(&mut self, is_in_foreground: bool) {
+        self.tell(Kind::Foreground, is_in_foreground.into());
+    }
+
+    fn tell(&mut self, kind: Kind, number: u32) {
+        self.overrun |= self.outbox.push(&header(kind, number)).is_err();
+    }
+
+    /// Whether something was lost since this was asked last, because the server does not read what it asked for, or sends
+    /// more than it may.
+    pub fn take_overrun(&mut self) -> bool {
+        core::mem::take(&mut self.overrun)
+    }
+
+    /// How many bytes of stdin may be read now; 0: wait.
+    pub fn allowance(&self) -> usize {
+        self.input.allowance(&self.outbox, self.holds)
+    }
+
+    /// Whether a whole window of stdin is under way to a server that has not greeted.
+    pub fn awaits_greeting(&self) -> bool {
+        self.peer == Peer::Unknown && self.input.is_open() && self.input.is_exhausted() && self.holds
+    }
+
+    /// The greeting did not come in time. A server of protocol 1, which never greets, gives no credit either.
+    pub fn stop_awaiting(&mut self) {
+        self.holds &= self.peer != Peer::Unknown;
+    }
+
+    /// Where to read `count` bytes of stdin to, no more than the allowance.
+    pub fn space(&mut self, count: usize) -> &mut [u8] {
+        self.input.space(&mut self.outbox, count)
+    }
+
+    /// So many bytes were read there; none: stdin has ended.
+    pub fn send(&mut self, count: usize) {
+        self.input.send(&mut self.outbox, count);
+    }
+
+    /// Nothing of what was sent has arrived: the request begins anew.
+    pub fn rewind(&mut self) {
+        self.request.rewind();
+    }
+
+    /// What is to be sent.
+    pub fn outgoing(&self) -> &[u8] {
+        if self.request.is_empty() { self.outbox.waiting() } else { self.request.waiting() }
+    }
+
+    /// The first `count` bytes of that were sent.
+    pub fn sent(&mut self, count: usize) {
+        let queue = if self.request.is_empty() { &mut self.outbox } else { &mut self.request };
+        queue.consume(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with<T>(test: impl FnOnce(ClientEnd<'_>) -> T) -> T {
+        // A static is in place; a box of this size would first stand on the test's stack.
+        static BUFFERS: std::sync::Mutex<Buffers> = std::sync::Mutex::new(Buffers::EMPTY);
+        let mut buffers = BUFFERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut request = [0; 8];
+        let mut request = Queue::new(&mut request);
+        request.push(b"request").expect("room");
+        test(ClientEnd::new(request, &mut buffers))
+    }
+
+    #[test]
+    fn the_request_leaves_before_anything_else() {
+        with(|mut client| {
+            client.space(3).copy_from_slice(b"abc");
+            client.send(3);
+            client.sent(3);
+            assert_eq!(client.outgoing(), b"uest");
+            client.sent(4);
+            assert_eq!(client.outgoing(), b"\x04\x03\0\0\0abc");
+        });
+    }
+
+    #[test]
+    fn the_first_frame_tells_the_protocol() {
+        with(|mut client| {
+            assert_eq!(client.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
+            assert_eq!(client.peer(), Peer::Negotiated);
+            assert_eq!(client.receive(&mut &b"\x12\x09\0\0\0"[..]), Ok(Some(ServerMessage::Ended(End::Signal(9)))));
+        });
+        with(|mut client| {
+            assert_eq!(
+                client.receive(&mut &b"\x05\x01\0\0\0x"[..]),
+                Ok(Some(ServerMessage::Output(Which::Output, b"x")))
+            );
+            assert_eq!(client.peer(), Peer::Plain);
+            assert_eq!(client.receive(&mut &b"\x10\x02\0\0\0"[..]), Err(ProtocolError::Unexpected(Kind::Hello)));
+        });
+        with(|mut client| {
+            let answer = client.receive(&mut &b"\x10\x03\0\0\0"[..]);
+            assert_eq!(answer, Err(ProtocolError::Unexpected(Kind::Hello)), "a protocol that was not asked for");
+        });
+    }
+
+    #[test]
+    fn a_signal_that_came_too_late_for_the_command_ends_the_stub() {
+        for (signals, delivered, wanted) in [
+            (&[2][..], 0, End::Signal(2)),
+            (&[2], 1, End::Code(0)),
+            (&[2, 15], 1, End::Signal(15)),
+            (&[2, 28], 1, End::Code(0)),
+            (&[28, 2, 18], 1, End::Signal(2)),
+            (&[18, 28], 0, End::Code(0)),
+            (&[], 0, End::Code(0)),
+        ] {
+            with(|mut client_end| {
+                assert_eq!(client_end.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
+                signals.iter().for_each(|signal| client_end.signal(*signal));
+                assert_eq!(client_end.receive(&mut &header(Kind::Delivered, delivered)[..]), Ok(None));
+                let exit = header(Kind::Exit, 0);
+                let end = client_end.receive(&mut &exit[..]);
+                assert_eq!(end, Ok(Some(ServerMessage::Ended(wanted))), "{signals:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn an_exit_code_is_its_lowest_byte() {
+        with(|mut client| {
+            assert_eq!(
+                client.receive(&mut &b"\x08\xff\xff\xff\xff"[..]),
+                Ok(Some(ServerMessage::Ended(End::Code(255))))
+            );
+        });
+    }
+
+    #[test]
+    fn a_stream_is_done_when_its_end_has_come_and_all_was_written() {
+        with(|mut client| {
+            let mut arrived = &b"\x06\x02\0\0\0hi\x06\0\0\0\0"[..];
+            let event = client.receive(&mut arrived);
+            assert_eq!(event, Ok(Some(ServerMessage::Output(Which::Error, b"hi"))));
+            client.keep(Which::Error, b"hi", 1);
+            assert_eq!(client.receive(&mut arrived), Ok(None));
+            assert!(!client.stream(Which::Error).is_done());
+            client.pass(Which::Error, 1);
+            assert!(client.stream(Which::Error).is_done());
+            assert!(!client.take_overrun());
+        });
+    }
+
+    #[test]
+    fn what_the_server_does_not_read_is_noted_once() {
+        with(|mut client| {
+            while !client.take_overrun() {
+                client.signal(1);
+            }
+            assert!(!client.take_overrun());
+        });
+    }
+
+    #[test]
+    fn a_client_frame_from_the_server_is_a_fault() {
+        for kind in [Kind::Directory, Kind::Start, Kind::Terminate, Kind::Signal, Kind::OutputCredit, Kind::HangUp] {
+            with(|mut client| {
+                assert_eq!(client.receive(&mut &header(kind, 1)[..]).is_err(), !kind.has_body());
+            });
+        }
+    }
+}

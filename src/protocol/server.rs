@@ -1,0 +1,579 @@
+//! The server's end of a session: takes the request, then relays the command's streams and reports its end.
+
+use super::decoder::{Chunk, Decoder};
+use super::error::ProtocolError;
+use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
+use super::frame::{self, Kind, header};
+use super::queue::Queue;
+use super::request::{self, Collector, Request};
+use super::terminal::MODES;
+use crate::exit::End;
+
+/// What the client asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ClientMessage<'i> {
+    /// The request is complete: [`ServerEnd::take_request`].
+    Start,
+    /// Bytes for the command's stdin: [`ServerEnd::write_input`].
+    Input(&'i [u8]),
+    /// stdin has ended behind what waits to be written.
+    InputEnded,
+    /// A signal for the command's process group.
+    Signal(u8),
+    /// Stop the command.
+    Terminate,
+    /// Nobody reads this stream any more.
+    HangUp(Which),
+    /// The stub's terminal has this size now.
+    Resize(u64),
+    /// Whether the stub is in its terminal's foreground.
+    Foreground(bool),
+    /// The stub's terminal has other modes now: [`ServerEnd::terminal_modes`].
+    Modes,
+}
+
+/// The buffers of one session. All zero at first.
+pub struct Buffers {
+    request: [u8; request::COLLECTED],
+    outbox: [u8; OUTBOX],
+    input: [u8; BACKLOG],
+}
+
+impl Buffers {
+    /// Nothing in them.
+    pub const EMPTY: Buffers = Buffers { request: [0; request::COLLECTED], outbox: [0; OUTBOX], input: [0; BACKLOG] };
+}
+
+/// The server's end of one session.
+pub struct ServerEnd<'a> {
+    /// Whether the client speaks protocol 2.
+    negotiated: bool,
+    outbox: Queue<'a>,
+    /// Bytes in the outbox of frames that the client does not wait for.
+    deferrable: usize,
+    input: Incoming<'a>,
+    outputs: [Outgoing; 2],
+    /// The size in pixels of the stub's terminal, which comes ahead of its rows and columns.
+    pixels: u32,
+    /// The modes of the stub's terminal as far as they have arrived.
+    modes: heapless::Vec<u8, MODES>,
+    /// What a terminal takes for the end of input.
+    end_mark: Option<u8>,
+    /// Whether something was lost for want of room.
+    overrun: bool,
+    /// Signals that the command lived to get.
+    delivered: u32,
+    /// Whether the peer takes no frames but plain text.
+    is_plain: bool,
+    /// Whether a valid frame has come.
+    has_begun: bool,
+    /// The program's name, which stands before a reason that a client cannot tell from the command's stderr.
+    name: &'static [u8],
+    decoder: Decoder,
+    /// Collects the request; gone once it is complete.
+    collector: Option<Collector<'a>>,
+}
+
+impl<'a> ServerEnd<'a> {
+    /// A session of which nothing has arrived, at the server of the program of this name.
+    pub fn new(buffers: &'a mut Buffers, name: &'static [u8]) -> ServerEnd<'a> {
+        ServerEnd {
+            name,
+            decoder: Decoder::new(),
+            collector: Some(Collector::new(&mut buffers.request)),
+            negotiated: false,
+            outbox: Queue::new(&mut buffers.outbox),
+            deferrable: 0,
+            input: Incoming::new(&mut buffers.input),
+            outputs: [Outgoing::new(Kind::Output), Outgoing::new(Kind::Error)],
+            pixels: 0,
+            modes: heapless::Vec::new(),
+            end_mark: None,
+            overrun: false,
+            delivered: 0,
+            is_plain: false,
+            has_begun: false,
+        }
+    }
+
+    /// Takes the next frame, or part of one, out of what arrived; `None` when that is used up.
+    pub fn receive<'i>(&mut self, arrived: &mut &'i [u8]) -> Result<Option<ClientMessage<'i>>, ProtocolError> {
+        self.check()?;
+        while let Some(chunk) = self.decoder.next(arrived).inspect_err(|_| self.is_plain |= !self.has_begun)? {
+            self.has_begun = true;
+            let message = if self.collector.is_some() { self.collect(&chunk)? } else { self.message(&chunk)? };
+            if message.is_some() {
+                return Ok(message);
+            }
+        }
+        Ok(None)
+    }
+
+    /// An error where something was lost since this was asked last, because the client does not read what it asked for, or
+    /// sends more than it may.
+    pub fn check(&mut self) -> Result<(), ProtocolError> {
+        if core::mem::take(&mut self.overrun) { Err(ProtocolError::Overrun) } else { Ok(()) }
+    }
+
+    /// The peer is no stub: what it is told is plain text, and frames are not for it.
+    pub fn be_plain(&mut self) {
+        self.is_plain = true;
+    }
+
+    /// Whether the peer is no stub: one that began with something else than a frame.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// A chunk of the request.
+    fn collect<'i>(&mut self, chunk: &Chunk<'i>) -> Result<Option<ClientMessage<'i>>, ProtocolError> {
+        if chunk.kind as u8 > Kind::Start as u8 {
+            return Err(ProtocolError::Unexpected(chunk.kind));
+        }
+        let Some(collector) = &mut self.collector else { return Ok(None) };
+        let complete = collector.take(chunk)?;
+        if !self.negotiated && collector.attributes().protocol >= frame::PROTOCOL {
+            // Before anything else.
+            self.negotiated = true;
+            self.push_deferrable(Kind::Hello, frame::PROTOCOL);
+        }
+        Ok(complete.then_some(ClientMessage::Start))
+    }
+
+    /// A chunk of what comes after the request.
+    fn message<'i>(&mut self, chunk: &Chunk<'i>) -> Result<Option<ClientMessage<'i>>, ProtocolError> {
+        let message = match chunk.kind {
+            Kind::Input if chunk.number == 0 => {
+                self.end_input();
+                Some(ClientMessage::InputEnded)
+            }
+            Kind::Input => Some(ClientMessage::Input(chunk.bytes)),
+            Kind::Terminate => Some(ClientMessage::Terminate),
+            kind if !self.negotiated => return Err(ProtocolError::Unexpected(kind)),
+            Kind::OutputCredit => self.credit(Which::Output, chunk.number),
+            Kind::ErrorCredit => self.credit(Which::Error, chunk.number),
+            Kind::Signal => u8::try_from(chunk.number).ok().filter(|n| (1..=64).contains(n)).map(ClientMessage::Signal),
+            Kind::HangUp => {
+                Which::BOTH.into_iter().find(|which| which.kind().number() == chunk.number).map(ClientMessage::HangUp)
+            }
+            Kind::Pixels => {
+                self.pixels = chunk.number;
+                None
+            }
+            Kind::Size => Some(ClientMessage::Resize(u64::from(self.pixels) << 32 | u64::from(chunk.number))),
+            Kind::Foreground => Some(ClientMessage::Foreground(chunk.number != 0)),
+            Kind::Modes => self.modes(chunk),
+            kind => return Err(ProtocolError::Unexpected(kind)),
+        };
+        Ok(message)
+    }
+
+    /// A part of the modes.
+    fn modes<'i>(&mut self, chunk: &Chunk<'i>) -> Option<ClientMessage<'i>> {
+        if chunk.first {
+            self.modes.clear();
+        }
+        let _ = self.modes.extend_from_slice(chunk.bytes);
+        chunk.last.then_some(ClientMessage::Modes)
+    }
+
+    /// The modes that the stub's terminal has; `None` for what is too short for modes.
+    pub fn terminal_modes(&self) -> Option<&[u8; MODES]> {
+        self.modes.first_chunk()
+    }
+
+    /// stdin has ended. A terminal is told by a character of its own, and once more where the last line was not complete
+    /// (termios(3), VEOF).
+    fn end_input(&mut self) {
+        if let Some(mark) = self.end_mark {
+            self.overrun |= self.input.arrive(&[mark; 2], 0).is_err();
+        }
+        self.input.end();
+    }
+
+    fn credit<'i>(&mut self, which: Which, bytes: u32) -> Option<ClientMessage<'i>> {
+        self.stream(which).credit(bytes);
+        None
+    }
+
+    /// The command runs, with a terminal (whose character for the end of input is `end_mark`) or with pipes. A stub that
+    /// `offered` its own waits to hear of it.
+    pub fn started(&mut self, end_mark: Option<u8>, offered: bool) {
+        self.end_mark = end_mark;
+        match end_mark {
+            _ if !self.negotiated || !offered => {}
+            Some(_) => self.push(Kind::Terminal, 1),
+            None => self.push_deferrable(Kind::Terminal, 0),
+        }
+    }
+
+    /// Sends a frame.
+    fn push(&mut self, kind: Kind, number: u32) {
+        self.overrun |= self.outbox.push(&header(kind, number)).is_err();
+    }
+
+    /// Sends a frame that the client does not wait for.
+    fn push_deferrable(&mut self, kind: Kind, number: u32) {
+        self.deferrable += frame::HEADER;
+        self.push(kind, number);
+    }
+
+    /// Whether the client waits for nothing of what is to be sent, so that it may be sent with what comes next.
+    pub fn is_deferrable(&self) -> bool {
+        self.outbox.waiting().len() == self.deferrable
+    }
+
+    /// Why something is not as the stub wished it, if there is anything to say. Said before anything else of the command.
+    pub fn warn(&mut self, reason: &[u8]) {
+        if self.negotiated && !reason.is_empty() {
+            self.explain(Kind::Failure, &[reason]);
+        }
+    }
+
+    fn explain(&mut self, kind: Kind, parts: &[&[u8]]) {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        self.push(kind, u32::try_from(length).unwrap_or(u32::MAX));
+        for part in parts {
+            self.overrun |= self.outbox.push(part).is_err();
+        }
+    }
+
+    /// The request, once [`ClientMessage::Start`] has said that it is complete. Comes once.
+    pub fn take_request(&mut self) -> Option<Request<'a>> {
+        self.collector.take().map(Collector::finish)
+    }
+
+    /// Bytes in its buffers.
+    pub fn kept(&self) -> usize {
+        let request = self.collector.as_ref().map_or(0, Collector::len);
+        request + self.outbox.waiting().len() + self.input.waiting().len()
+    }
+
+    /// Whether a part of something has arrived.
+    pub fn is_midway(&self) -> bool {
+        !self.decoder.is_between_frames() || self.collector.as_ref().is_some_and(|collector| !collector.is_empty())
+    }
+
+    /// Whether the connection may be read: what a read can bring has room.
+    pub fn has_room(&self) -> bool {
+        self.input.has_room()
+    }
+
+    /// Whether bytes of stdin wait to be written.
+    pub fn has_input(&self) -> bool {
+        !self.input.waiting().is_empty()
+    }
+
+    /// Writes what has `arrived` for stdin if nothing waits before it, else keeps it; with nothing, writes what waits.
+    /// `write` takes as many of the bytes as it can, `None`: the command reads no more, which the client is told. Whether
+    /// stdin is to be closed: its end has come and all of it was written, or it has no reader.
+    pub fn write_input(&mut self, arrived: &[u8], write: &mut dyn FnMut(&[u8]) -> Option<usize>) -> bool {
+        let waiting = self.input.waiting();
+        let next = if waiting.is_empty() { arrived } else { waiting };
+        let must_wait = !self.input.is_open() || next.is_empty() || !waiting.is_empty() && !arrived.is_empty();
+        match if must_wait { Some(0) } else { write(next) } {
+            Some(count) if arrived.is_empty() => self.input.pass(count),
+            Some(count) => self.overrun |= self.input.arrive(arrived, count).is_err(),
+            None => self.close_input(),
+        }
+        self.give_credit();
+        self.input.is_done()
+    }
+
+    /// The command has closed its stdin.
+    pub fn close_input(&mut self) {
+        self.input.close();
+        self.push(Kind::Input, 0);
+    }
+
+    /// The stub has gone: what the command still writes while it ends is dropped, so that it is not ended by that instead.
+    pub fn forget_peer(&mut self) {
+        self.negotiated = false;
+        self.outbox.clear();
+        self.deferrable = 0;
+    }
+
+    /// The command has no stdin, or none any more: what still comes for it is dropped.
+    pub fn drop_input(&mut self) {
+        self.input.close();
+    }
+
+    fn give_credit(&mut self) {
+        if self.negotiated {
+            self.overrun |= self.input.give_credit(Kind::InputCredit, &mut self.outbox).is_err();
+        }
+    }
+
+    fn stream(&mut self, which: Which) -> &mut Outgoing {
+        &mut self.outputs[which as usize]
+    }
+
+    /// How many bytes of one of the command's streams may be read now; 0: wait.
+    ///
+    /// The windows do not hold while stdin overflows its own, which a stub that was not greeted in time may let happen:
+    /// the credit that would open them stands behind bytes for which there is no room.
+    pub fn allowance(&self, which: Which) -> usize {
+        let holds = self.negotiated && self.input.has_room();
+        self.outputs[which as usize].allowance(&self.outbox, holds)
+    }
+
+    /// Where to read `count` bytes of the stream to, no more than the allowance.
+    pub fn space(&mut self, which: Which, count: usize) -> &mut [u8] {
+        self.outputs[which as usize].space(&mut self.outbox, count)
+    }
+
+    /// So many bytes were read there; none: the stream has ended.
+    pub fn send(&mut self, which: Which, count: usize) {
+        if count == 0 {
+            self.deferrable += frame::HEADER;
+        }
+        self.outputs[which as usize].send(&mut self.outbox, count);
+    }
+
+    /// Nobody reads the stream any more.
+    pub fn hang_up(&mut self, which: Which) {
+        self.stream(which).close();
+    }
+
+    /// The command was stopped by this signal. One of protocol 1 has no word for it.
+    pub fn stopped(&mut self, signal: u8) {
+        if self.negotiated {
+            self.push(Kind::Stopped, signal.into());
+        }
+    }
+
+    /// The command got a signal of the client's.
+    pub fn delivered(&mut self) {
+        self.delivered = self.delivered.saturating_add(1);
+    }
+
+    /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none
+    /// for a death by signal, so that the connection closes without one.
+    pub fn finish(&mut self, end: End) {
+        if self.is_plain {
+            return;
+        }
+        for which in Which::BOTH {
+            if self.stream(which).is_open() {
+                self.send(which, 0);
+            }
+        }
+        if self.negotiated && self.delivered > 0 {
+            self.push(Kind::Delivered, self.delivered);
+        }
+        match end {
+            End::Code(code) => self.push(Kind::Exit, code.into()),
+            End::Signal(signal) if self.negotiated => self.push(Kind::Signaled, signal.into()),
+            End::Signal(_) => {}
+        }
+    }
+
+    /// The command could not be run, because of `reason`. A client of protocol 1 finds the line on its stderr.
+    pub fn fail(&mut self, code: u8, reason: &[u8]) {
+        self.collector = None;
+        if self.is_plain {
+            for part in [self.name, b": ", reason, b"\n"] {
+                self.overrun |= self.outbox.push(part).is_err();
+            }
+        } else if self.negotiated {
+            self.explain(Kind::Failure, &[reason]);
+        } else {
+            self.explain(Kind::Error, &[self.name, b": ", reason, b"\n"]);
+        }
+        self.finish(End::Code(code));
+    }
+
+    /// What is to be sent.
+    pub fn outgoing(&self) -> &[u8] {
+        self.outbox.waiting()
+    }
+
+    /// The first `count` bytes of that were sent.
+    pub fn sent(&mut self, count: usize) {
+        self.outbox.consume(count);
+        self.deferrable = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    fn with<T>(test: impl FnOnce(ServerEnd<'_>) -> T) -> T {
+        // A static is in place; a box of this size would first stand on the test's stack.
+        static BUFFERS: std::sync::Mutex<Buffers> = std::sync::Mutex::new(Buffers::EMPTY);
+        let mut buffers = BUFFERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        test(ServerEnd::new(&mut buffers, b"k8pshd"))
+    }
+
+    fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
+        [&header(kind, u32::try_from(body.len()).expect("small")), body].concat()
+    }
+
+    fn start(server: &mut ServerEnd<'_>, negotiate: bool) {
+        let mut request = if negotiate { frame(Kind::Variable, b"K8PSH_PROTOCOL=2") } else { Vec::new() };
+        request.extend(frame(Kind::Start, b"cc"));
+        assert_eq!(server.receive(&mut &request[..]), Ok(Some(ClientMessage::Start)));
+        assert_eq!(server.take_request().expect("complete").command(), c"cc");
+    }
+
+    /// Takes everything that is to be sent.
+    fn drain(server: &mut ServerEnd<'_>) -> Vec<u8> {
+        let bytes = server.outgoing().to_vec();
+        server.sent(bytes.len());
+        bytes
+    }
+
+    #[test]
+    fn a_client_of_protocol_1_gets_nothing_but_its_frames() {
+        with(|mut server| {
+            start(&mut server, false);
+            assert_eq!(drain(&mut server), b"");
+            server.space(Which::Output, 2).copy_from_slice(b"hi");
+            server.send(Which::Output, 2);
+            server.finish(End::Code(7));
+            assert_eq!(drain(&mut server), b"\x05\x02\0\0\0hi\x05\0\0\0\0\x06\0\0\0\0\x08\x07\0\0\0");
+        });
+        with(|mut server| {
+            start(&mut server, false);
+            server.finish(End::Signal(9));
+            assert_eq!(drain(&mut server), b"\x05\0\0\0\0\x06\0\0\0\0");
+        });
+        with(|mut server| {
+            start(&mut server, false);
+            server.fail(127, b"no");
+            assert_eq!(drain(&mut server), b"\x06\x0b\0\0\0k8pshd: no\n\x05\0\0\0\0\x06\0\0\0\0\x08\x7f\0\0\0");
+            assert_eq!(server.receive(&mut &header(Kind::Signal, 2)[..]), Err(ProtocolError::Unexpected(Kind::Signal)));
+        });
+    }
+
+    #[test]
+    fn a_client_of_protocol_2_is_greeted_before_anything_else() {
+        with(|mut server| {
+            start(&mut server, true);
+            server.finish(End::Signal(11));
+            assert_eq!(drain(&mut server), b"\x10\x02\0\0\0\x05\0\0\0\0\x06\0\0\0\0\x12\x0b\0\0\0");
+        });
+        with(|mut server| {
+            assert_eq!(server.receive(&mut &frame(Kind::Variable, b"K8PSH_PROTOCOL=2")[..]), Ok(None));
+            server.fail(126, b"why");
+            assert!(drain(&mut server).starts_with(b"\x10\x02\0\0\0\x11\x03\0\0\0why"));
+        });
+    }
+
+    #[test]
+    fn messages_arrive_as_they_were_sent() {
+        with(|mut server| {
+            start(&mut server, true);
+            let bytes = [
+                frame(Kind::Input, b"abc"),
+                header(Kind::Signal, 15).to_vec(),
+                header(Kind::Signal, 0).to_vec(),
+                header(Kind::Signal, 65).to_vec(),
+                header(Kind::HangUp, 5).to_vec(),
+                header(Kind::HangUp, 4).to_vec(),
+                header(Kind::Terminate, 0).to_vec(),
+                header(Kind::Input, 0).to_vec(),
+            ]
+            .concat();
+            let mut arrived = &bytes[..];
+            let wanted = [
+                ClientMessage::Input(b"abc"),
+                ClientMessage::Signal(15),
+                ClientMessage::HangUp(Which::Output),
+                ClientMessage::Terminate,
+            ];
+            for message in wanted {
+                assert_eq!(server.receive(&mut arrived), Ok(Some(message)));
+                server.write_input(b"abc", &mut |_| Some(3));
+            }
+            assert_eq!(server.receive(&mut arrived), Ok(Some(ClientMessage::InputEnded)));
+            assert_eq!(server.receive(&mut arrived), Ok(None));
+            assert!(server.write_input(b"", &mut |_| unreachable!("nothing waits")));
+        });
+    }
+
+    #[test]
+    fn stdin_is_written_in_order_and_closed_behind_its_last_byte() {
+        with(|mut server| {
+            start(&mut server, true);
+            let mut written = Vec::new();
+            assert!(!server.write_input(b"abc", &mut |bytes| {
+                written.extend_from_slice(&bytes[..1]);
+                Some(1)
+            }));
+            assert!(!server.write_input(b"de", &mut |_| unreachable!("others wait before it")));
+            assert_eq!(server.receive(&mut &header(Kind::Input, 0)[..]), Ok(Some(ClientMessage::InputEnded)));
+            assert!(server.write_input(b"", &mut |bytes| {
+                written.extend_from_slice(bytes);
+                Some(bytes.len())
+            }));
+            assert_eq!(written, b"abcde");
+        });
+    }
+
+    #[test]
+    fn a_client_hears_once_that_its_stdin_has_no_reader() {
+        with(|mut server| {
+            start(&mut server, true);
+            drain(&mut server);
+            assert!(server.write_input(b"abc", &mut |_| None));
+            assert!(server.write_input(b"abc", &mut |_| unreachable!("it is closed")));
+            assert_eq!(drain(&mut server), b"\x04\0\0\0\0");
+        });
+    }
+
+    #[test]
+    fn a_peer_that_began_with_a_frame_is_answered_in_frames_whatever_follows() {
+        let variable = frame(Kind::Variable, b"K8PSH_PROTOCOL=2");
+        for (bytes, is_plain) in [(&b"GET / HTTP/1.1"[..], true), (&[&variable[..], b"GET"].concat(), false)] {
+            with(|mut server| {
+                assert_eq!(server.receive(&mut &*bytes), Err(ProtocolError::Unknown(b'G')));
+                assert_eq!(server.is_plain(), is_plain);
+            });
+        }
+    }
+
+    #[test]
+    fn a_stream_waits_for_credit_and_gives_it() {
+        with(|mut server| {
+            start(&mut server, true);
+            while server.allowance(Which::Output) > 0 {
+                let count = server.allowance(Which::Output);
+                server.send(Which::Output, count);
+                drain(&mut server);
+            }
+            assert!(server.allowance(Which::Error) > 0, "the other stream has a window of its own");
+            assert_eq!(server.receive(&mut &header(Kind::OutputCredit, 70_000)[..]), Ok(None));
+            assert_eq!(server.allowance(Which::Output), 70_000);
+            assert!(!server.write_input(&vec![0; limits::WINDOW / 2], &mut |_| Some(0)));
+            assert_eq!((drain(&mut server), server.has_input()), (Vec::new(), true));
+            assert!(!server.write_input(b"", &mut |bytes| Some(bytes.len())));
+            assert_eq!(drain(&mut server), header(Kind::InputCredit, 128 << 10));
+        });
+    }
+
+    #[test]
+    fn random_frames_never_break_it() {
+        let mut random = fastrand::Rng::with_seed(3);
+        with(|mut server| {
+            start(&mut server, true);
+            for _ in 0..200_000 {
+                let mut bytes = [0; 16];
+                random.fill(&mut bytes);
+                bytes[0] = [4, 4, 7, 20, 23, 24, 25, 99][random.usize(..8)];
+                bytes[2..5].fill(0);
+                let mut arrived = &bytes[..];
+                server.decoder = Decoder::new();
+                while let Ok(Some(message)) = server.receive(&mut arrived) {
+                    if let ClientMessage::Input(bytes) = message {
+                        server.write_input(bytes, &mut |bytes| Some(random.usize(..=bytes.len())));
+                        server.write_input(b"", &mut |bytes| Some(bytes.len()));
+                    }
+                }
+                drain(&mut server);
+            }
+        });
+    }
+}

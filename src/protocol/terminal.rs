@@ -1,0 +1,105 @@
+//! A caller's terminal as its stub describes it and the server makes another one like it. Only bytes: the calls are
+//! `sys::terminal`'s.
+
+use crate::text::line::{Line, Part, Show};
+use crate::text::number;
+
+/// A terminal: what of the caller is on it, its size and its modes, in the processor's byte order: both ends of a session are
+/// programs for the same one.
+///
+/// | bytes | content |
+/// | ----- | ------- |
+/// | 1     | [`Terminal::ERROR`] and [`Terminal::FOREGROUND`] |
+/// | 8     | rows, columns, width and height in pixels, 16 bits each: the kernel's `struct winsize` |
+/// | 36    | input, output, control and local modes, 32 bits each, the line discipline and 19 special characters: the kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`) |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminal([u8; BYTES]);
+
+/// Bytes of a size.
+const SIZE: usize = 8;
+
+/// Bytes of the modes.
+pub const MODES: usize = 36;
+
+const BYTES: usize = 1 + SIZE + MODES;
+
+impl Terminal {
+    /// The caller's stderr is this terminal, too.
+    pub const ERROR: u8 = 1;
+    /// The caller is in its foreground.
+    pub const FOREGROUND: u8 = 2;
+
+    /// A terminal with these flags.
+    pub fn new(flags: u8, size: u64, modes: &[u8; MODES]) -> Terminal {
+        let mut bytes = [flags; BYTES];
+        bytes[1..=SIZE].copy_from_slice(&size.to_le_bytes());
+        bytes[1 + SIZE..].copy_from_slice(modes);
+        Terminal(bytes)
+    }
+
+    /// Whether one of the flags is set.
+    pub fn has(&self, flag: u8) -> bool {
+        self.0[0] & flag != 0
+    }
+
+    /// `struct winsize`, rows in the lowest 16 bits.
+    pub fn size(&self) -> u64 {
+        self.0[1..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// `struct termios`.
+    pub fn modes(&self) -> &[u8; MODES] {
+        self.0.last_chunk().unwrap_or(&[0; MODES])
+    }
+
+    /// The terminal that these digits stand for; `None` where they are something else.
+    pub fn decode(digits: &[u8]) -> Option<Terminal> {
+        if digits.len() != 2 * BYTES {
+            return None;
+        }
+        let mut terminal = Terminal([0; BYTES]);
+        for (byte, pair) in terminal.0.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = number::parse(pair, 16)?.to_le_bytes()[0];
+        }
+        Some(terminal)
+    }
+}
+
+/// In hexadecimal.
+impl Show for Terminal {
+    fn show(&self, line: &mut Line) {
+        for byte in &self.0 {
+            Part::Hex(*byte).show(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line;
+
+    #[test]
+    fn a_terminal_is_read_as_it_was_written() {
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..1000 {
+            let mut terminal = Terminal([0; BYTES]);
+            random.fill(&mut terminal.0);
+            assert_eq!(Terminal::decode(line!("{}", terminal).bytes()).as_ref(), Some(&terminal));
+            let flags = [1, 2, 4, 8, 16, 32, 64, 128].into_iter().filter(|flag| terminal.has(*flag)).sum();
+            assert_eq!(Terminal::new(flags, terminal.size(), terminal.modes()), terminal);
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_a_terminal() {
+        let mut digits = line!("{}", Terminal::new(1, 2, &[3; MODES])).bytes().to_vec();
+        assert!(Terminal::decode(&digits).is_some());
+        assert_eq!(Terminal::decode(&digits[1..]), None);
+        digits.push(b'0');
+        assert_eq!(Terminal::decode(&digits), None);
+        digits.pop();
+        digits[40] = b'g';
+        assert_eq!(Terminal::decode(&digits), None);
+    }
+}

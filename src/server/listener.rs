@@ -1,0 +1,390 @@
+//! The server's first process: accepts, starts a session for each connection, reaps, drains and cleans up. It never reads a
+//! byte that a peer sent, so no peer can harm it; but for the token, where there is one, see [`super::gate`].
+
+use crate::auth::gate::Gate;
+use crate::session::connection::Accepted;
+use crate::sys::process::end_like;
+
+use super::daemon::become_daemon;
+use super::pool::{self as worker, Pool};
+use super::sockets::Sockets;
+use super::supervise::Supervised;
+use super::worker::Worker;
+use crate::diag::Reported;
+use crate::exit::End;
+use crate::files::path::Path;
+use crate::session::service::Service;
+use crate::sys::clock::Instant;
+use crate::sys::fd::OwnedFd;
+use crate::sys::process::{self, Children, Reaped};
+use crate::sys::program::Environment;
+use crate::sys::signal::{self, Set, name};
+use crate::sys::statics::StaticCell;
+use crate::sys::watch::Watch;
+use crate::{exit, limits, report};
+use core::ffi::CStr;
+use core::sync::atomic::Ordering;
+use rustix::event::PollFlags;
+use rustix::fd::AsFd;
+use rustix::io::{Errno, Result};
+
+/// When a server ends by itself, and how.
+pub(super) struct Limits {
+    /// Connections that it takes; [`u64::MAX`]: any number.
+    pub(super) connections: u64,
+    /// Its time; [`u64::MAX`]: as long as it may take.
+    pub(super) milliseconds: u64,
+    /// Whether it waits for its sessions before it ends.
+    pub(super) wait: bool,
+}
+
+/// The slots of the poll loop.
+const SIGNALS: usize = 0;
+/// The relay's socket, and behind it the direct transport's.
+const SOCKETS: usize = 1;
+const GATE: usize = 3;
+
+/// What ends the server, in the order in which it becomes urgent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// No further connections; running sessions finish.
+    Draining,
+    /// Running sessions were told to end.
+    Ending,
+    /// They were killed.
+    Killing,
+}
+
+/// A server that listens. What is used most comes first, where short instructions reach it.
+#[repr(C)]
+pub(super) struct Listener {
+    limits: Limits,
+    phase: Phase,
+    /// Connections that it has taken, where it takes them itself.
+    accepted: u64,
+    /// The processes that serve connections.
+    crew: Pool,
+    /// A connection for which there was no process yet.
+    waiting: Option<Accepted>,
+    /// What holds the connections until they have proven that they have the token.
+    gate: Option<&'static mut Gate>,
+    /// Whether there is a token.
+    has_token: bool,
+    /// When to try again after a shortage; past if there is none.
+    pause: Instant,
+    /// When it ends by itself.
+    end: Instant,
+    signals: OwnedFd,
+    /// Whether HUP has it reload instead of ending it, and whether one has come.
+    reloads: bool,
+    reload: bool,
+    /// Whether it has served.
+    has_begun: bool,
+    /// Whether processes are on their way out that would take connections by the configuration before.
+    retires: bool,
+    /// The program that it was started with, which has the signals and is what it ends with.
+    supervised: Supervised,
+    pid_file: Option<&'static Path>,
+    /// The listening sockets, until the server drains.
+    sockets: Sockets,
+}
+
+impl Listener {
+    /// A server that listens nowhere yet.
+    pub(super) fn new(supervised: Supervised) -> Result<Listener> {
+        let (crew, signals) = (Pool::new()?, signal::descriptor(Set::ALL)?);
+        Ok(Listener {
+            sockets: Sockets::NONE,
+            limits: Limits { connections: u64::MAX, milliseconds: u64::MAX, wait: true },
+            phase: Phase::Serving,
+            accepted: 0,
+            crew,
+            waiting: None,
+            gate: None,
+            has_token: false,
+            pause: Instant::PAST,
+            end: Instant::NEVER,
+            signals,
+            reloads: supervised.is_some(),
+            reload: false,
+            has_begun: false,
+            retires: false,
+            supervised,
+            pid_file: None,
+        })
+    }
+
+    /// Goes to the background where there is to be a PID file, and lets the program begin.
+    fn begin(&mut self, daemon: Option<&CStr>, file: &CStr) -> core::result::Result<(), Reported> {
+        self.has_begun = true;
+        if let Some(path) = daemon {
+            static PID_FILE: StaticCell<Path> = StaticCell::new(Path::new());
+            let pid_file = PID_FILE.take();
+            become_daemon(path, pid_file)?;
+            self.pid_file = Some(pid_file);
+            self.reloads = true;
+            // Unless a reload sees the configuration's path from here.
+            if file.to_bytes().starts_with(b"/") {
+                let _ = rustix::process::chdir(c"/");
+            }
+        }
+        if self.supervised.is_some() {
+            self.supervised.begin();
+        }
+        Ok(())
+    }
+
+    /// Follows these limits from now on. A time that has not changed goes on from where it began.
+    pub(super) fn set_limits(&mut self, limits: Limits, most: usize) {
+        if limits.milliseconds != self.limits.milliseconds {
+            self.end = Instant::after(limits.milliseconds);
+        }
+        self.limits = limits;
+        self.crew.resize(most);
+    }
+
+    /// The sockets that it listens on.
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Has a gate at hand for a section with a token.
+    pub(super) fn prepare_gate(&mut self, environment: Environment<'static>) -> Result<()> {
+        if self.gate.is_none() {
+            self.gate = Some(Gate::new(environment)?);
+        }
+        Ok(())
+    }
+
+    /// Listens on these sockets from now on, with processes that know the configuration of today. The ones before finish what
+    /// they serve; a connection that comes before there are others waits at the socket.
+    /// `gate`: whether there is a token, and it comes as a line.
+    pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
+        self.sockets = sockets;
+        match (&mut self.gate, gate) {
+            (Some(gate), Some(is_plain)) => {
+                self.has_token = true;
+                gate.expect(is_plain);
+            }
+            _ => self.close_gate(),
+        }
+        self.retires = self.has_begun;
+        self.crew.signal(name::USR1);
+    }
+
+    /// Ends as it is to end.
+    pub(super) fn finish(&self, end: End) -> ! {
+        if let Some(path) = self.pid_file {
+            let _ = rustix::fs::unlink(path.as_c_str());
+        }
+        end_like(end)
+    }
+
+    /// Serves until told to end or a limit is reached, and gives how to end then: as the program did. `None`: told to reload.
+    /// At first, with a PID file, it goes to the background.
+    pub(super) fn serve(&mut self, work: &Service<'_>, daemon: Option<&CStr>) -> Option<End> {
+        if !self.has_begun && self.begin(daemon, work.loaded.path()).is_err() {
+            return Some(End::Code(exit::FAILURE));
+        }
+        loop {
+            let now = Instant::now();
+            let is_over = self.end <= now;
+            let is_full = self.accepted >= self.limits.connections;
+            if self.phase == Phase::Serving && (is_over || is_full) {
+                self.drain();
+            }
+            if self.phase > Phase::Serving && !self.supervised.runs() && (self.crew.is_empty() || !self.limits.wait) {
+                return Some(self.supervised.end.unwrap_or(End::Code(exit::SUCCESS)));
+            }
+            if core::mem::take(&mut self.reload) && self.phase == Phase::Serving {
+                return None;
+            }
+            if self.retires && self.crew.spares() == 0 {
+                self.retires = false;
+                report!("reloaded {}", work.loaded.path());
+            }
+            self.turn(work, now);
+        }
+    }
+
+    fn turn(&mut self, work: &Service<'_>, now: Instant) {
+        let mut end = if self.phase == Phase::Serving { self.end } else { Instant::NEVER };
+        let is_short = self.pause > now;
+        let has_room = !is_short && self.crew.has_room();
+        let mut takes = has_room && self.accepts();
+        if self.has_token
+            && let Some(gate) = &mut self.gate
+        {
+            end = end.min(gate.turn(work.settings.token()));
+            if has_room && self.waiting.is_none() {
+                self.waiting = gate.next().map(|socket| Accepted { socket, is_direct: false });
+            }
+            // Who waits there has room of its own.
+            takes = !is_short && gate.has_room();
+        }
+        if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
+            self.start_worker(work);
+            return;
+        }
+        let mut watch = Watch::new();
+        watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
+        if self.has_token
+            && let Some(gate) = &self.gate
+        {
+            watch.add(GATE, gate.as_fd(), PollFlags::IN);
+        }
+        // Full: further connections wait in the backlog.
+        for is_direct in [false, true] {
+            if let Some(socket) = self.sockets.of(is_direct).filter(|_| takes) {
+                watch.add(SOCKETS + usize::from(is_direct), socket.as_fd(), PollFlags::IN);
+            }
+        }
+        if is_short {
+            end = end.min(self.pause);
+        }
+        let ready = watch.wait(end);
+        if !ready.of(SIGNALS).is_empty() {
+            self.take_signals();
+        }
+        // One connection each turn: the next one may have to wait for room.
+        for is_direct in [true, false] {
+            if (self.waiting.is_none() || self.has_token) && !ready.of(SOCKETS + usize::from(is_direct)).is_empty() {
+                self.accept(is_direct);
+            }
+        }
+    }
+
+    /// Whether this process takes connections itself, to count or to judge them. Otherwise those that serve them do.
+    fn accepts(&self) -> bool {
+        self.limits.connections != u64::MAX || self.has_token
+    }
+
+    /// Whether the next connections would find too few processes that wait for them. One that failed while it waited may have
+    /// been told of a connection of which no other is told again, so until another has been started, which looks for itself,
+    /// there are too few however many wait.
+    fn is_short_of_spares(&self) -> bool {
+        let are_few = self.pause != Instant::PAST || self.crew.spares() < limits::SPARES;
+        self.phase == Phase::Serving && !self.retires && !self.accepts() && are_few
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(arrival) = signal::next(&self.signals) {
+            let is_hangup = arrival.signal == name::HUP && arrival.by_kernel;
+            match arrival.signal {
+                name::CHLD => self.reap(),
+                name::HUP if self.reloads && !is_hangup => self.reload = true,
+                _ if self.supervised.runs() => self.supervised.pass_on(arrival),
+                name::INT | name::TERM | name::HUP => self.escalate(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes all children that have ended; as process 1 of a container there are others than sessions among them.
+    fn reap(&mut self) {
+        loop {
+            match process::reap() {
+                Children::Ended(child) => self.forget(child),
+                Children::Stopped(pid, signal) => self.supervised.stopped(pid, signal),
+                Children::Running | Children::None => return,
+            }
+        }
+    }
+
+    /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
+    fn forget(&mut self, child: Reaped) {
+        if self.supervised.has_ended(child) {
+            self.drain();
+            if self.limits.wait {
+                self.end_sessions();
+            }
+        }
+        let was_spare = self.crew.forget(child.pid).unwrap_or(false);
+        if was_spare && child.end != End::Code(exit::SUCCESS) {
+            self.pause = Instant::after(limits::RESOURCE_RETRY_MS);
+        }
+    }
+
+    /// Reported to end, more urgently each time.
+    fn escalate(&mut self) {
+        match self.phase {
+            Phase::Serving => self.drain(),
+            Phase::Draining => self.end_sessions(),
+            Phase::Ending | Phase::Killing => {
+                self.phase = Phase::Killing;
+                self.crew.signal(name::KILL);
+            }
+        }
+    }
+
+    /// Ends what runs, as far as it lets itself be ended.
+    fn end_sessions(&mut self) {
+        self.phase = Phase::Ending;
+        self.crew.signal(name::TERM);
+    }
+
+    /// Takes no further connections: who connects now is refused at once and can look elsewhere.
+    fn drain(&mut self) {
+        self.phase = Phase::Draining;
+        self.sockets = Sockets::NONE;
+        self.waiting = None;
+        self.close_gate();
+        // They have the sockets, too.
+        self.crew.signal(name::USR1);
+    }
+
+    fn close_gate(&mut self) {
+        self.has_token = false;
+        if let Some(gate) = &mut self.gate {
+            gate.leave();
+        }
+    }
+
+    fn accept(&mut self, is_direct: bool) {
+        match (self.sockets.accept(is_direct), &mut self.gate) {
+            (Ok(connection), Some(gate)) if self.has_token => gate.enter(connection.socket),
+            (Ok(connection), _) => self.waiting = Some(connection),
+            // The connection went again, or was taken already.
+            (Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED), _) => {}
+            (Err(errno), _) => self.run_short("accept a connection", errno),
+        }
+    }
+
+    /// Starts a process for the connection that waits, or for those to come. The connection goes on waiting when the system
+    /// has no process to spare.
+    fn start_worker(&mut self, work: &Service<'_>) {
+        let Some(slot) = self.crew.reserve() else { return };
+        let parent = process::id();
+        match process::fork() {
+            Ok(0) => {
+                if self.accepts() {
+                    self.sockets = Sockets::NONE;
+                }
+                self.close_gate();
+                let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
+                let worker = Worker { sockets, signals: &self.signals, work, crew: self.crew, slot, parent };
+                // Without waiting for them, sessions outlive the server.
+                worker.run(self.waiting.take(), self.limits.wait)
+            }
+            Ok(pid) => {
+                self.pause = Instant::PAST;
+                let has_connection = self.waiting.take().is_some();
+                self.accepted += u64::from(has_connection);
+                worker::settle(slot, if has_connection { pid } else { -pid });
+            }
+            Err(errno) => {
+                slot.store(0, Ordering::Relaxed);
+                self.run_short("start a session", errno);
+            }
+        }
+    }
+
+    /// The system is short of something: says so once, and leaves it in peace for a moment each time.
+    fn run_short(&mut self, what: &str, errno: Errno) {
+        if self.pause == Instant::PAST {
+            report!("cannot {}: {}; trying again", what, errno);
+        }
+        self.pause = Instant::after(limits::RESOURCE_RETRY_MS);
+    }
+}

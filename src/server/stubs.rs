@@ -1,0 +1,189 @@
+//! Stubs: the symbolic links by whose names clients call commands. What is not a stub is never touched, unless asked for.
+
+use crate::config::file::Loaded;
+use crate::config::{Command, Server};
+use crate::diag::Reported;
+use crate::files as install;
+use crate::files::make_absolute;
+use crate::files::path::Path;
+use crate::options::settings::is_trigger;
+use crate::sys::fd::{self, OwnedFd};
+use crate::sys::program::Program;
+use crate::sys::statics::StaticCell;
+use crate::text::bytes::first;
+use crate::{debug, limits, report, told};
+use core::ffi::CStr;
+use rustix::fs::{AtFlags, CWD, OFlags, Stat};
+use rustix::io::Errno;
+
+/// What stubs are to be there.
+pub(super) struct Wish<'w> {
+    /// The directory, as it was given.
+    pub(super) directory: &'w CStr,
+    /// Replace a file of a stub's name.
+    pub(super) overwrite: bool,
+    /// Make stubs for the commands of this server too.
+    pub(super) local: bool,
+    /// This server, where the configuration has one of its name.
+    pub(super) server: Option<Server<'w>>,
+}
+
+/// Which stubs this server made, by their commands' order in the configuration. None while the configuration is not the one
+/// in force.
+pub(super) struct Stubs([bool; limits::CONFIG_COMMANDS]);
+
+/// The stubs of a configuration.
+pub(super) type Made<'m> = (&'m Stubs, Loaded<'m>);
+
+/// Where stubs are, and what they lead to.
+pub(super) struct Spot {
+    /// The directory, held open: it stays the same one when this process changes its own.
+    directory: OwnedFd,
+    target: &'static Path,
+}
+
+impl Stubs {
+    /// None.
+    pub(super) const NONE: Stubs = Stubs([false; limits::CONFIG_COMMANDS]);
+
+    /// Makes the stubs, all or none. Those that the configuration `before` has are this server's as well.
+    pub(super) fn make(
+        &mut self,
+        spot: &Spot,
+        wish: &Wish<'_>,
+        loaded: Loaded<'_>,
+        before: Made<'_>,
+    ) -> Result<(), Reported> {
+        let is_local = |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
+        for (index, command) in loaded.config.commands().enumerate() {
+            if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
+                continue;
+            }
+            match spot.make_one(command.name(), wish.overwrite) {
+                Ok(made) => self.0[index] = made || is_in(before, command.name()),
+                Err(errno) => {
+                    self.remove(spot, loaded, before);
+                    return Err(refused(wish, command.name(), errno));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the stubs that this server made and that are still stubs, but for those that another configuration has.
+    #[inline(never)]
+    pub(super) fn remove(&mut self, spot: &Spot, loaded: Loaded<'_>, but: Made<'_>) {
+        for (index, command) in loaded.config.commands().enumerate() {
+            if core::mem::take(&mut self.0[index]) && !is_in(but, command.name()) {
+                spot.remove_one(command.name());
+            }
+        }
+    }
+}
+
+/// Whether this server made the stub of that name by a configuration.
+#[inline(never)]
+fn is_in((made, loaded): Made<'_>, name: &CStr) -> bool {
+    loaded.config.commands().zip(&made.0).any(|(command, made)| *made && command.name() == name)
+}
+
+impl Spot {
+    /// A directory, and this program.
+    pub(super) fn open(path: &CStr, program: &Program) -> Result<Spot, Reported> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let opened = fd::open_at(CWD, path, flags, 0);
+        let refused = |errno| told!("--executable-directory {}: {}{}", path, errno, install::advice(errno, ""));
+        let directory = opened.map_err(refused)?;
+        let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
+        Ok(Spot { directory, target })
+    }
+
+    /// Removes every stub of a command's name, whoever made it.
+    pub(super) fn clear(&self, loaded: Loaded<'_>) {
+        loaded.config.commands().for_each(|command| self.remove_one(command.name()));
+    }
+
+    /// Makes one stub; false where it was there already, another server's of this volume perhaps.
+    fn make_one(&self, name: &CStr, overwrite: bool) -> Result<bool, Errno> {
+        let target = self.target.as_c_str();
+        match rustix::fs::symlinkat(target, &self.directory, name) {
+            Ok(()) => {
+                debug!(Server, "made stub {}", name);
+                Ok(true)
+            }
+            Err(Errno::EXIST) if self.is_stub(name) => Ok(false),
+            Err(Errno::EXIST) if overwrite => self.replace(name).map(|()| true),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Puts a stub in the place of a file, so that there is one or the other at every moment.
+    fn replace(&self, name: &CStr) -> Result<(), Errno> {
+        let mut beside = Path::new();
+        let beside = install::temporary(b"", &mut beside)?;
+        rustix::fs::symlinkat(self.target.as_c_str(), &self.directory, beside)?;
+        let result = rustix::fs::renameat(&self.directory, beside, &self.directory, name);
+        if result.is_err() {
+            let _ = rustix::fs::unlinkat(&self.directory, beside, AtFlags::empty());
+        }
+        result
+    }
+
+    /// Whether the name is a symbolic link that leads to this program, by path or by any name of its file.
+    fn is_stub(&self, name: &CStr) -> bool {
+        let mut buffer = [0; limits::PATH];
+        let target = self.target.as_c_str();
+        let Ok(length) = rustix::fs::readlinkat_raw(&self.directory, name, &mut buffer) else { return false };
+        let same_file = || {
+            let one = rustix::fs::statat(&self.directory, name, AtFlags::empty());
+            let other = rustix::fs::stat(target);
+            matches!((one, other), (Ok(one), Ok(other)) if identity(&one) == identity(&other))
+        };
+        buffer[..length] == *target.to_bytes() || same_file()
+    }
+
+    fn remove_one(&self, name: &CStr) {
+        if !self.is_stub(name) {
+            return;
+        }
+        match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => report!("cannot remove stub {}: {}", name, errno),
+        }
+    }
+}
+
+/// Device and inode.
+fn identity(status: &Stat) -> (u64, u64) {
+    (status.st_dev, status.st_ino)
+}
+
+/// The command that a client means by its name is the last of that name. A trigger has no stubs.
+fn is_client_command(loaded: Loaded<'_>, command: &Command<'_>) -> bool {
+    !is_trigger(command.server())
+        && loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
+}
+
+fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Reported {
+    let hint = match errno {
+        Errno::EXIST => "; --overwrite-client-executables replaces it",
+        _ => install::advice(errno, "; give --executable-directory a writable volume"),
+    };
+    told!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
+}
+
+/// The path of the running program: the kernel's, or without /proc the one that it was started by.
+fn own_path(program: &Program) -> Result<&'static Path, Errno> {
+    static PATH: StaticCell<Path> = StaticCell::new(Path::new());
+    let path = PATH.take();
+    let mut link = [0; limits::PATH];
+    if let Ok(length) = rustix::fs::readlinkat_raw(CWD, c"/proc/self/exe", &mut link) {
+        let link = first(&link, length);
+        // The kernel marks a file that has been replaced since, by a newer version for example (proc(5)).
+        let known = link.strip_suffix(b" (deleted)").unwrap_or(link);
+        make_absolute(path, known)?;
+    } else {
+        make_absolute(path, program.path.ok_or(Errno::NOENT)?.to_bytes())?;
+    }
+    Ok(path)
+}

@@ -1,0 +1,47 @@
+//! A connection that a server has accepted, and who is at its other end.
+
+use crate::add;
+use crate::sys::fd::OwnedFd;
+use crate::sys::socket::{tcp, unix};
+use crate::text::line::{Line, Show};
+use core::net::IpAddr;
+
+/// A connection that was accepted.
+pub struct Accepted {
+    /// Its socket.
+    pub socket: OwnedFd,
+    /// Whether descriptors can come along with it.
+    pub is_direct: bool,
+}
+
+/// Who is at the other end of a connection, as far as the kernel says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A user in this network namespace, by the direct transport.
+    User(u32),
+    /// A host, by the relay.
+    Host(IpAddr),
+    /// Gone before the kernel was asked.
+    Gone,
+}
+
+impl Accepted {
+    /// Who is at its other end.
+    pub fn peer(&self) -> Peer {
+        if self.is_direct {
+            unix::peer_user(&self.socket).map_or(Peer::Gone, Peer::User)
+        } else {
+            tcp::peer(&self.socket).map_or(Peer::Gone, Peer::Host)
+        }
+    }
+}
+
+impl Show for Peer {
+    fn show(&self, line: &mut Line) {
+        match self {
+            Peer::User(user) => add!(line, "user {}", *user),
+            Peer::Gone => line.add(b"a peer that has gone"),
+            Peer::Host(address) => address.show(line),
+        }
+    }
+}

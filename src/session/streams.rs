@@ -1,0 +1,143 @@
+//! A session's streams: this process's ends of the command's pipes or terminal.
+
+use super::event_loop::{Client, OVERTIME, Session};
+use super::log::EndReason;
+use super::phases::Link;
+use crate::protocol::Which;
+use crate::sys::fd::{self, OwnedFd};
+use crate::{exit, limits, report};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+
+impl Session<'_> {
+    /// Writes to the command's stdin: what has arrived, or with nothing what waits.
+    pub(super) fn write_input(&mut self, arrived: &[u8]) {
+        let pipe = self.state.command.streams().and_then(|streams| streams.input.as_ref());
+        let is_done = self.server_end.write_input(arrived, &mut |bytes| write(pipe?, bytes, !arrived.is_empty()));
+        if is_done {
+            self.close_input();
+        }
+    }
+
+    /// The stdin pipe has room, or no reader. Then the caller's writer is to notice.
+    pub(super) fn on_input_ready(&mut self, flags: PollFlags) {
+        if flags.contains(PollFlags::ERR) {
+            self.server_end.close_input();
+            self.close_input();
+        } else {
+            self.write_input(b"");
+        }
+    }
+
+    pub(super) fn close_input(&mut self) {
+        if let Some(streams) = self.state.command.streams_mut() {
+            streams.input = None;
+        }
+    }
+
+    /// How many bytes of one of the command's streams may be read now.
+    pub(super) fn wanted(&self, which: Which) -> usize {
+        self.server_end.allowance(which).min(self.state.command.left(which as usize))
+    }
+
+    /// Reads one of the command's streams once.
+    pub(super) fn read_output(&mut self, which: Which) {
+        let (index, count) = (which as usize, self.wanted(which));
+        let Some(streams) = self.state.command.streams().filter(|_| count > 0) else { return };
+        let Some(output) = &streams.outputs[index] else { return };
+        let space = self.server_end.space(which, count);
+        match fd::read(output, space) {
+            Ok(0) => self.end_output(which),
+            Ok(count) => {
+                if count >= PIPE {
+                    enlarge(output);
+                }
+                let is_background = streams.background.is_some() && which == Which::Output;
+                let kept = if is_background { without_returns(space, count) } else { count };
+                self.server_end.send(which, kept);
+                self.record.count(1, kept);
+                self.state.command.on_read(index, count);
+            }
+            // A terminal has given all that was written to it before the command ended.
+            Err(Errno::AGAIN) if !self.state.command.is_running() => self.state.command.on_read(index, usize::MAX),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => {
+                report!("{}: reading its output: {}", self.name, errno);
+                self.end_output(which);
+            }
+        }
+    }
+
+    /// One of the command's streams has ended.
+    fn end_output(&mut self, which: Which) {
+        self.server_end.send(which, 0);
+        self.close_output(which);
+    }
+
+    pub(super) fn close_output(&mut self, which: Which) {
+        self.state.command.on_read(which as usize, usize::MAX);
+        if let Some(streams) = self.state.command.streams_mut() {
+            streams.outputs[which as usize] = None;
+        }
+    }
+
+    /// Once the command has ended: passes on what it had written, then its end.
+    pub(super) fn report_end(&mut self) {
+        let is_open = matches!(self.state.link, Link::Relaying { .. } | Link::Lent { .. });
+        if !is_open || self.state.command.end().is_none() {
+            return;
+        }
+        for which in Which::BOTH {
+            while self.wanted(which) > 0 {
+                self.read_output(which);
+            }
+        }
+        let Some(end) = self.state.command.drained() else { return };
+        if let Link::Lent { socket } = &self.state.link {
+            self.record.measure(socket);
+        }
+        if self.record.cut == Some(EndReason::Timeout) && self.client != Client::Plain {
+            self.server_end.fail(exit::TIMED_OUT, OVERTIME.as_bytes());
+        } else {
+            self.server_end.finish(end);
+        }
+        self.begin_linger();
+    }
+}
+
+/// Writes as much to a command's stdin as there is room for; `None`: it has no reader. With `may_enlarge`, a pipe that is
+/// full is made larger.
+fn write(pipe: &OwnedFd, bytes: &[u8], may_enlarge: bool) -> Option<usize> {
+    match fd::write(pipe, bytes) {
+        Ok(count) => {
+            if may_enlarge && count < bytes.len() {
+                enlarge(pipe);
+            }
+            Some(count)
+        }
+        Err(Errno::AGAIN | Errno::INTR) => Some(0),
+        Err(_) => None,
+    }
+}
+
+/// Takes the returns away that the first `count` bytes have before their line feeds, and returns how many bytes are left.
+/// The command's terminal has put them in, and that of a stub in the background, which is not raw, does so again.
+fn without_returns(bytes: &mut [u8], count: usize) -> usize {
+    let mut kept = 0;
+    for index in 0..count {
+        if bytes[index] != b'\r' || index + 1 == count || bytes[index + 1] != b'\n' {
+            bytes[kept] = bytes[index];
+            kept += 1;
+        }
+    }
+    kept
+}
+
+/// Bytes that a pipe holds unless it is enlarged (pipe(7)).
+const PIPE: usize = 64 << 10;
+
+/// Makes a pipe hold a whole window, so that both its ends work in fewer and larger turns. Only for one that was found
+/// full: most commands say little. Where the user has too many large pipes it stays as it is (`pipe-user-pages-soft`).
+fn enlarge(pipe: &OwnedFd) {
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, limits::WINDOW);
+}
