@@ -68,7 +68,7 @@ prepare() {
 # Leaves no process, no network and no mounted file system.
 clean_up() {
     pm pod rm -f -t 0 -a >/dev/null 2>&1 || true
-    pm rm -f -t 0 -a >/dev/null 2>&1 || true
+    pm rm -f -t 0 -a >/dev/null 2>&1 || pm rm -f -t 0 -a >/dev/null 2>&1 || true     # some need others to go first
     pm volume rm -f -a >/dev/null 2>&1 || true
     [ -z "$network" ] || pm network rm -f "$network" >/dev/null 2>&1 || true
     pm image umount "$image" >/dev/null 2>&1 || true
@@ -85,6 +85,8 @@ make_image() {
     rm -rf "$root"
     mkdir -p "$root"
     "$@"
+    mkdir -p "$root/etc"
+    [ -e "$root/etc/passwd" ] || echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
     tar -c -C "$root" . |
         pm import -q --change ENV=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin - "$name" >/dev/null
     rm -rf "$root"
