@@ -10,7 +10,7 @@ use crate::protocol::request::Writer;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::unix;
 use crate::text::bytes::{c_str, first};
-use crate::{debug, limits, report};
+use crate::{limits, report};
 use rustix::fd::IntoRawFd;
 use rustix::fs::{Mode, OFlags};
 
