@@ -40,7 +40,7 @@
 //! protocol → text
 //! files    → text sys
 //! diag     → text sys
-//! text     → sys
+//! text     →
 //! sys      →
 //! ```
 #![cfg_attr(not(test), no_std)]

@@ -72,6 +72,10 @@ pub const SPARE_MS: i32 = 10_000;
 /// Bytes of a session's buffers, or of one read, beyond which its process is not kept for the next one: its pages would be.
 pub const SPARE_BYTES: usize = 64 << 10;
 
+/// Number of a descriptor from which on a process is not kept for the next session: the kernel keeps a table up to the highest
+/// number for as long as the process lives, 8 bytes an entry.
+pub const SPARE_DESCRIPTOR: i32 = 1024;
+
 /// Open descriptors that go along with a request: the usual soft limit of open files (`RLIMIT_NOFILE`, getrlimit(2)).
 pub const DESCRIPTORS: usize = 1024;
 
@@ -97,19 +101,25 @@ pub const REQUEST_MS: u64 = 10_000;
 /// Time between TERM and KILL for a command whose stub has gone, in milliseconds.
 pub const GRACE_MS: u64 = 2_000;
 
-/// Time between two rounds of KILL for what is left of a command: a process that was being born during one is found in
-/// the next. In milliseconds.
-pub const KILL_MS: u64 = 50;
+/// Time between the first two rounds of KILL for what is left of a command, in milliseconds: a process that was being born
+/// during one is found in the next. It doubles each time, up to [`KILL_LAST_MS`], for what KILL does not end.
+pub const KILL_FIRST_MS: u64 = 50;
+/// See [`KILL_FIRST_MS`]: each round reads all of /proc.
+pub const KILL_LAST_MS: u64 = 5_000;
 
-/// Time that a finished session waits for its stub to read the end and hang up, in milliseconds.
+/// Time that a connection without a complete request, or whose client has its answer, still has once the server drains or
+/// reloads, in milliseconds: what a stub has sent is there by then.
+pub const DRAIN_MS: u64 = 250;
+
+/// Time that a finished session waits for its client to hang up, once that has acknowledged the last byte, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
 
 /// Seconds of silence after which the kernel asks the other end of a TCP connection whether it is there, and between two
 /// such questions. A client that has gone without a word is missed after [`KEEPALIVE_COUNT`] of them; one that has closed
 /// both ways of its connection stays known to its kernel for a minute (`tcp_fin_timeout`, tcp(7)) and is missed at the next.
-pub const KEEPALIVE_S: i32 = 22;
+pub const KEEPALIVE_S: u64 = 22;
 /// Questions without an answer that make the other end gone: after 22 + 3 x 22 seconds.
-pub const KEEPALIVE_COUNT: i32 = 3;
+pub const KEEPALIVE_COUNT: u32 = 3;
 
 /// How long frames that nobody waits for (a greeting, the end of a stream) are kept for company, in milliseconds: most
 /// commands have ended by then, and the stub is woken once.
@@ -133,10 +143,15 @@ pub const TOKEN: usize = 4096;
 /// limit nobody would get in, where the oldest silent one is to go instead.
 pub const GATE: usize = 1000;
 
+/// Connections of one address among these from which on a further one takes the place of another of its own, where there is
+/// no free one: an eighth, so that who crowds the queue crowds out itself.
+pub const GATE_SHARE: usize = GATE / 8;
+
 /// Time for a connection to prove that it has the token, in milliseconds. Who has it sends it at once.
 pub const PROOF_MS: u64 = 5_000;
 
-/// Addresses whose failures to prove it are remembered, the last ones.
+/// Addresses whose failures to prove it are remembered. With 10 s between two guesses each, they bound the guesses of any
+/// number of addresses to 26 a second.
 pub const FAILURES: usize = 256;
 
 /// How long a connection waits to be judged after the first failure of its address, in milliseconds: twice as long after
@@ -150,7 +165,7 @@ pub const FORGET_MS: u64 = 60_000;
 
 /// How long the other end of a connection beyond this host may leave [such a question](KEEPALIVE_S) unanswered, or bytes
 /// unacknowledged or unread, in milliseconds: then its node is taken to have vanished.
-pub const TCP_USER_TIMEOUT_MS: i32 = 40_000;
+pub const TCP_USER_TIMEOUT_MS: u32 = 40_000;
 
 /// First and longest pause between two attempts to connect, in milliseconds: a server that is up a moment later costs
 /// a moment; one that is down costs next to nothing.

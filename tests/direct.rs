@@ -365,7 +365,7 @@ fn a_session_that_is_killed_is_125_at_its_stub_and_the_descriptors_are_free() {
 #[track_caller]
 fn falls_back(stub: &mut Command) {
     assert_eq!(stub.run().succeeds(), "relay\n");
-    let outcome = stub.env("K8PSH_DEBUG", "applet").run();
+    let outcome = stub.env("K8PSH_DEBUG", "client").run();
     assert_eq!((outcome.code(), outcome.out().as_str()), (Some(0), "relay\n"));
     assert!(!outcome.err().contains("trying again"), "{}", outcome.err());
     stub.env_remove("K8PSH_DEBUG");

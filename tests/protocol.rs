@@ -8,11 +8,11 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use support::frames::{self, Frame, Peer, content, data, number, request};
-use support::{Live, Pod, Run, read_line, until_true, wait_for_file};
+use support::{Live, Pod, Run, is_listening, read_line, until_true, wait_for_file};
 
 const WINDOW: usize = 256 << 10;
 
@@ -694,6 +694,71 @@ fn random_bytes_never_hurt_the_listener() {
     }
     assert_eq!(pod.stub("true").run().succeeds(), "");
     assert!(!server.log().contains("panic"), "{}", server.log());
+}
+
+#[test]
+fn garbage_behind_a_frame_is_answered_in_frames() {
+    let pod = Pod::new("cat");
+    let server = pod.server();
+    let mut peer = Peer::connect(pod.port());
+    peer.send(&[data(frames::VARIABLE, b"K8PSH_PROTOCOL=2"), b"GET / HTTP/1.1\r\n".to_vec()].concat());
+    let frames = peer.frames();
+    assert_eq!(frames.first().map(|frame| (frame.kind, frame.number)), Some((frames::HELLO, 2)), "{frames:?}");
+    assert_eq!(content(&frames, frames::FAILURE), b"frame of unknown type 71");
+    assert_eq!(numbers(&frames, frames::EXIT), [125]);
+    until_true("a line in the log", || server.log() == "k8pshd: a connection: frame of unknown type 71\n");
+}
+
+#[test]
+fn a_client_that_has_its_answer_and_stays_is_left() {
+    let pod = Pod::new("true");
+    let _server = pod.server();
+    for protocol in ["", "K8PSH_PROTOCOL=2"] {
+        let mut peer = Peer::connect(pod.port());
+        peer.send(&request("", &[protocol], &[], "true"));
+        while peer.frame().expect("an answer").kind != frames::EXIT {}
+        let answered = Instant::now();
+        assert!(peer.is_closed_in_order(), "it sends nothing more");
+        // What this end sends now is an error for it as soon as the other end is closed as well.
+        until_true("the other end is closed", || peer.0.write_all(b"\x04\0\0\0\0").is_err());
+        assert!(answered.elapsed() > Duration::from_millis(1500), "{:?}", answered.elapsed());
+    }
+}
+
+#[test]
+fn a_drain_waits_for_no_connection_that_runs_nothing() {
+    let pod = Pod::new("true");
+    let mut server = pod.server();
+    let silent = Peer::connect(pod.port());
+    let mut begun = Peer::connect(pod.port());
+    begun.send(&data(frames::VARIABLE, b"K8PSH_PROTOCOL=2"));
+    assert_eq!(begun.frame().map(|frame| frame.kind), Some(frames::HELLO));
+    let mut answered = Peer::connect(pod.port());
+    answered.send(&request("", &[], &[], "true"));
+    while answered.frame().expect("an answer").kind != frames::EXIT {}
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.end().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    drop((silent, begun, answered));
+}
+
+#[test]
+fn a_server_that_is_told_twice_leaves_a_client_that_does_not_read() {
+    let pod = Pod::new("head head -c 20000000 /dev/zero");
+    let mut server = pod.server();
+    let mut peer = Peer::connect(pod.port());
+    peer.send(&request("", &[], &[], "head"));
+    let command = pod.until_running("head", 1)[0];
+    // It has written what fits, and nobody reads more.
+    until_true("the command waits", || command.state() == Some('S'));
+    server.signal(Signal::SIGTERM);
+    until_true("the port is closed", || !is_listening(pod.port()));
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.end().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop(peer);
 }
 
 #[test]

@@ -666,7 +666,8 @@ impl Drop for Net {
 
 #[test]
 fn stubs_of_another_pod_get_in_with_the_token_alone() {
-    let [here, there] = [1, 2].map(|host| format!("fd00:0203:0000:0000:0000:0000:0000:000{host}"));
+    // IPv6 is shown in its shortest form.
+    let [here, there] = [1, 2].map(|host| format!("fd00:203::{host}"));
     for (listen, connect) in [("0.0.0.0", HERE), ("::", HERE), ("::", "fd00:203::1"), (HERE, HERE)] {
         let pod = with_file(&format!("--listen={listen} --connect={connect}"), "cat");
         let Some(net) = Net::new(&pod) else { return };

@@ -2,5 +2,7 @@
 
 pub mod gate;
 pub mod handshake;
+mod penalties;
 pub mod proof;
 pub mod token;
+mod verifier;

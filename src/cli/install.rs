@@ -1,11 +1,11 @@
 //! `--install`: puts this very program somewhere else, whole or not at all.
 
-use crate::diag;
 use crate::files::path::{self, Path};
 use crate::files::{advice, temporary};
 use crate::sys::fd;
 use crate::sys::process::exit;
 use crate::sys::program::Program;
+use crate::text::name;
 use crate::{exit, fail, limits};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
@@ -34,7 +34,7 @@ pub(super) fn main(program: &Program, target: &CStr) -> ! {
 fn install_both(own: &CStr, directory: &CStr) -> Result<()> {
     let (mut client, mut server) = (Path::new(), Path::new());
     client.join(directory.to_bytes(), b"k8psh")?;
-    server.join(directory.to_bytes(), diag::SERVER)?;
+    server.join(directory.to_bytes(), name::SERVER)?;
     install(own, client.as_c_str())?;
     install(client.as_c_str(), server.as_c_str())
 }

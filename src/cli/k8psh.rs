@@ -1,129 +1,104 @@
-//! `k8psh`: runs a command by name, installs the program, or turns into the server.
+//! `k8psh`: runs a command by name, inspects the configuration, installs the program, or turns into the server.
 
-use super::{inspection, install};
+use super::{check, install, list, run_command};
 use crate::client::probe;
-use crate::diag::print_and_exit as print;
-use crate::options::words::{UsageError, Word, next, value};
-use crate::server;
+use crate::options::help;
+use crate::options::table::{CLIENT, Id};
+use crate::options::words::{UsageError, Word, contains, next};
 use crate::sys::process::exit;
 use crate::sys::program::{Program, Strings};
 use crate::text::line::Show;
 use crate::text::number::parse;
-use crate::{exit, fail, limits};
+use crate::{diag, exit, fail, limits, server};
+use core::ffi::CStr;
 
-/// What `--help` prints.
-const USAGE: &str = "\
-Usage: k8psh [options] command [arguments...]
+/// What a command line without a command asks for.
+enum Task {
+    Check,
+    List,
+    Probe { name: Option<&'static CStr> },
+}
 
-Runs a command in the container that the configuration names for it, as though
-it were installed here. Called by another name, as stubs are, it runs the
-command of that name.
-
-Options:
-      --check  print all errors in the configuration; exit with 1 if any
-  -c, --config FILE  the configuration file; default: $K8PSH_CONFIG, else
-      k8psh.conf in the working directory
-  -h, --help  print this
-      --install FILE  put this program at FILE and exit; where FILE is a
-      directory: as k8psh, and as k8pshd beside it
-      --json  --check and --list print JSON
-      --list  print all commands, their servers, ports and arguments
-      --probe [NAME]  exit with 0 if that server, or every one, answers
-  -s, --server  be the server, with all the arguments (see k8pshd --help)
-      --timeout MS  of --probe; default: 1000
-  -v, --version  print the version
-
-Exit status: the command's own. A command that a signal ended ends k8psh by the
-same signal. 127: no such program; 126: cannot be executed; 125: k8psh failed.
-";
-
-/// The options, numbered as [`USAGE`] lists them.
-mod option {
-    pub(super) const CHECK: usize = 0;
-    pub(super) const CONFIG: usize = 1;
-    pub(super) const HELP: usize = 2;
-    pub(super) const INSTALL: usize = 3;
-    pub(super) const JSON: usize = 4;
-    pub(super) const LIST: usize = 5;
-    pub(super) const PROBE: usize = 6;
-    pub(super) const SERVER: usize = 7;
-    pub(super) const TIMEOUT: usize = 8;
-    pub(super) const VERSION: usize = 9;
+/// What the options say so far.
+struct CommandLine {
+    config: Option<&'static CStr>,
+    task: Option<Task>,
+    is_json: bool,
+    /// Milliseconds that a probe may take.
+    timeout: Option<u64>,
 }
 
 /// Plays the role.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let mut words = arguments;
-    let (mut config, mut server, mut timeout) = (None, None, None);
-    let (mut task, mut is_command, mut is_array) = (option::HELP, true, false);
+    let mut line = CommandLine { config: None, task: None, is_json: false, timeout: None };
     loop {
-        match next(USAGE, &mut words) {
-            Some(Ok(Word::Given(given, value))) => match given.number {
-                option::CONFIG => config = Some(value),
-                option::HELP => print(USAGE),
-                option::VERSION => print(concat!("k8psh ", env!("CARGO_PKG_VERSION"), "\n")),
-                option::INSTALL => install::main(program, value),
-                option::SERVER => server::main(program, arguments),
-                number => {
-                    is_command = false;
-                    match number {
-                        option::JSON => is_array = true,
-                        // Looked at later: it may be meant for a server, which takes others.
-                        option::TIMEOUT => timeout = Some(value.to_bytes()),
-                        _ => task = number,
-                    }
-                }
+        match next(&CLIENT, &mut words) {
+            Some(Ok(Word::Option(option, value))) => match option.id {
+                Id::Help => print_help(),
+                Id::Version => diag::print_and_exit(concat!("k8psh ", env!("CARGO_PKG_VERSION"), "\n")),
+                Id::Install => install::main(program, value),
+                Id::Server => server::main(program, arguments),
+                id => line.take(id, value),
             },
-            Some(Ok(Word::Plain(command))) if is_command => {
-                super::run_command(program, config, command.to_bytes(), words)
-            }
-            Some(Ok(Word::Plain(name))) if task == option::PROBE && server.is_none() => server = Some(name),
-            Some(Ok(Word::Plain(word))) => misused(&UsageError::Unexpected(word.to_bytes())),
+            Some(Ok(Word::Plain(word))) => line.take_word(program, word, words),
+            Some(Ok(Word::End)) => misused(&UsageError::Unknown(c"--")),
             // An option of the server's may come before the one that says so.
-            Some(Err(_)) if value(USAGE, &mut words, option::SERVER).is_some() => server::main(program, arguments),
-            Some(Err(misuse)) => misused(&misuse),
+            Some(Err(_)) if contains(&CLIENT, &mut words, Id::Server) => server::main(program, arguments),
+            Some(Err(error)) => misused(&error),
             None => break,
         }
     }
-    match task {
-        option::CHECK => inspection::check(config, &program.environment, is_array),
-        option::LIST => inspection::list(config, &program.environment, is_array),
-        option::PROBE => match timeout.map_or(Some(limits::PROBE_MS), |text| parse(text, 10)) {
-            Some(milliseconds) => {
-                let outcome = probe::run(program, config, server, milliseconds);
-                exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
-            }
-            None => misused(&UsageError::Unexpected(timeout.unwrap_or_default())),
-        },
-        _ => misused(&"no command given"),
+    line.run(program)
+}
+
+impl CommandLine {
+    fn take(&mut self, id: Id, value: &'static CStr) {
+        match id {
+            Id::Config => self.config = Some(value),
+            Id::Json => self.is_json = true,
+            Id::Timeout => self.timeout = parse(value.to_bytes(), 10),
+            Id::Check => self.task = Some(Task::Check),
+            Id::List => self.task = Some(Task::List),
+            Id::Probe => self.task = Some(Task::Probe { name: None }),
+            _ => {}
+        }
     }
+
+    /// Takes a word that is not an option: the name of a server to probe, or else the command, which everything behind it
+    /// belongs to.
+    fn take_word(&mut self, program: &Program, word: &'static CStr, arguments: Strings) {
+        match &mut self.task {
+            None if !self.is_json && self.timeout.is_none() => {
+                run_command(program, self.config, word.to_bytes(), arguments)
+            }
+            Some(Task::Probe { name: name @ None }) => *name = Some(word),
+            _ => misused(&UsageError::Unexpected(word)),
+        }
+    }
+
+    fn run(self, program: &Program) -> ! {
+        let environment = &program.environment;
+        let outcome = match self.task {
+            Some(Task::Check) => check::run(self.config, environment, self.is_json),
+            Some(Task::List) => list::run(self.config, environment, self.is_json),
+            Some(Task::Probe { name }) => {
+                probe::run(program, self.config, name, self.timeout.unwrap_or(limits::PROBE_MS))
+            }
+            None => misused(&"no command given"),
+        };
+        exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
+    }
+}
+
+fn print_help() -> ! {
+    let mut out = diag::output();
+    help::show(&CLIENT, &mut out);
+    out.flush();
+    exit(exit::SUCCESS)
 }
 
 /// Ends this process: nobody knows what it was to do.
 fn misused(why: &dyn Show) -> ! {
     fail!(exit::UNAVAILABLE, "{}; see k8psh --help", why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{USAGE, option};
-    use crate::options::words::find;
-
-    #[test]
-    fn the_numbers_are_those_of_the_usage() {
-        for (number, name) in [
-            (option::CHECK, "--check"),
-            (option::CONFIG, "-c"),
-            (option::HELP, "-h"),
-            (option::INSTALL, "--install"),
-            (option::JSON, "--json"),
-            (option::LIST, "--list"),
-            (option::PROBE, "--probe"),
-            (option::SERVER, "-s"),
-            (option::TIMEOUT, "--timeout"),
-            (option::VERSION, "-v"),
-        ] {
-            assert_eq!(find(USAGE, name.as_bytes()).map(|found| found.number), Some(number), "{name}");
-        }
-    }
 }

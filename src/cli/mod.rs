@@ -1,14 +1,16 @@
 //! The roles of the program: which one it plays is its name's business, the first argument's last component.
 
-mod inspection;
+mod check;
 mod install;
 mod k8psh;
+mod list;
 
 use crate::diag::{self, Reported};
 use crate::files::path::directory;
 use crate::sys::process;
 use crate::sys::program::{Program, Strings};
 use crate::text::bytes::after;
+use crate::text::name as names;
 use crate::{client, exit};
 use core::ffi::CStr;
 
@@ -24,9 +26,9 @@ pub fn main(program: Program) -> ! {
     if let Some(components) = program.environment.get(DEBUG) {
         diag::want(components);
     }
-    if name == b"k8psh" {
+    if name == names::PROGRAM {
         k8psh::main(&program, arguments)
-    } else if name == diag::SERVER {
+    } else if name == names::SERVER {
         crate::server::main(&program, arguments)
     } else {
         run_command(&program, None, name, arguments)

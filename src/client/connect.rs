@@ -3,12 +3,15 @@
 use super::route::Route;
 use crate::options::value::Transport;
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, OwnedFd};
+use crate::sys::fd::OwnedFd;
 use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
-use crate::text::address::Address;
+use crate::text::name;
 use crate::{debug, limits};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 use rustix::io::{Errno, Result};
+use rustix::net::sockopt;
 
 /// A connection to a server.
 pub(super) struct Connection {
@@ -38,7 +41,7 @@ pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result
         if left == 0 || !retries {
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
-        debug!(Applet, "port {}: {}; trying again", route.server.port(), errno);
+        debug!(Client, "port {}: {}; trying again", route.server.port(), errno);
         poll::wait(&mut [], pause.min(left));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;
@@ -52,7 +55,7 @@ fn attempt(route: &Route, deadline: Instant, is_first: bool) -> Result<Connectio
         match attempt_direct(route) {
             Ok(socket) => return Ok(Connection { socket, is_direct: true }),
             Err(errno) if route.transport == Transport::Direct => return Err(errno),
-            Err(errno) => debug!(Applet, "direct transport of port {}: {}", route.server.port(), errno),
+            Err(errno) => debug!(Client, "direct transport of port {}: {}", route.server.port(), errno),
         }
     }
     let socket = attempt_relay(route, deadline, is_first)?;
@@ -61,8 +64,9 @@ fn attempt(route: &Route, deadline: Instant, is_first: bool) -> Result<Connectio
 
 /// One attempt by the direct transport. It does not wait: a full backlog is an error.
 fn attempt_direct(route: &Route) -> Result<OwnedFd> {
-    let socket = fd::local_socket()?;
-    unix::connect(&socket, route.server.port())?;
+    let socket = unix::socket()?;
+    let name = name::socket(route.server.port());
+    rustix::net::connect(&socket, &unix::abstract_name(name.bytes())?)?;
     // Any process of the Pod can have bound the name.
     if route.user.is_some() && unix::peer_user(&socket) != route.user {
         return Err(Errno::ACCESS);
@@ -73,17 +77,21 @@ fn attempt_direct(route: &Route) -> Result<OwnedFd> {
 /// One attempt by TCP. A server whose backlog is full does not answer, so it may take all the time that is left.
 fn attempt_relay(route: &Route, deadline: Instant, is_first: bool) -> Result<OwnedFd> {
     let socket = tcp::socket(&route.host)?;
-    tcp::set_patience(&socket, deadline.remaining().max(1))?;
+    // It bounds connecting as well (socket(7)); 0 would be no bound.
+    let patience = Duration::from_millis(deadline.remaining().max(1));
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patience))?;
     let is_local = route.host.is_loopback();
     if !is_first && is_local {
         // Where no server listens, the kernel may choose that very port for this socket, which then connects to itself
         // (RFC 9293, 3.5, simultaneous open). From another address it cannot.
-        let _ = tcp::bind(&socket, &Address::v4([127, 0, 0, 2]), 0);
+        let other = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+        let _ = rustix::net::bind(&socket, &SocketAddr::new(other, 0));
     }
-    tcp::connect(&socket, &route.host, route.server.port())?;
-    tcp::set_undelayed(&socket)?;
+    rustix::net::connect(&socket, &SocketAddr::new(route.host, route.server.port()))?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
     if !is_local {
-        tcp::set_watched(&socket)?;
+        tcp::set_keepalive(&socket, limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT)?;
+        sockopt::set_tcp_user_timeout(&socket, limits::TCP_USER_TIMEOUT_MS)?;
     }
     Ok(socket)
 }
@@ -92,5 +100,5 @@ fn attempt_relay(route: &Route, deadline: Instant, is_first: bool) -> Result<Own
 /// no port is left in TIME_WAIT, of which ten thousand calls would use up the range. Only for a server of protocol 2: one of
 /// protocol 1 takes a reset for a fault of its own and leaves the command running.
 pub(super) fn reset_at_end(socket: &OwnedFd) {
-    let _ = tcp::set_reset_at_end(socket);
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }

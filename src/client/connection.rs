@@ -51,7 +51,7 @@ impl Stub {
         if !may_fall_back {
             return false;
         }
-        debug!(Applet, "the direct connection ended: going on by TCP");
+        debug!(Client, "the direct connection ended: going on by TCP");
         let Ok(connection) = connect(&self.route.by_relay(), Instant::PAST, false) else { return false };
         self.adopt(connection);
         true

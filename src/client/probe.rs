@@ -5,21 +5,22 @@
 use super::connect::connect;
 use super::route::Route;
 use crate::config::Server;
-use crate::config::file;
+use crate::config::file::{self, Loaded};
 use crate::diag::Reported;
-use crate::options::value::{TRIGGER, Transport};
+use crate::options::settings::Settings;
+use crate::options::value::Transport;
 use crate::protocol::frame;
 use crate::sys::clock::Instant;
 use crate::sys::program::{Environment, Program};
 use crate::sys::socket::tcp;
 use crate::sys::{fd, poll};
-use crate::text::address::Address;
 use crate::told;
 use core::ffi::CStr;
+use core::net::{IpAddr, SocketAddr};
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, sockopt};
 
 /// Probes the server of that name, or every server that has commands, up to the first that does not answer.
 pub fn run(
@@ -32,22 +33,28 @@ pub fn run(
     let loaded = file::load(config, &program.environment)?;
     let Some(name) = name else {
         let mut servers = loaded.config.servers().filter(|server| server.has_commands());
-        return servers.try_for_each(|server| probe(server, &program.environment, deadline));
+        return servers.try_for_each(|server| probe(server, loaded, &program.environment, deadline));
     };
     let server = loaded.config.server(name.to_bytes());
     let server = server.ok_or_else(|| told!("{}: there is no server {}", loaded.path(), name))?;
-    probe(server, &program.environment, deadline)
+    probe(server, loaded, &program.environment, deadline)
 }
 
 /// Whether the server is up. What it is asked is decided here and nowhere else.
-fn probe(server: Server<'static>, environment: &Environment, deadline: Instant) -> Result<(), Reported> {
-    let mut route = Route::to(server, environment)?;
+fn probe(
+    server: Server<'static>,
+    loaded: Loaded<'static>,
+    environment: &Environment,
+    deadline: Instant,
+) -> Result<(), Reported> {
+    let settings = Settings::of_section(server, loaded)?;
+    let mut route = Route::to(server, &settings, environment)?;
     if route.transport == Transport::Auto {
         // The port is open to every user, the direct transport's name may not be.
         route.transport = Transport::Relay;
     }
-    if server.option(TRIGGER).is_some() {
-        return look(server).map_err(|errno| route.report(&errno));
+    if settings.trigger.is_some() {
+        return look(settings.listen, server.port()).map_err(|errno| route.report(&errno));
     }
     let socket = connect(&route, deadline, false).map_err(|errno| route.report(&errno))?.socket;
     route.authenticate(environment, &socket, deadline)?;
@@ -56,12 +63,10 @@ fn probe(server: Server<'static>, environment: &Environment, deadline: Instant) 
 
 /// Looks for a trigger without connecting, which would set it off: where something listens on a port, a socket with
 /// `SO_REUSEADDR` cannot bind it (`EADDRINUSE`; socket(7)).
-fn look(server: Server<'static>) -> Result<(), Errno> {
-    let address = server.option(b"--listen").and_then(|address| Address::parse(address.to_bytes()));
-    let address = address.unwrap_or(Address::LOOPBACK);
+fn look(address: IpAddr, port: u16) -> Result<(), Errno> {
     let socket = tcp::socket(&address)?;
-    tcp::set_reused(&socket)?;
-    match tcp::bind(&socket, &address, server.port()) {
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    match rustix::net::bind(&socket, &SocketAddr::new(address, port)) {
         Err(Errno::ADDRINUSE) => Ok(()),
         Ok(()) => Err(Errno::CONNREFUSED),
         Err(errno) => Err(errno),

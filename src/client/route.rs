@@ -2,27 +2,30 @@
 
 use crate::auth::handshake::prove;
 use crate::auth::proof::Key;
-use crate::auth::token::Source;
+use crate::auth::token::read_key;
 use crate::config::Server;
 use crate::diag::Reported;
-use crate::options::value::{Transport, user};
+use crate::options::Named;
+use crate::options::settings::{Connect, Settings, TokenSource};
+use crate::options::value::{Kind, Transport};
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::program::Environment;
-use crate::text::address::Address;
-use crate::text::bytes::until;
+use crate::text::address;
 use crate::text::line::Show;
 use crate::told;
-use core::ffi::CStr;
+use core::net::IpAddr;
 
 /// The route to a server.
 #[derive(Clone, Copy)]
 pub(super) struct Route {
     pub(super) server: Server<'static>,
-    pub(super) host: Address,
+    pub(super) host: IpAddr,
     pub(super) transport: Transport,
     /// The user that a server reached by the direct transport has to be; `None`: any.
     pub(super) user: Option<u32>,
+    /// Where the section's token is, if it has one.
+    token: Option<TokenSource<'static>>,
 }
 
 /// The variable that forces one transport.
@@ -30,27 +33,29 @@ const TRANSPORT: &[u8] = b"K8PSH_TRANSPORT";
 
 impl Route {
     /// The route to this server: as the environment says, else as its section does.
-    pub(super) fn to(server: Server<'static>, environment: &Environment) -> Result<Route, Reported> {
-        let asked = environment
-            .get(TRANSPORT)
-            .filter(|name| !name.is_empty())
-            .or_else(|| server.option(b"--transport").map(CStr::to_bytes));
-        let transport = asked.map_or(Some(Transport::Auto), Transport::named);
-        let transport =
-            transport.ok_or_else(|| told!("transport {}: there are auto, direct, relay", asked.unwrap_or_default()))?;
-        let user = server.option(b"--server-uid").and_then(|list| user(until(list.to_bytes(), b',')));
-        let mut route = Route { server, host: Address::LOOPBACK, transport, user };
-        if let Some(host) = server.option(b"--connect") {
-            // There is no resolver here: it would be larger than everything else.
-            let text = "--connect {}: not an address; names are not looked up; {} has a Service's";
-            route.host = Address::parse(host.to_bytes()).ok_or_else(|| told!(text, host, "${NAME_SERVICE_HOST}"))?;
-            route.transport = Transport::Relay;
+    pub(super) fn to(
+        server: Server<'static>,
+        settings: &Settings<'static>,
+        environment: &Environment,
+    ) -> Result<Route, Reported> {
+        let mut transport = settings.transport;
+        if let Some(name) = environment.get(TRANSPORT).filter(|name| !name.is_empty()) {
+            let asked = Transport::named(name);
+            transport = asked.ok_or_else(|| told!("K8PSH_TRANSPORT: {} is not {}", name, Kind::Transport))?;
         }
-        if Source::of_section(server).is_some() {
-            // A server with a token listens on TCP alone.
-            route.transport = Transport::Relay;
+        let host = match settings.connect {
+            Connect::Here => address::LOOPBACK,
+            Connect::At(host) => host,
+            Connect::Unknown => {
+                let text = "server {}: --connect is empty; a variable that is set before its Service exists is not";
+                return Err(told!(text, server.name()));
+            }
+        };
+        // A server elsewhere, and one with a token, is reached by TCP alone.
+        if settings.connect != Connect::Here || settings.token().is_some() {
+            transport = Transport::Relay;
         }
-        Ok(route)
+        Ok(Route { server, host, transport, user: settings.server_uid, token: settings.token() })
     }
 
     /// The same route by TCP alone.
@@ -64,8 +69,10 @@ impl Route {
         if self.transport == Transport::Direct {
             return told!("server {} at k8psh:{}: {}", name, port, reason);
         }
-        let text = if self.host.as_v4().is_some() { "server {} at {}:{}: {}" } else { "server {} at [{}]:{}: {}" };
-        told!(text, name, self.host, port, reason)
+        match self.host {
+            IpAddr::V4(_) => told!("server {} at {}:{}: {}", name, self.host, port, reason),
+            IpAddr::V6(_) => told!("server {} at [{}]:{}: {}", name, self.host, port, reason),
+        }
     }
 
     /// Has both ends prove that they have the token of the server's section, where it has one, before the deadline.
@@ -75,9 +82,9 @@ impl Route {
         socket: &OwnedFd,
         deadline: Instant,
     ) -> Result<(), Reported> {
-        let Some(source) = Source::of_section(self.server) else { return Ok(()) };
+        let Some(source) = self.token else { return Ok(()) };
         let mut key = Key::NONE;
-        source.key(environment, &mut key)?;
+        read_key(source, environment, &mut key)?;
         prove(socket, &key, deadline).map_err(|why| self.report(&why))
     }
 }

@@ -6,11 +6,11 @@ use super::request::descriptors;
 use super::route::Route;
 use super::stub::Stub;
 use super::terminal::Terminal;
-use crate::auth::token;
 use crate::config::file;
 use crate::diag::Reported;
 use crate::exit::End;
-use crate::options::value::{MISPLACED, TRIGGER, Transport};
+use crate::options::settings::{NOT_FOR_STUBS, Settings};
+use crate::options::value::Transport;
 use crate::sys::clock::Instant;
 use crate::sys::program::{Program, Strings};
 use crate::told;
@@ -22,10 +22,11 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     let command =
         loaded.config.command(name).ok_or_else(|| told!("{}: there is no command {}", loaded.path(), name))?;
     let server = command.server();
-    if server.option(TRIGGER).is_some() {
-        return Err(told!(MISPLACED, server.name(), server.port()));
+    let settings = Settings::of_section(server, loaded)?;
+    if settings.trigger.is_some() {
+        return Err(told!(NOT_FOR_STUBS, server.name(), server.port()));
     }
-    let mut route = Route::to(server, &program.environment)?;
+    let mut route = Route::to(server, &settings, &program.environment)?;
     let terminal = Terminal::of_caller();
     if route.transport == Transport::Auto && !terminal.is_there() && !terminal.is_in_foreground() {
         // stdin alone is the terminal of a background job. The kernel would let the command, which is in another session,
@@ -40,7 +41,7 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     route.authenticate(&program.environment, &connection.socket, deadline)?;
     descriptors::restrict(descriptors, &connection)?;
     // The token is for nobody else.
-    let environment = &program.environment.without(server.option(token::VARIABLE));
+    let environment = &program.environment.without(settings.token_variable());
     let caller = request::Caller { environment, arguments, directory, terminal: &terminal, connection: &connection };
     let request = request::write(command, &caller, descriptors)?;
     Stub::new(route, connection, request, terminal, descriptors)?.run()

@@ -124,7 +124,7 @@ impl Stub {
 
     /// The command has ended, or could not be run.
     pub(super) fn ended(&mut self, end: End) {
-        debug!(Applet, "the command has ended");
+        debug!(Client, "the command has ended");
         self.report_reason();
         self.end = Some(end);
     }

@@ -286,21 +286,6 @@ impl<'c> Server<'c> {
         Options { server: self, headers: &self.config.headers, words: &[] }
     }
 
-    /// The value of an option, the last where it comes more than once: for those who care about one alone.
-    pub fn option(self, name: &[u8]) -> Option<&'c CStr> {
-        let (mut value, mut follows) = (None, false);
-        for OptionWord { text, .. } in self.options() {
-            let rest = text.to_bytes_with_nul().strip_prefix(name);
-            match rest {
-                _ if follows => value = Some(text),
-                Some([b'=', rest @ ..]) => value = crate::text::bytes::c_str(rest),
-                _ => {}
-            }
-            follows = !follows && rest == Some(b"\0");
-        }
-        value
-    }
-
     /// Whether it has anything to run.
     pub fn has_commands(self) -> bool {
         self.config.entries.iter().any(|entry| self.owns(entry))

@@ -3,10 +3,9 @@
 
 pub mod array;
 
-use crate::limits::LOG_MS;
 use crate::sys::statics::Global;
-use crate::text::bytes;
 use crate::text::line::{Line, Part, add};
+use crate::text::{bytes, name};
 use crate::{add, exit, sys};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -19,10 +18,9 @@ pub fn log(line: &mut Line) {
 /// Ends the line and writes it to `stream`. A message that nobody can read is nobody's error.
 fn write(line: &mut Line, stream: BorrowedFd<'static>) {
     line.end(LINE_END.get());
-    // A server has others to serve than who reads its stderr.
-    let _ = match name() {
-        SERVER => write_soon(stream, line.bytes()),
-        _ => write_all(stream, line.bytes()),
+    let _ = match PATIENCE.get() {
+        Some(patience) => write_soon(stream, line.bytes(), patience),
+        None => write_all(stream, line.bytes()),
     };
 }
 
@@ -73,9 +71,6 @@ macro_rules! debug {
     };
 }
 
-/// What a server calls itself in messages.
-pub const SERVER: &[u8] = b"k8pshd";
-
 /// What every message ends with.
 static LINE_END: Global<&'static [u8]> = Global::new(b"\n");
 
@@ -84,7 +79,16 @@ pub fn set_line_end(bytes: &'static [u8]) {
     LINE_END.set(bytes);
 }
 
-static NAME: Global<&'static [u8]> = Global::new(b"k8psh");
+/// How long a message waits for room on stderr, in milliseconds; `None`: until there is some.
+static PATIENCE: Global<Option<u64>> = Global::new(None);
+
+/// Has messages wait for room on stderr for so many milliseconds at most: a server has others to serve than whoever reads
+/// its stderr.
+pub fn set_patience(milliseconds: u64) {
+    PATIENCE.set(Some(milliseconds));
+}
+
+static NAME: Global<&'static [u8]> = Global::new(name::PROGRAM);
 static WANTED: Global<u8> = Global::new(0);
 
 /// Sets the name that messages begin with: what this process was called as.
@@ -112,7 +116,7 @@ pub fn fail(code: u8, text: &str, parts: &[Part<'_>]) -> ! {
 
 /// Writes a debug line to stderr, behind its time, process and component, where the component's were asked for.
 pub fn tell(component: Component, text: &str, parts: &[Part<'_>]) {
-    if WANTED.get() & (1 << component as u8 | 1 << ALL) == 0 {
+    if WANTED.get() & component.bit() == 0 {
         return;
     }
     let mut line = Line::new();
@@ -149,12 +153,13 @@ fn print_or_end(text: &[u8]) {
     }
 }
 
-/// Writes what waits for room for a while. Once that was in vain, no further line waits until one has found room: who is at
-/// a server's door without a token has it say so as often as he likes, and others wait behind that.
-fn write_soon(stream: BorrowedFd<'static>, bytes: &[u8]) -> Result<(), Errno> {
-    static PATIENCE: Global<u64> = Global::new(LOG_MS);
-    let written = sys::fd::write_soon(stream, bytes, PATIENCE.get());
-    PATIENCE.set(if written.is_ok() { LOG_MS } else { 0 });
+/// Writes a message that waits for room no longer than so many milliseconds. Once one has waited in vain, the next ones do
+/// not wait until there is room again: a client without a token causes as many messages as it likes, and others wait
+/// behind each.
+fn write_soon(stream: BorrowedFd<'static>, bytes: &[u8], patience: u64) -> Result<(), Errno> {
+    static WAS_IN_VAIN: Global<bool> = Global::new(false);
+    let written = sys::fd::write_soon(stream, bytes, if WAS_IN_VAIN.get() { 0 } else { patience });
+    WAS_IN_VAIN.set(written.is_err());
     written.map(drop)
 }
 
@@ -171,59 +176,81 @@ fn write_all(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The parts of the program that can be asked to tell what they do: its modules.
+/// A part of the program that can be asked what it does with `K8PSH_DEBUG`: a room of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the rooms are described in lib.rs")]
 pub enum Component {
-    /// Roles, options, the poll loops.
-    Applet,
-    /// The configuration.
+    Client,
     Config,
-    /// Requests and relays.
+    Protocol,
+    Server,
     Session,
-    /// Processes, signals, descriptors.
     Sys,
-    /// Frames.
-    Wire,
 }
 
-/// Their names, a line each, in their order, and the word for all of them.
-const COMPONENTS: &[u8] = b"applet\nconfig\nsession\nsys\nwire\nall";
-const ALL: usize = Component::Wire as usize + 1;
+impl Component {
+    const ALL: [Component; 6] = [
+        Component::Client,
+        Component::Config,
+        Component::Protocol,
+        Component::Server,
+        Component::Session,
+        Component::Sys,
+    ];
+
+    /// Its name, as `K8PSH_DEBUG` has it.
+    const fn name(self) -> &'static str {
+        match self {
+            Component::Client => "client",
+            Component::Config => "config",
+            Component::Protocol => "protocol",
+            Component::Server => "server",
+            Component::Session => "session",
+            Component::Sys => "sys",
+        }
+    }
+
+    /// Its bit in a set of components.
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
 
 /// Takes the value of `K8PSH_DEBUG`: names of components with commas or blanks between them, in any case, or `all`.
 pub fn want(names: &[u8]) {
     let mut wanted = 0;
     let words = names.split(|byte| matches!(byte, 0..=b' ' | b','));
     for name in words.filter(|name| !name.is_empty()) {
-        let mask = mask_of(name);
-        if mask == 0 {
-            report!("K8PSH_DEBUG: no component {}; there are applet, config, session, sys, wire, all", name);
+        match components(name) {
+            Some(set) => wanted |= set,
+            None => report!(
+                "K8PSH_DEBUG: no component {}; there are client, config, protocol, server, session, sys, all",
+                name
+            ),
         }
-        wanted |= mask;
     }
     WANTED.set(wanted);
 }
 
-/// Whether two words are the same in any case.
-fn is_same_word(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.to_ascii_lowercase() == *b)
-}
-
-/// The bit of the component of that name; 0 for none.
-fn mask_of(name: &[u8]) -> u8 {
-    let number = (0..=ALL).find(|number| is_same_word(name, bytes::line(COMPONENTS, *number)));
-    number.map_or(0, |number| 1 << number)
+/// The set of components that a name in any case means; `None` where there is no such name.
+fn components(name: &[u8]) -> Option<u8> {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    if is("all") {
+        return Some(u8::MAX);
+    }
+    // Names of before.
+    if is("applet") {
+        return Some(Component::Client.bit() | Component::Server.bit());
+    }
+    if is("wire") {
+        return Some(Component::Protocol.bit());
+    }
+    Component::ALL.iter().find(|component| is(component.name())).map(|component| component.bit())
 }
 
 /// Time, process, component.
 fn show_stamp(component: Component, line: &mut Line) {
-    add!(
-        line,
-        "{} [{}] {}: ",
-        Part::Time(sys::clock::wall()),
-        Part::Signed(sys::process::id()),
-        Part::Words(bytes::line(COMPONENTS, component as usize))
-    );
+    add!(line, "{} [{}] {}: ", Part::Time(sys::clock::wall()), Part::Signed(sys::process::id()), component.name());
 }
 
 /// A bug: says where, and ends with the code for "k8psh itself failed".
@@ -240,7 +267,13 @@ mod tests {
 
     #[test]
     fn components_are_found_by_name_in_any_case() {
-        assert_eq!([mask_of(b"applet"), mask_of(b"Wire"), mask_of(b"ALL")], [1, 16, 32]);
-        assert_eq!(mask_of(b"wires"), 0);
+        assert_eq!(components(b"client"), Some(Component::Client.bit()));
+        assert_eq!(components(b"Protocol"), Some(Component::Protocol.bit()));
+        assert_eq!(components(b"ALL"), Some(u8::MAX));
+        assert_eq!(components(b"applet"), Some(Component::Client.bit() | Component::Server.bit()));
+        assert_eq!(components(b"WIRE"), Some(Component::Protocol.bit()));
+        for unknown in [&b"wires"[..], b"", b"sys "] {
+            assert_eq!(components(unknown), None);
+        }
     }
 }

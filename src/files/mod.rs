@@ -32,7 +32,6 @@ pub fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
 }
 
 /// Has `path` be this one, seen from the working directory where it is relative.
-#[inline(never)]
 pub fn make_absolute(path: &mut Path, of: &[u8]) -> Result<()> {
     let mut here = [0; limits::PATH];
     // Where it is not needed, it may be missing.
@@ -52,7 +51,6 @@ pub fn advice(errno: Errno, closed: &'static str) -> &'static str {
 
 /// `path` becomes a name in the directory that is this process's alone: not by its number, since in a volume that several
 /// containers have each of them is process 1. It has nothing of the target's, which may have the full length.
-#[inline(never)]
 pub fn temporary<'p>(directory: &[u8], path: &'p mut Path) -> Result<&'p CStr> {
     let (mut number, mut name) = ([0; 4], Line::new());
     sys::random(&mut number)?;

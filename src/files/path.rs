@@ -77,7 +77,6 @@ impl Path {
     }
 
     /// Drops the last component. Above the root is the root; a relative path may lead above where it starts.
-    #[inline(never)]
     fn ascend(&mut self) {
         let start = directory(&self.bytes).len();
         let last = after(&self.bytes, start);
@@ -106,7 +105,6 @@ pub fn relative<'p>(base: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
 }
 
 /// What comes before a path's last component: all up to its last slash, with it; nothing where it has none.
-#[inline(never)]
 pub fn directory(path: &[u8]) -> &[u8] {
     let mut end = path.len();
     while end > 0 && path[end - 1] != b'/' {

@@ -1,4 +1,16 @@
-//! Options: what they are called, what values they take, and how they are read from words.
+//! Options: what they are called, what values they take, where they may stand, and what they say.
+//!
+//! - [`table`]: every option, spelled once
+//! - [`words`]: words to options and values, by the table
+//! - [`value`], `names`: the kinds of values, each read by one function
+//! - [`settings`]: what the options of a section's header and of the command line say, as one typed value
+//! - [`help`]: `--help`, by the table
 
+pub mod help;
+mod names;
+pub mod settings;
+pub mod table;
 pub mod value;
 pub mod words;
+
+pub use names::Named;

@@ -1,87 +1,158 @@
-//! The values that options take, each with the one function that reads it.
+//! The values that options take: each kind is read by one function, for both ends and for `--check`.
 
-use super::words::choice;
+use super::names::Named;
+use crate::add;
+use crate::limits;
+use crate::text::address;
+use crate::text::line::{Line, Show};
 use crate::text::number;
+use core::ffi::CStr;
+use core::net::IpAddr;
 
-/// Which ways lead to a server.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// The direct one, and where it is closed the relay.
-    #[default]
-    Auto,
-    /// A socket within this kernel, by which the caller's own descriptors go along.
-    Direct,
-    /// TCP, with the streams in frames.
-    Relay,
+pub use super::names::{Format, Transport, Tty};
+
+/// What an option's value has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text: a file, a name.
+    Any,
+    /// A number.
+    Number,
+    /// A number; a negative one for none.
+    Limit,
+    /// How many sessions there may be at once.
+    Sessions,
+    /// An address, no name.
+    Address,
+    /// The same, or nothing: the address of a Service that is younger than this Pod.
+    AddressOrNone,
+    /// A user ID.
+    Uid,
+    /// User IDs with commas between them.
+    Uids,
+    /// A path that begins with `/`.
+    AbsolutePath,
+    /// The name of a variable.
+    VariableName,
+    /// A [`Format`].
+    Log,
+    /// A [`Transport`].
+    Transport,
+    /// A [`Tty`].
+    Tty,
 }
 
-impl Transport {
-    /// Their names, in their order.
-    pub const NAMES: &str = "auto, direct, relay";
-
-    /// The transport of this name.
-    pub fn named(name: &[u8]) -> Option<Transport> {
-        [Transport::Auto, Transport::Direct, Transport::Relay].get(choice(Transport::NAMES, name)?).copied()
+impl Kind {
+    /// Whether a text is a value of this kind.
+    pub fn accepts(self, text: &CStr) -> bool {
+        let bytes = text.to_bytes();
+        match self {
+            Kind::Any => !bytes.is_empty(),
+            Kind::Number => number::parse(bytes, 10).is_some(),
+            Kind::Limit => limit(bytes).is_some(),
+            Kind::Sessions => sessions(bytes).is_some(),
+            Kind::Address => address::parse(bytes).is_some(),
+            Kind::AddressOrNone => bytes.is_empty() || address::parse(bytes).is_some(),
+            Kind::Uid => uid(bytes).is_some(),
+            Kind::Uids => uids(text).all(|uid| uid.is_some()),
+            Kind::AbsolutePath => bytes.starts_with(b"/"),
+            Kind::VariableName => !bytes.is_empty() && !bytes.contains(&b'='),
+            Kind::Log => Format::named(bytes).is_some(),
+            Kind::Transport => Transport::named(bytes).is_some(),
+            Kind::Tty => Tty::named(bytes).is_some(),
+        }
     }
 }
 
-/// The users of a list of numbers with commas between them; `None` for one that is none.
-pub fn users(list: &[u8]) -> impl Iterator<Item = Option<u32>> {
-    list.split(|byte| *byte == b',').map(user)
-}
-
-/// The user of a number.
-#[inline(never)]
-pub fn user(number: &[u8]) -> Option<u32> {
-    u32::try_from(number::parse(number, 10)?).ok()
-}
-
-/// Whether a command gets a terminal.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tty {
-    /// Where its stub's stdin and stdout are one.
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
-impl Tty {
-    /// Their names, in their order.
-    pub const NAMES: &str = "auto, always, never";
-
-    /// The rule of this name.
-    pub fn named(name: &[u8]) -> Option<Tty> {
-        [Tty::Auto, Tty::Always, Tty::Never].get(choice(Tty::NAMES, name)?).copied()
+/// What a value of the kind is, behind "is not".
+impl Show for Kind {
+    fn show(&self, line: &mut Line) {
+        let text = match self {
+            Kind::Any => "a name or a path",
+            Kind::Number | Kind::Limit => "a number",
+            Kind::Sessions => return add!(line, "a number from 1 to {}", limits::MAX_SESSIONS),
+            Kind::Address => "an address",
+            Kind::AddressOrNone => "an address; names are not looked up, and ${NAME_SERVICE_HOST} has a Service's",
+            Kind::Uid => "a user ID",
+            Kind::Uids => "a list of user IDs",
+            Kind::AbsolutePath => "an absolute path",
+            Kind::VariableName => "the name of a variable",
+            Kind::Log => return show_names(Format::NAMES, line),
+            Kind::Transport => return show_names(Transport::NAMES, line),
+            Kind::Tty => return show_names(Tty::NAMES, line),
+        };
+        line.add(text.as_bytes());
     }
 }
 
-/// How a session's lines are written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Text,
-    Json,
-    /// There are none.
-    None,
-}
-
-impl Format {
-    /// Their names, in their order.
-    pub const NAMES: &str = "text, json, none";
-
-    /// The format of this name.
-    pub fn named(name: &[u8]) -> Option<Format> {
-        [Format::Text, Format::Json, Format::None].get(choice(Format::NAMES, name)?).copied()
-    }
-
-    /// The one of a section that does not say: who sets off a trigger may be anybody.
-    pub fn of_trigger(is_trigger: bool) -> Format {
-        if is_trigger { Format::Text } else { Format::None }
+fn show_names<T>(names: &[(&str, T)], line: &mut Line) {
+    let mut before = "one of ";
+    for (name, _) in names {
+        add!(line, "{}{}", before, *name);
+        before = ", ";
     }
 }
 
-/// The option by which a section's port takes plain bytes: a stub could not speak to it.
-pub const TRIGGER: &[u8] = b"--trigger";
+/// A limit: `Some(None)` for a negative number, by which none is meant.
+pub fn limit(text: &[u8]) -> Option<Option<u64>> {
+    number::parse_signed(text).map(|number| u64::try_from(number).ok())
+}
 
-/// What a stub is told that is left over, or has another configuration.
-pub const MISPLACED: &str = "section {} is a trigger: any client but a stub may connect to port {}";
+/// How many sessions there may be at once.
+pub fn sessions(text: &[u8]) -> Option<usize> {
+    let most = usize::try_from(number::parse(text, 10)?).ok()?;
+    (1..=limits::MAX_SESSIONS).contains(&most).then_some(most)
+}
+
+/// A user ID. The largest number is none: it stands for no user (chown(2)).
+pub fn uid(text: &[u8]) -> Option<u32> {
+    u32::try_from(number::parse(text, 10)?).ok().filter(|uid| *uid != u32::MAX)
+}
+
+/// The user IDs of a list with commas between them; `None` for what is not one.
+pub fn uids(list: &CStr) -> impl Iterator<Item = Option<u32>> {
+    list.to_bytes().split(|byte| *byte == b',').map(uid)
+}
+
+/// An address; `None` for nothing, and for what is not one.
+pub fn ip_address(text: &CStr) -> Option<IpAddr> {
+    address::parse(text.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line;
+
+    #[test]
+    fn each_kind_accepts_its_own_values_and_no_other() {
+        for (kind, good, bad) in [
+            (Kind::Any, &[c"x", c"-1"][..], &[c""][..]),
+            (Kind::Number, &[c"0", c"1000"], &[c"", c"-1", c"1s", c" 1", c"0x1", c"18446744073709551616"]),
+            (Kind::Limit, &[c"0", c"-1", c"86400000"], &[c"", c"-", c"1.5", c"one", c"9223372036854775808"]),
+            (Kind::Sessions, &[c"1", c"4096"], &[c"", c"0", c"-1", c"4097", c"x"]),
+            (Kind::Address, &[c"127.0.0.1", c"::", c"[::1]"], &[c"", c"localhost", c"1.2.3", c"1.2.3.4:5", c"::1%lo"]),
+            (Kind::AddressOrNone, &[c"", c"10.0.0.1"], &[c"db", c" "]),
+            (Kind::Uid, &[c"0", c"65532"], &[c"", c"root", c"0,1000", c"-1", c"4294967295", c"4294967296", c"1 "]),
+            (Kind::Uids, &[c"0", c"0,65532"], &[c"", c",", c"0,", c"0,,1", c"0;1", c"0, 1", c"a"]),
+            (Kind::AbsolutePath, &[c"/", c"/run/token"], &[c"", c"token", c"./token", c" /token"]),
+            (Kind::VariableName, &[c"TOKEN", c"a b"], &[c"", c"A=B", c"="]),
+            (Kind::Log, &[c"text", c"json", c"none"], &[c"", c"Text", c"text,", c"yaml", c"text, json"]),
+            (Kind::Transport, &[c"auto", c"direct", c"relay"], &[c"", c"tcp", c"aut", c"auto "]),
+            (Kind::Tty, &[c"auto", c"always", c"never"], &[c"", c"yes", c"alway"]),
+        ] {
+            for text in good {
+                assert!(kind.accepts(text), "{kind:?} {text:?}");
+            }
+            for text in bad {
+                assert!(!kind.accepts(text), "{kind:?} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_kind_says_what_is_expected() {
+        assert_eq!(line!("is not {}", Kind::Tty).bytes(), b"is not one of auto, always, never");
+        assert_eq!(line!("is not {}", Kind::Sessions).bytes(), b"is not a number from 1 to 4096");
+    }
+}

@@ -1,42 +1,37 @@
-//! Options as words: `-x`, `--long`, `-x VALUE`, `--long VALUE`, `--long=VALUE`. Which there are is read from the usage text
-//! that `--help` prints, so the two cannot differ. Knows no option's meaning.
+//! Options as words: `-x`, `--long`, `-x VALUE`, `--long VALUE`, `--long=VALUE`. Knows no option's meaning.
 
+use super::table::{Id, OptionSpec, Program};
+use super::value::Kind;
 use crate::add;
-use crate::text::bytes::{after, until};
 use crate::text::line::{Line, Show};
 use core::ffi::CStr;
 
-/// An option that a program knows: a line `  -x, --long VALUE  …` or `      --long VALUE  …` of its usage text. One that
-/// takes a value has a capital letter behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spec {
-    /// Which of the options it is, from 0.
-    pub number: usize,
-    /// Its long name, hyphens included.
-    pub name: &'static [u8],
-    takes_value: bool,
-}
-
-/// A word, or an option and its value, among the words that a program was given.
+/// A word, or an option and its value.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Word<'w> {
     /// An option, and its value where it takes one (empty where not).
-    Given(Spec, &'w CStr),
-    /// A word that is no option.
+    Option(&'static OptionSpec, &'w CStr),
+    /// A word that is not an option.
     Plain(&'w CStr),
+    /// `--`: what follows is a program and its arguments.
+    End,
 }
 
 /// What is wrong with an option.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageError<'w> {
-    /// There is none of this name.
-    Unknown(&'w [u8]),
-    /// A word that is no option, where only options may stand.
-    Unexpected(&'w [u8]),
+    /// There is no option of this name.
+    Unknown(&'w CStr),
+    /// A word that is not an option, where only options may stand.
+    Unexpected(&'w CStr),
     /// It is the last word and takes a value.
-    NoValue(&'static [u8]),
-    /// It takes none but was given one.
-    NeedlessValue(&'static [u8]),
+    NoValue(&'static OptionSpec),
+    /// It takes no value but was given one.
+    NeedlessValue(&'static OptionSpec),
+    /// Its value is not of the kind that it takes.
+    BadValue(&'static OptionSpec, Kind, &'w CStr),
+    /// It may not stand in a section's header.
+    NotInHeader(&'static OptionSpec),
 }
 
 impl UsageError<'_> {
@@ -48,154 +43,109 @@ impl UsageError<'_> {
 
 impl Show for UsageError<'_> {
     fn show(&self, line: &mut Line) {
-        let (text, word) = match self {
-            UsageError::Unknown(word) => ("unknown option {}", word),
-            UsageError::Unexpected(word) => ("unexpected argument {}", word),
-            UsageError::NoValue(name) => ("{} needs a value", name),
-            UsageError::NeedlessValue(name) => ("{} takes no value", name),
-        };
-        add!(line, text, word);
-    }
-}
-
-/// The option of this name, hyphens included, among those that a usage text lists.
-#[inline(never)]
-pub fn find(usage: &'static str, name: &[u8]) -> Option<Spec> {
-    let mut number = 0;
-    let mut rest = usage.as_bytes();
-    while !rest.is_empty() {
-        let line = until(rest, b'\n');
-        rest = after(rest, line.len() + 1);
-        let (Some(letter), Some(long @ [b'-', b'-', ..])) = (line.get(2..4), line.get(6..)) else { continue };
-        let long = until(long, b' ');
-        if name == long || name == letter {
-            let takes_value = line.get(7 + long.len()).is_some_and(u8::is_ascii_uppercase);
-            return Some(Spec { number, name: long, takes_value });
-        }
-        number += 1;
-    }
-    None
-}
-
-/// The word that ends the options: what follows is a program and its arguments.
-pub const END: &[u8] = b"--";
-
-/// The value of the option of that number among `words`, the last where it is given more than once. What is wrong with the
-/// others is not its business.
-#[inline(never)]
-pub fn value<'w>(usage: &'static str, words: &mut dyn Iterator<Item = &'w CStr>, number: usize) -> Option<&'w CStr> {
-    let mut last = None;
-    while let Some(word) = next(usage, words) {
-        match word {
-            Ok(Word::Given(option, value)) if option.number == number => last = Some(value),
-            Err(UsageError::Unknown(END)) => break,
-            _ => {}
+        match *self {
+            UsageError::Unknown(word) => add!(line, "unknown option {}", word),
+            UsageError::Unexpected(word) => add!(line, "unexpected argument {}", word),
+            UsageError::NoValue(option) => add!(line, "{} needs a value", option.name),
+            UsageError::NeedlessValue(option) => add!(line, "{} takes no value", option.name),
+            UsageError::BadValue(option, kind, value) if value.is_empty() => {
+                add!(line, "{} has an empty value, which is not {}", option.name, kind);
+            }
+            UsageError::BadValue(option, kind, value) => add!(line, "{}: {} is not {}", option.name, value, kind),
+            UsageError::NotInHeader(option) => add!(line, "{} belongs on the command line", option.name),
         }
     }
-    last
 }
 
-/// The next of `words` by this usage text.
+/// The next of the words that this program was given. A value is checked.
 pub fn next<'w>(
-    usage: &'static str,
+    program: &Program,
     words: &mut dyn Iterator<Item = &'w CStr>,
 ) -> Option<Result<Word<'w>, UsageError<'w>>> {
     let word = words.next()?;
     let text = word.to_bytes();
     let name = match text {
-        [b'-', b'-', ..] => until(text, b'='),
+        b"--" => return Some(Ok(Word::End)),
+        [b'-', b'-', ..] => text.split(|byte| *byte == b'=').next().unwrap_or(text),
         [b'-', _, ..] => text,
         _ => return Some(Ok(Word::Plain(word))),
     };
-    let Some(spec) = find(usage, name) else { return Some(Err(UsageError::Unknown(text))) };
-    let attached = word.to_bytes_with_nul().get(name.len() + 1..).and_then(crate::text::bytes::c_str);
-    let value = match (spec.takes_value, attached) {
-        (false, None) => Ok(c""),
-        (false, Some(_)) => Err(UsageError::NeedlessValue(spec.name)),
-        (true, Some(value)) => Ok(value),
-        (true, None) => words.next().ok_or(UsageError::NoValue(spec.name)),
-    };
-    Some(value.map(|value| Word::Given(spec, value)))
+    let Some(option) = program.find(name) else { return Some(Err(UsageError::Unknown(word))) };
+    let attached = word.to_bytes_with_nul().get(name.len() + 1..);
+    let attached = attached.and_then(|value| CStr::from_bytes_with_nul(value).ok());
+    Some(value_of(option, attached, words).map(|value| Word::Option(option, value)))
 }
 
-/// The place of a value in the list of those that there are, as a message shows it: with a comma and a blank between them.
-#[inline(never)]
-pub fn choice(list: &str, value: &[u8]) -> Option<usize> {
-    let mut rest = list.as_bytes();
-    for place in 0.. {
-        let word = until(rest, b',');
-        if word == value {
-            return Some(place);
+/// Whether this option is among the words.
+pub fn contains<'w>(program: &Program, words: &mut dyn Iterator<Item = &'w CStr>, id: Id) -> bool {
+    while let Some(word) = next(program, words) {
+        match word {
+            Ok(Word::Option(option, _)) if option.id == id => return true,
+            Ok(Word::End) => return false,
+            _ => {}
         }
-        rest = rest.get(word.len() + 2..)?;
     }
-    None
+    false
+}
+
+/// The value of an option: the one that is attached to it, or the next word.
+fn value_of<'w>(
+    option: &'static OptionSpec,
+    attached: Option<&'w CStr>,
+    words: &mut dyn Iterator<Item = &'w CStr>,
+) -> Result<&'w CStr, UsageError<'w>> {
+    let Some(kind) = option.value else {
+        return if attached.is_some() { Err(UsageError::NeedlessValue(option)) } else { Ok(c"") };
+    };
+    let value = attached.or_else(|| words.next()).ok_or(UsageError::NoValue(option))?;
+    if kind.accepts(value) { Ok(value) } else { Err(UsageError::BadValue(option, kind, value)) }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::SERVER;
     use super::*;
 
-    const USAGE: &str = "\
-Usage: program [options]
+    type Seen = Result<(Option<Id>, &'static CStr), UsageError<'static>>;
 
-Options:
-  -f, --flag          a flag;
-                      -1: no flag
-  -v, --value NUMBER  a value
-      --long [WORD]
-      --longer HOW  a choice
---last
-";
-
-    fn all(words: &[&'static CStr]) -> Vec<Result<(usize, &'static CStr), UsageError<'static>>> {
+    fn all(words: &[&'static CStr]) -> Vec<Seen> {
         let mut words = words.iter().copied();
-        let number = |word: Word<'static>| match word {
-            Word::Given(spec, value) => (spec.number, value),
-            Word::Plain(word) => (usize::MAX, word),
+        let seen = |word: Word<'static>| match word {
+            Word::Option(option, value) => (Some(option.id), value),
+            Word::Plain(word) => (None, word),
+            Word::End => (None, c"--"),
         };
-        core::iter::from_fn(|| Some(next(USAGE, &mut words)?.map(number))).collect()
+        core::iter::from_fn(|| Some(next(&SERVER, &mut words)?.map(seen))).collect()
+    }
+
+    fn option(name: &str) -> &'static OptionSpec {
+        SERVER.find(name.as_bytes()).expect("an option")
     }
 
     #[test]
     fn options_are_known_by_letter_and_by_name() {
-        const PLAIN: usize = usize::MAX;
+        let (keep, name) = (Some(Id::KeepStubs), Some(Id::Name));
         for (words, wanted) in [
-            (&[c"-f", c"--flag"][..], vec![Ok((0, c"")), Ok((0, c""))]),
+            (&[c"-k", c"--keep-client-executables"][..], vec![Ok((keep, c"")), Ok((keep, c""))]),
             (
-                &[c"-v", c"-f", c"--value", c"", c"--value=a=b", c"--value="],
-                vec![Ok((1, c"-f")), Ok((1, c"")), Ok((1, c"a=b")), Ok((1, c""))],
+                &[c"-n", c"-k", c"--name", c"x", c"--name=a=b"],
+                vec![Ok((name, c"-k")), Ok((name, c"x")), Ok((name, c"a=b"))],
             ),
-            (&[c"--long", c"--longer", c"x"], vec![Ok((2, c"")), Ok((3, c"x"))]),
-            (&[c"-", c"x", c""], vec![Ok((PLAIN, c"-")), Ok((PLAIN, c"x")), Ok((PLAIN, c""))]),
+            (&[c"-", c"x", c"", c"--"], vec![Ok((None, c"-")), Ok((None, c"x")), Ok((None, c"")), Ok((None, c"--"))]),
             (
-                &[c"--flag=x", c"-v"],
-                vec![Err(UsageError::NeedlessValue(b"--flag")), Err(UsageError::NoValue(b"--value"))],
+                &[c"--no-wait=x", c"-n"],
+                vec![Err(UsageError::NeedlessValue(option("-w"))), Err(UsageError::NoValue(option("-n")))],
             ),
+            (&[c"--tty=x", c"-k"], vec![Err(UsageError::BadValue(option("--tty"), Kind::Tty, c"x")), Ok((keep, c""))]),
         ] {
             assert_eq!(all(words), wanted);
         }
     }
 
     #[test]
-    fn nothing_else_in_the_usage_is_an_option() {
-        for word in [
-            c"--flags",
-            c"--flag ",
-            c"--flag          a flag;",
-            c"--lon",
-            c"--last",
-            c"--",
-            c"--=",
-            c"-fv",
-            c"-f=1",
-            c"-1",
-            c"-1:",
-            c"-f,",
-            c"- ",
-            c"-\n",
-        ] {
-            assert_eq!(all(&[word]), [Err(UsageError::Unknown(word.to_bytes()))]);
+    fn nothing_else_is_an_option() {
+        for word in [c"--names", c"--name ", c"--nam", c"--=", c"-kn", c"-k=1", c"-1", c"-k,", c"- ", c"-\n", c"---"] {
+            assert_eq!(all(&[word]), [Err(UsageError::Unknown(word))]);
         }
     }
 }

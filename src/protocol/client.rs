@@ -1,10 +1,11 @@
 //! The stub's end of a session: sends the request, then relays the caller's streams and learns the command's end.
 
 use super::decoder::{Chunk, Decoder};
-use super::flow::{Incoming, Outgoing, Which};
+use super::error::ProtocolError;
+use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
 use super::queue::Queue;
-use super::{BACKLOG, MODES, OUTBOX, ProtocolError};
+use super::terminal::MODES;
 use crate::exit::End;
 
 /// What the server says.
@@ -43,8 +44,39 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Empty ones.
+    /// Nothing in them.
     pub const EMPTY: Buffers = Buffers { outbox: [0; OUTBOX], output: [0; BACKLOG], error: [0; BACKLOG] };
+}
+
+/// HUP, INT, QUIT and TERM, by which somebody ends a process, in Linux's generic table.
+const DEADLY: [u8; 4] = [1, 2, 3, 15];
+
+/// The signals that were passed on.
+#[derive(Debug, Default)]
+struct Signals {
+    sent: u32,
+    /// The last of them that ends a process that does not handle it, and how many were sent before it.
+    deadly: Option<(u8, u32)>,
+    /// How many of them the command lived to get.
+    delivered: u32,
+}
+
+impl Signals {
+    fn sent(&mut self, signal: u8) {
+        if DEADLY.contains(&signal) {
+            self.deadly = Some((signal, self.sent));
+        }
+        self.sent = self.sent.saturating_add(1);
+    }
+
+    /// How a command ended that exited with this code. A signal that came too late for it was meant for the stub as well,
+    /// which stood for it: of a pipeline that a key ends, no member ends as though nothing had been.
+    fn end(&self, code: u8) -> End {
+        match self.deadly {
+            Some((signal, before)) if before >= self.delivered => End::Signal(signal),
+            _ => End::Code(code),
+        }
+    }
 }
 
 /// The stub's end of one session.
@@ -58,6 +90,7 @@ pub struct ClientEnd<'a> {
     /// Whether stdin's window holds: until it is known that the server gives no credit.
     holds: bool,
     outputs: [Incoming<'a>; 2],
+    signals: Signals,
     /// Whether something was lost for want of room.
     overrun: bool,
 }
@@ -73,6 +106,7 @@ impl<'a> ClientEnd<'a> {
             input: Outgoing::new(Kind::Input),
             holds: true,
             outputs: [Incoming::new(&mut buffers.output), Incoming::new(&mut buffers.error)],
+            signals: Signals::default(),
             overrun: false,
         }
     }
@@ -103,7 +137,11 @@ impl<'a> ClientEnd<'a> {
                 self.input.close();
                 Some(ServerMessage::InputClosed)
             }
-            Kind::Exit => Some(ServerMessage::Ended(End::Code(chunk.number.to_le_bytes()[0]))),
+            Kind::Exit => Some(ServerMessage::Ended(self.signals.end(chunk.number.to_le_bytes()[0]))),
+            Kind::Delivered => {
+                self.signals.delivered = chunk.number;
+                None
+            }
             Kind::Hello if chunk.number == frame::PROTOCOL => None,
             Kind::Failure => Some(ServerMessage::Failure(chunk.bytes)),
             Kind::Signaled | Kind::Stopped => {
@@ -199,6 +237,7 @@ impl<'a> ClientEnd<'a> {
 
     /// Passes a signal on; only to a server of protocol 2.
     pub fn signal(&mut self, signal: u8) {
+        self.signals.sent(signal);
         self.tell(Kind::Signal, signal.into());
     }
 
@@ -220,7 +259,6 @@ impl<'a> ClientEnd<'a> {
         self.tell(Kind::Foreground, is_in_foreground.into());
     }
 
-    #[inline(never)]
     fn tell(&mut self, kind: Kind, number: u32) {
         self.overrun |= self.outbox.push(&header(kind, number)).is_err();
     }
@@ -289,74 +327,99 @@ mod tests {
 
     #[test]
     fn the_request_leaves_before_anything_else() {
-        with(|mut near| {
-            near.space(3).copy_from_slice(b"abc");
-            near.send(3);
-            near.sent(3);
-            assert_eq!(near.outgoing(), b"uest");
-            near.sent(4);
-            assert_eq!(near.outgoing(), b"\x04\x03\0\0\0abc");
+        with(|mut client| {
+            client.space(3).copy_from_slice(b"abc");
+            client.send(3);
+            client.sent(3);
+            assert_eq!(client.outgoing(), b"uest");
+            client.sent(4);
+            assert_eq!(client.outgoing(), b"\x04\x03\0\0\0abc");
         });
     }
 
     #[test]
     fn the_first_frame_tells_the_protocol() {
-        with(|mut near| {
-            assert_eq!(near.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
-            assert_eq!(near.peer(), Peer::Negotiated);
-            assert_eq!(near.receive(&mut &b"\x12\x09\0\0\0"[..]), Ok(Some(ServerMessage::Ended(End::Signal(9)))));
+        with(|mut client| {
+            assert_eq!(client.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
+            assert_eq!(client.peer(), Peer::Negotiated);
+            assert_eq!(client.receive(&mut &b"\x12\x09\0\0\0"[..]), Ok(Some(ServerMessage::Ended(End::Signal(9)))));
         });
-        with(|mut near| {
+        with(|mut client| {
             assert_eq!(
-                near.receive(&mut &b"\x05\x01\0\0\0x"[..]),
+                client.receive(&mut &b"\x05\x01\0\0\0x"[..]),
                 Ok(Some(ServerMessage::Output(Which::Output, b"x")))
             );
-            assert_eq!(near.peer(), Peer::Plain);
-            assert_eq!(near.receive(&mut &b"\x10\x02\0\0\0"[..]), Err(ProtocolError::Unexpected(Kind::Hello)));
+            assert_eq!(client.peer(), Peer::Plain);
+            assert_eq!(client.receive(&mut &b"\x10\x02\0\0\0"[..]), Err(ProtocolError::Unexpected(Kind::Hello)));
         });
-        with(|mut near| {
-            let answer = near.receive(&mut &b"\x10\x03\0\0\0"[..]);
+        with(|mut client| {
+            let answer = client.receive(&mut &b"\x10\x03\0\0\0"[..]);
             assert_eq!(answer, Err(ProtocolError::Unexpected(Kind::Hello)), "a protocol that was not asked for");
         });
     }
 
     #[test]
+    fn a_signal_that_came_too_late_for_the_command_ends_the_stub() {
+        for (signals, delivered, wanted) in [
+            (&[2][..], 0, End::Signal(2)),
+            (&[2], 1, End::Code(0)),
+            (&[2, 15], 1, End::Signal(15)),
+            (&[2, 28], 1, End::Code(0)),
+            (&[28, 2, 18], 1, End::Signal(2)),
+            (&[18, 28], 0, End::Code(0)),
+            (&[], 0, End::Code(0)),
+        ] {
+            with(|mut client_end| {
+                assert_eq!(client_end.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
+                signals.iter().for_each(|signal| client_end.signal(*signal));
+                assert_eq!(client_end.receive(&mut &header(Kind::Delivered, delivered)[..]), Ok(None));
+                let exit = header(Kind::Exit, 0);
+                let end = client_end.receive(&mut &exit[..]);
+                assert_eq!(end, Ok(Some(ServerMessage::Ended(wanted))), "{signals:?}");
+            });
+        }
+    }
+
+    #[test]
     fn an_exit_code_is_its_lowest_byte() {
-        with(|mut near| {
-            assert_eq!(near.receive(&mut &b"\x08\xff\xff\xff\xff"[..]), Ok(Some(ServerMessage::Ended(End::Code(255)))));
+        with(|mut client| {
+            assert_eq!(
+                client.receive(&mut &b"\x08\xff\xff\xff\xff"[..]),
+                Ok(Some(ServerMessage::Ended(End::Code(255))))
+            );
         });
     }
 
     #[test]
     fn a_stream_is_done_when_its_end_has_come_and_all_was_written() {
-        with(|mut near| {
+        with(|mut client| {
             let mut arrived = &b"\x06\x02\0\0\0hi\x06\0\0\0\0"[..];
-            let event = near.receive(&mut arrived);
+            let event = client.receive(&mut arrived);
             assert_eq!(event, Ok(Some(ServerMessage::Output(Which::Error, b"hi"))));
-            near.keep(Which::Error, b"hi", 1);
-            assert_eq!(near.receive(&mut arrived), Ok(None));
-            assert!(!near.stream(Which::Error).is_done());
-            near.pass(Which::Error, 1);
-            assert!(near.stream(Which::Error).is_done());
-            assert!(!near.take_overrun());
+            client.keep(Which::Error, b"hi", 1);
+            assert_eq!(client.receive(&mut arrived), Ok(None));
+            assert!(!client.stream(Which::Error).is_done());
+            client.pass(Which::Error, 1);
+            assert!(client.stream(Which::Error).is_done());
+            assert!(!client.take_overrun());
         });
     }
 
     #[test]
     fn what_the_server_does_not_read_is_noted_once() {
-        with(|mut near| {
-            while !near.take_overrun() {
-                near.signal(1);
+        with(|mut client| {
+            while !client.take_overrun() {
+                client.signal(1);
             }
-            assert!(!near.take_overrun());
+            assert!(!client.take_overrun());
         });
     }
 
     #[test]
     fn a_client_frame_from_the_server_is_a_fault() {
         for kind in [Kind::Directory, Kind::Start, Kind::Terminate, Kind::Signal, Kind::OutputCredit, Kind::HangUp] {
-            with(|mut near| {
-                assert_eq!(near.receive(&mut &header(kind, 1)[..]).is_err(), !kind.has_body());
+            with(|mut client| {
+                assert_eq!(client.receive(&mut &header(kind, 1)[..]).is_err(), !kind.has_body());
             });
         }
     }

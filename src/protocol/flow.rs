@@ -1,9 +1,8 @@
 //! One stream's way over a connection: into frames at one end, out of them at the other, with a window between.
 
+use super::frame::{HEADER, Kind, header};
 use super::queue::{Full, Queue};
-use super::{CONTROL, ProtocolError};
 use crate::limits;
-use crate::protocol::frame::{HEADER, Kind, header};
 use crate::text::bytes::after;
 
 /// The command's two streams that come back.
@@ -16,10 +15,10 @@ pub enum Which {
 }
 
 impl Which {
-    /// Both.
+    /// In the order of their numbers.
     pub const BOTH: [Which; 2] = [Which::Output, Which::Error];
 
-    /// The kind of its frames.
+    /// The type of its frames.
     pub fn kind(self) -> Kind {
         match self {
             Which::Output => Kind::Output,
@@ -27,6 +26,16 @@ impl Which {
         }
     }
 }
+
+/// Bytes of the buffer behind a stream that arrives: its window, and what one read of the connection can bring on top
+/// where the peer knows no window. With that much free, another read is always safe.
+pub(super) const BACKLOG: usize = limits::WINDOW + limits::INBOX;
+
+/// Bytes of the buffer of frames that leave: two pieces of a stream and what is kept free for [`CONTROL`].
+pub(super) const OUTBOX: usize = 2 * limits::FRAME + CONTROL;
+
+/// Bytes that a stream leaves free in the outbox, so that a frame about something else always finds room.
+const CONTROL: usize = limits::MESSAGE + 1024;
 
 /// The smallest window's worth, in bytes, that a read of the source is worth. Less only waits for credit.
 const WORTHWHILE: u16 = 4096;
@@ -41,7 +50,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// A stream whose frames have this kind.
+    /// A stream whose frames have this type.
     pub(super) const fn new(kind: Kind) -> Outgoing {
         Outgoing { kind, window: limits::WINDOW_CREDIT, open: true }
     }
@@ -107,7 +116,7 @@ pub struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// A stream with this buffer, of [`super::BACKLOG`] bytes.
+    /// A stream with this buffer, of [`BACKLOG`] bytes.
     pub fn new(buffer: &'a mut [u8]) -> Incoming<'a> {
         Incoming { backlog: Queue::new(buffer), passed: 0, ended: false, open: true }
     }
@@ -128,7 +137,6 @@ impl<'a> Incoming<'a> {
     }
 
     /// Whether all of it has arrived and was passed on.
-    #[inline(never)]
     pub fn is_done(&self) -> bool {
         !self.open || (self.ended && self.backlog.is_empty())
     }
@@ -164,13 +172,13 @@ impl<'a> Incoming<'a> {
 
     /// Gives credit, in a frame of `kind`, when half the window was passed on: seldom enough to cost nothing, soon enough
     /// that a steady flow never stops.
-    pub fn give_credit(&mut self, kind: Kind, outbox: &mut Queue<'_>) -> Result<(), ProtocolError> {
+    pub fn give_credit(&mut self, kind: Kind, outbox: &mut Queue<'_>) -> Result<(), Full> {
         if self.passed < limits::WINDOW / 2 {
             return Ok(());
         }
         let bytes = u32::try_from(self.passed).unwrap_or(u32::MAX);
         self.passed = 0;
-        Ok(outbox.push(&header(kind, bytes))?)
+        outbox.push(&header(kind, bytes))
     }
 }
 
@@ -180,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_the_sender_until_credit_comes() {
-        let mut buffer = vec![0; super::super::OUTBOX];
+        let mut buffer = vec![0; OUTBOX];
         let mut outbox = Queue::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
         let mut sent = 0;
@@ -198,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_full_outbox_holds_the_sender_and_leaves_room_for_control() {
-        let mut buffer = vec![0; super::super::OUTBOX];
+        let mut buffer = vec![0; OUTBOX];
         let mut outbox = Queue::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
         for _ in 0..1000 {
@@ -213,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_while_the_window_did_not_hold_counts() {
-        let mut buffer = vec![0; super::super::OUTBOX];
+        let mut buffer = vec![0; OUTBOX];
         let mut outbox = Queue::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Input);
         for _ in 0..2 * limits::WINDOW / limits::FRAME {
@@ -230,7 +238,7 @@ mod tests {
 
     #[test]
     fn credit_is_given_for_half_a_window_and_for_what_is_dropped() {
-        let (mut buffer, mut frames) = (vec![0; super::super::BACKLOG], [0; 64]);
+        let (mut buffer, mut frames) = (vec![0; BACKLOG], [0; 64]);
         let (mut stream, mut outbox) = (Incoming::new(&mut buffer), Queue::new(&mut frames));
         let half = vec![1; limits::WINDOW / 2];
         assert_eq!(stream.arrive(&half, half.len() - 1), Ok(()));

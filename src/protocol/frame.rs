@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! +------+----------------+----------------
-//! | kind | number, LE u32 | number bytes …      kinds with a body: the number is its length
+//! | type | number, LE u32 | number bytes …      types with a body: the number is its length
 //! +------+----------------+----------------
-//! | kind | number, LE u32 |                     all others: the number is the message
+//! | type | number, LE u32 |                     all others: the number is the message
 //! +------+----------------+
 //! ```
 //!
@@ -18,7 +18,6 @@
 //! In protocol 2 each stream has a window of [`crate::limits::WINDOW`] bytes: its sender stops when so many are under
 //! way, and goes on when the receiver, having passed some on, gives credit for them. A connection is therefore always
 //! read, and a stream that is stuck holds up neither signals nor the other stream.
-
 //!
 //! Where the section has a token, both ends prove to each other that they have it, before anything else and without
 //! sending it. The client begins, and it proves first: a stranger who connects learns nothing that depends on the token, and
@@ -33,16 +32,13 @@
 //!  request                      ──→   Hello …
 //! ```
 
+use crate::limits;
+
 /// The protocol that this program speaks.
 pub const PROTOCOL: u32 = 2;
 
 /// Bytes of a frame before its body.
 pub const HEADER: usize = 5;
-
-/// What a client sends that only wants to know whether a server is there: the first frame of a request of protocol 2, and
-/// then the end of what it sends. The server answers with [`Kind::Hello`] and ends; one of protocol 1 just ends, as with
-/// every request that is cut short.
-pub const PROBE: &[u8] = b"\x01\x10\0\0\0K8PSH_PROTOCOL=2";
 
 /// The variables in which a client of protocol 2 says what protocol 1 has no frame for. They belong to the request and
 /// are never a command's.
@@ -59,105 +55,119 @@ pub mod attribute {
     pub const DESCRIPTOR: &[u8] = b"K8PSH_DESCRIPTOR";
 }
 
-/// Every kind of frame, with its direction and what it carries.
+/// Which end sends a type of frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// Client: the working directory relative to `baseDirectory`. Body.
-    Directory = 0,
-    /// Client: a variable, `NAME=value`. Body.
-    Variable = 1,
-    /// Client: an argument, in order. Body.
-    Argument = 2,
-    /// Client: the command's name; ends the request. Body.
-    Start = 3,
-    /// Client: bytes for stdin, none: its end. Server: none, the command has closed its stdin. Body.
-    Input = 4,
-    /// Server: bytes of stdout, none: closed. Body.
-    Output = 5,
-    /// Server: bytes of stderr, none: closed. Body.
-    Error = 6,
-    /// Client: stop the command. The number is 0.
-    Terminate = 7,
-    /// Server: the command's exit code, signed; the last frame.
-    Exit = 8,
-    /// Server: the protocol that it will speak.
-    Hello = 16,
-    /// Server: why the command could not be run; [`Kind::Exit`] follows. Body.
-    Failure = 17,
-    /// Server: the signal that ended the command; the last frame, instead of [`Kind::Exit`].
-    Signaled = 18,
-    /// Server: the signal that stopped the command.
-    Stopped = 19,
-    /// Client: a signal for the command's process group. Numbers are those of Linux's generic table.
-    Signal = 20,
-    /// Client: the terminal's rows in the lower 16 bits, its columns in the upper ones.
-    Size = 21,
-    /// Server: so many bytes of stdin were passed on.
-    InputCredit = 22,
-    /// Client: so many bytes of stdout were passed on.
-    OutputCredit = 23,
-    /// Client: so many bytes of stderr were passed on.
-    ErrorCredit = 24,
-    /// Client: nobody reads the stream of this kind ([`Kind::Output`] or [`Kind::Error`]) any more.
-    HangUp = 25,
-    /// Server: whether the command has a terminal (1) or pipes (0). Follows a request with [`attribute::TERMINAL`].
-    Terminal = 26,
-    /// Client: whether it is in its terminal's foreground (1) or not (0), and so whether the command is in its own's.
-    Foreground = 27,
-    /// Client: the terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.
-    Pixels = 28,
-    /// Client: the terminal's modes, as in [`crate::protocol::Terminal`]. Body.
-    Modes = 29,
-    /// Both, the client first: 32 random bytes. They open a connection to a server with a token, ahead of the request.
-    Nonce = 30,
-    /// Both, the client first: the proof that it has the token, a [`crate::auth::proof`] of 32 bytes. The request follows.
-    Proof = 31,
+pub enum Direction {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+    /// Either.
+    Both,
 }
 
-/// All of them, to find one by its number.
-const KINDS: [Kind; 25] = [
-    Kind::Directory,
-    Kind::Variable,
-    Kind::Argument,
-    Kind::Start,
-    Kind::Input,
-    Kind::Output,
-    Kind::Error,
-    Kind::Terminate,
-    Kind::Exit,
-    Kind::Hello,
-    Kind::Failure,
-    Kind::Signaled,
-    Kind::Stopped,
-    Kind::Signal,
-    Kind::Size,
-    Kind::InputCredit,
-    Kind::OutputCredit,
-    Kind::ErrorCredit,
-    Kind::HangUp,
-    Kind::Terminal,
-    Kind::Foreground,
-    Kind::Pixels,
-    Kind::Modes,
-    Kind::Nonce,
-    Kind::Proof,
-];
+/// What follows a frame's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing: the number is the message.
+    Number,
+    /// As many bytes as the number says.
+    Body,
+}
+
+/// One row of the table of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The type.
+    pub kind: Kind,
+    /// What the protocol's document calls it.
+    pub name: &'static str,
+    /// Which end sends it.
+    pub direction: Direction,
+    /// What follows its header.
+    pub content: Content,
+}
+
+/// Makes [`Kind`], and all that is asked about one, of a table with a line for each type of frame.
+macro_rules! frames {
+    ($($kind:ident = $number:literal, $name:literal, $direction:ident, $content:ident: $description:literal;)*) => {
+        /// The type of a frame.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Kind {
+            $(
+                #[doc = concat!($description, "\n\nSent by: ", stringify!($direction), ". Content: ", stringify!($content), ".")]
+                $kind = $number,
+            )*
+        }
+
+        impl Kind {
+            /// Every type, in the order of their numbers.
+            pub const TABLE: &'static [Row] = &[
+                $(Row {
+                    kind: Kind::$kind,
+                    name: $name,
+                    direction: Direction::$direction,
+                    content: Content::$content,
+                }),*
+            ];
+
+            /// The type of this number.
+            pub const fn of(number: u8) -> Option<Kind> {
+                match number {
+                    $($number => Some(Kind::$kind),)*
+                    _ => None,
+                }
+            }
+
+            /// What follows the header.
+            pub const fn content(self) -> Content {
+                match self {
+                    $(Kind::$kind => Content::$content,)*
+                }
+            }
+        }
+    };
+}
+
+frames! {
+    Directory = 0, "working directory", Client, Body: "The working directory relative to `baseDirectory`.";
+    Variable = 1, "variable", Client, Body: "A variable, `NAME=value`.";
+    Argument = 2, "argument", Client, Body: "An argument, in order.";
+    Start = 3, "start", Client, Body: "The command's name; ends the request.";
+    Input = 4, "stdin", Both, Body: "Client: bytes for stdin; an empty body is its end. Server: always empty, the command has closed its stdin.";
+    Output = 5, "stdout", Server, Body: "Bytes of stdout; an empty body is its end.";
+    Error = 6, "stderr", Server, Body: "Bytes of stderr; an empty body is its end.";
+    Terminate = 7, "terminate", Client, Number: "End the command. The number is 0.";
+    Exit = 8, "exit", Server, Number: "The command's exit code, signed; the last frame.";
+    Hello = 16, "hello", Server, Number: "The protocol that the server will speak.";
+    Failure = 17, "failure", Server, Body: "Why the command could not be run, with [`Kind::Exit`] to follow; or a warning.";
+    Signaled = 18, "signaled", Server, Number: "The signal that ended the command; the last frame, instead of [`Kind::Exit`].";
+    Stopped = 19, "stopped", Server, Number: "The signal that stopped the command.";
+    Signal = 20, "signal", Client, Number: "A signal for the command's process group. Numbers are those of Linux's generic table.";
+    Size = 21, "size", Client, Number: "The terminal's rows in the lower 16 bits, its columns in the upper ones.";
+    InputCredit = 22, "stdin credit", Server, Number: "So many bytes of stdin were passed on.";
+    OutputCredit = 23, "stdout credit", Client, Number: "So many bytes of stdout were passed on.";
+    ErrorCredit = 24, "stderr credit", Client, Number: "So many bytes of stderr were passed on.";
+    HangUp = 25, "hang up", Client, Number: "The stream of this type ([`Kind::Output`] or [`Kind::Error`]) has no reader any more.";
+    Terminal = 26, "terminal", Server, Number: "Whether the command has a terminal (1) or pipes (0). Follows a request with [`attribute::TERMINAL`].";
+    Foreground = 27, "foreground", Client, Number: "Whether the client is in its terminal's foreground (1) or not (0), and so whether the command is in that of its own.";
+    Pixels = 28, "pixels", Client, Number: "The terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.";
+    Modes = 29, "modes", Client, Body: "The terminal's modes, as in [`crate::protocol::Terminal`].";
+    Nonce = 30, "nonce", Both, Body: "32 random bytes, the client's first. They open a connection to a server with a token, ahead of the request.";
+    Proof = 31, "proof", Both, Body: "The proof that the sender has the token, 32 bytes, the client's first. The request follows.";
+    Delivered = 32, "delivered", Server, Number: "How many of the client's signals the command lived to get. Precedes its end, where there are any.";
+}
 
 impl Kind {
-    /// The kind of this number.
-    pub fn of(byte: u8) -> Option<Kind> {
-        KINDS.into_iter().find(|kind| *kind as u8 == byte)
-    }
-
     /// Whether the number is the length of what follows.
-    pub fn has_body(self) -> bool {
-        self as u8 <= Kind::Error as u8 || matches!(self, Kind::Failure | Kind::Modes | Kind::Nonce | Kind::Proof)
+    pub const fn has_body(self) -> bool {
+        matches!(self.content(), Content::Body)
     }
 
-    /// The number that a frame carries for this kind, as in [`Kind::HangUp`].
-    pub fn number(self) -> u32 {
-        u32::from(self as u8)
+    /// The number that a frame carries for this type, as in [`Kind::HangUp`].
+    pub const fn number(self) -> u32 {
+        self as u32
     }
 }
 
@@ -167,16 +177,77 @@ pub const fn header(kind: Kind, number: u32) -> [u8; HEADER] {
     [kind as u8, a, b, c, d]
 }
 
+/// Parts one behind the other, for frames that are known when this program is built. `LENGTH` is that of all of them.
+///
+/// # Panics
+/// Where it is not; in a constant, that is an error of the compiler's.
+pub const fn join<const LENGTH: usize>(parts: &[&[u8]]) -> [u8; LENGTH] {
+    let (mut joined, mut end, mut part) = ([0; LENGTH], 0, 0);
+    while part < parts.len() {
+        let mut index = 0;
+        while index < parts[part].len() {
+            joined[end] = parts[part][index];
+            (end, index) = (end + 1, index + 1);
+        }
+        part += 1;
+    }
+    assert!(end == LENGTH, "the parts have another length");
+    joined
+}
+
+/// A frame with this body, likewise. `LENGTH` is [`HEADER`] and that of the body.
+pub const fn frame<const LENGTH: usize>(kind: Kind, body: &[u8]) -> [u8; LENGTH] {
+    assert!(kind.has_body() && body.len() <= limits::FRAME);
+    #[allow(clippy::cast_possible_truncation, reason = "a frame's length was checked")]
+    let header = header(kind, body.len() as u32);
+    join(&[&header, body])
+}
+
+/// The first frame of a request of protocol 2.
+const FIRST: [u8; HEADER + 16] = frame(Kind::Variable, b"K8PSH_PROTOCOL=2");
+
+/// What a client sends that only wants to know whether a server is there: the first frame of a request of protocol 2, and
+/// then the end of its stream. The server answers with [`Kind::Hello`] and ends; one of protocol 1 just ends, as with
+/// every request that is cut short.
+pub const PROBE: &[u8] = &FIRST;
+
+/// Bytes that the request of a stub of protocol 2 and later begins with, whatever its protocol: all of [`PROBE`] but the number.
+pub const STUB: usize = PROBE.len() - 1;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_found_by_its_number_and_no_other_is() {
-        for kind in KINDS {
-            assert_eq!(Kind::of(kind as u8), Some(kind));
+    fn every_type_is_found_by_its_number_and_no_other_is() {
+        for row in Kind::TABLE {
+            assert_eq!(Kind::of(row.kind as u8), Some(row.kind), "{}", row.name);
+            assert_eq!(row.kind.has_body(), row.content == Content::Body, "{}", row.name);
         }
-        assert_eq!((0..=u8::MAX).filter_map(Kind::of).count(), KINDS.len());
+        assert_eq!((0..=u8::MAX).filter_map(Kind::of).count(), Kind::TABLE.len());
+        assert!(Kind::TABLE.is_sorted_by_key(|row| row.kind as u8));
+    }
+
+    #[test]
+    fn the_document_has_the_same_table() {
+        let document = include_str!("README.md");
+        let rows: Vec<Vec<&str>> = document
+            .lines()
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+            .filter(|cells| cells.len() == 6 && cells[1].parse::<u8>().is_ok())
+            .collect();
+        assert_eq!(rows.len(), Kind::TABLE.len());
+        for (row, cells) in Kind::TABLE.iter().zip(rows) {
+            let direction = match row.direction {
+                Direction::Client => "client → server",
+                Direction::Server => "server → client",
+                Direction::Both => "both",
+            };
+            assert_eq!(cells[1..4], [&*(row.kind as u8).to_string(), row.name, direction]);
+        }
+        let with_body = (0..=u8::MAX).filter(|byte| Kind::of(*byte).is_some_and(Kind::has_body)).collect::<Vec<_>>();
+        assert_eq!(with_body, [0, 1, 2, 3, 4, 5, 6, 17, 29, 30, 31]);
+        assert!(document.contains("number bytes of body      types 0 to 6, 17 and 29 to 31"));
     }
 
     #[test]
@@ -187,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_the_kind_and_a_little_endian_number() {
+    fn a_header_is_the_type_and_a_little_endian_number() {
         assert_eq!(header(Kind::Exit, 0x0102_0304), [8, 4, 3, 2, 1]);
     }
 }

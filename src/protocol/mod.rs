@@ -10,7 +10,7 @@
 
 pub mod client;
 mod decoder;
-mod fault;
+mod error;
 mod flow;
 pub mod frame;
 mod queue;
@@ -18,19 +18,7 @@ pub mod request;
 pub mod server;
 mod terminal;
 
-pub use fault::ProtocolError;
+pub use error::{ProtocolError, RequestTooLarge};
 pub use flow::{Incoming, Which};
 pub use queue::Queue;
 pub use terminal::{MODES, Terminal};
-
-use crate::limits;
-
-/// Bytes of the buffer behind a stream that arrives: its window, and what one read of the connection can bring on top
-/// where the peer knows no window. With that much free, another read is always safe.
-pub const BACKLOG: usize = limits::WINDOW + limits::INBOX;
-
-/// Bytes of the buffer of frames that leave: two pieces of a stream and what is kept free for [`CONTROL`].
-pub const OUTBOX: usize = 2 * limits::FRAME + CONTROL;
-
-/// Bytes that a stream leaves free in the outbox, so that a frame about something else always finds room.
-pub const CONTROL: usize = limits::MESSAGE + 1024;

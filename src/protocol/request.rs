@@ -1,13 +1,12 @@
 //! A request: what to run, where and with what. Written by the client, collected by the server.
 
-use super::Terminal;
 use super::decoder::Chunk;
+use super::error::RequestTooLarge;
 use super::frame::{Kind, attribute, header};
 use super::queue::Queue;
-use crate::add;
+use super::terminal::Terminal;
 use crate::limits;
 use crate::text::bytes::{after, first, value_of};
-use crate::text::line::{Line, Show};
 use crate::text::number;
 use core::ffi::CStr;
 
@@ -16,33 +15,6 @@ pub const FRAMES: usize = limits::REQUEST_BYTES + 4 * limits::REQUEST_STRINGS;
 
 /// Bytes of the buffer that collects the largest request: its strings, and a byte for the kind of each.
 pub const COLLECTED: usize = limits::REQUEST_BYTES + limits::REQUEST_STRINGS;
-
-/// What a request has too much of, or what in it makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestTooLarge {
-    /// A string is longer than execve takes: its length.
-    String(usize),
-    /// All strings together are longer: their length as far as known.
-    Total(usize),
-    /// There are more strings.
-    Count,
-    /// A string holds a NUL.
-    Nul,
-}
-
-impl Show for RequestTooLarge {
-    fn show(&self, line: &mut Line) {
-        let (what, need, limit) = match self {
-            RequestTooLarge::Nul => return add!(line, "a string of the request holds a NUL byte"),
-            RequestTooLarge::Count => {
-                return add!(line, "more than {} arguments and variables", limits::REQUEST_STRINGS);
-            }
-            RequestTooLarge::String(need) => ("one argument or variable needs", *need, limits::REQUEST_STRING),
-            RequestTooLarge::Total(need) => ("arguments and environment need", *need, limits::REQUEST_BYTES),
-        };
-        add!(line, "argument list too long: {} {} bytes, the limit is {}", what, need, limit);
-    }
-}
 
 /// Counts a request's strings against execve's limits, the same way at both ends.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,14 +53,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a frame with this body.
-    #[inline(never)]
     pub fn add(&mut self, kind: Kind, body: &[u8]) {
         self.begin(kind, body.len());
         self.put(body);
     }
 
     /// Adds the variable `name` with this value.
-    #[inline(never)]
     pub fn add_variable(&mut self, name: &[u8], value: &[u8]) {
         self.begin(Kind::Variable, name.len() + 1 + value.len());
         self.put(name);
@@ -97,7 +67,6 @@ impl<'a> Writer<'a> {
     }
 
     /// Begins a frame with a body of that length, of which [`Writer::put`] adds the parts.
-    #[inline(never)]
     pub fn begin(&mut self, kind: Kind, length: usize) {
         if self.outcome.is_ok() {
             self.outcome = self.measure.add(length);
@@ -106,7 +75,6 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds bytes as they are.
-    #[inline(never)]
     pub fn put(&mut self, bytes: &[u8]) {
         if self.outcome.is_ok() && self.frames.push(bytes).is_err() {
             self.outcome = Err(RequestTooLarge::Total(self.measure.bytes));
@@ -140,14 +108,12 @@ impl Attributes {
 
     /// Takes `variable` where it is an attribute; false where it is a variable like any other. A value that is no number
     /// counts as not said.
-    #[inline(never)]
     fn take(&mut self, variable: &[u8]) -> bool {
         let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
         let (name, value) = variable.split_at(equals);
         let value = after(value, 1);
         let number = |radix| number::parse(value, radix);
         let small = |radix| number(radix).and_then(|number| u32::try_from(number).ok());
-        // Compared one by one: a match on bytes would become a comparison of each.
         if name == attribute::PROTOCOL {
             self.protocol = small(10).unwrap_or(0);
         } else if name == attribute::UMASK {
@@ -265,14 +231,19 @@ impl<'a> Request<'a> {
         self.of(Kind::Argument)
     }
 
-    /// The last entry, `NAME=value`, of the variable `name` that the client sent.
+    /// The entries, `NAME=value`, of the variables that the client sent, in their order; the last one of a name counts.
+    pub fn variables(&self) -> impl Iterator<Item = &'a CStr> + use<'a> {
+        self.of(Kind::Variable)
+    }
+
+    /// The entry of the variable `name`. Goes through all of them.
     pub fn variable(&self, name: &[u8]) -> Option<&'a CStr> {
-        self.of(Kind::Variable).filter(|entry| value_of(entry, name).is_some()).last()
+        self.variables().filter(|entry| value_of(entry, name).is_some()).last()
     }
 
     /// The numbers of the descriptors that go along, in their order.
     pub fn descriptors(&self) -> impl Iterator<Item = i32> + use<'a> {
-        self.of(Kind::Variable).filter_map(|entry| {
+        self.variables().filter_map(|entry| {
             let number = number::parse(value_of(entry, attribute::DESCRIPTOR)?, 10)?;
             i32::try_from(number).ok()
         })
@@ -292,7 +263,6 @@ struct Strings<'a> {
 impl<'a> Iterator for Strings<'a> {
     type Item = &'a CStr;
 
-    #[inline(never)]
     fn next(&mut self) -> Option<&'a CStr> {
         loop {
             let (kind, rest) = self.rest.split_first()?;

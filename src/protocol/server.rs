@@ -1,11 +1,12 @@
 //! The server's end of a session: takes the request, then relays the command's streams and reports its end.
 
 use super::decoder::{Chunk, Decoder};
-use super::flow::{Incoming, Outgoing, Which};
+use super::error::ProtocolError;
+use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
 use super::queue::Queue;
-use super::request::{Collector, Request};
-use super::{BACKLOG, MODES, OUTBOX, ProtocolError, request};
+use super::request::{self, Collector, Request};
+use super::terminal::MODES;
 use crate::exit::End;
 
 /// What the client asks for.
@@ -13,8 +14,10 @@ use crate::exit::End;
 pub enum ClientMessage<'i> {
     /// The request is complete: [`ServerEnd::take_request`].
     Start,
-    /// Bytes for the command's stdin. What cannot be written at once goes to [`ServerEnd::keep`].
+    /// Bytes for the command's stdin: [`ServerEnd::write_input`].
     Input(&'i [u8]),
+    /// stdin has ended behind what waits to be written.
+    InputEnded,
     /// A signal for the command's process group.
     Signal(u8),
     /// Stop the command.
@@ -37,17 +40,16 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Empty ones.
+    /// Nothing in them.
     pub const EMPTY: Buffers = Buffers { request: [0; request::COLLECTED], outbox: [0; OUTBOX], input: [0; BACKLOG] };
 }
 
-/// The server's end of one session. What is used most comes first, where short instructions reach it.
-#[repr(C)]
+/// The server's end of one session.
 pub struct ServerEnd<'a> {
     /// Whether the client speaks protocol 2.
     negotiated: bool,
     outbox: Queue<'a>,
-    /// Bytes in the outbox of frames that nobody waits for.
+    /// Bytes in the outbox of frames that the client does not wait for.
     deferrable: usize,
     input: Incoming<'a>,
     outputs: [Outgoing; 2],
@@ -59,17 +61,24 @@ pub struct ServerEnd<'a> {
     end_mark: Option<u8>,
     /// Whether something was lost for want of room.
     overrun: bool,
+    /// Signals that the command lived to get.
+    delivered: u32,
     /// Whether the peer takes no frames but plain text.
     is_plain: bool,
+    /// Whether a valid frame has come.
+    has_begun: bool,
+    /// The program's name, which stands before a reason that a client cannot tell from the command's stderr.
+    name: &'static [u8],
     decoder: Decoder,
     /// Collects the request; gone once it is complete.
     collector: Option<Collector<'a>>,
 }
 
 impl<'a> ServerEnd<'a> {
-    /// A session of which nothing has arrived.
-    pub fn new(buffers: &'a mut Buffers) -> ServerEnd<'a> {
+    /// A session of which nothing has arrived, at the server of the program of this name.
+    pub fn new(buffers: &'a mut Buffers, name: &'static [u8]) -> ServerEnd<'a> {
         ServerEnd {
+            name,
             decoder: Decoder::new(),
             collector: Some(Collector::new(&mut buffers.request)),
             negotiated: false,
@@ -81,20 +90,29 @@ impl<'a> ServerEnd<'a> {
             modes: heapless::Vec::new(),
             end_mark: None,
             overrun: false,
+            delivered: 0,
             is_plain: false,
+            has_begun: false,
         }
     }
 
     /// Takes the next frame, or part of one, out of what arrived; `None` when that is used up.
     pub fn receive<'i>(&mut self, arrived: &mut &'i [u8]) -> Result<Option<ClientMessage<'i>>, ProtocolError> {
-        let is_first = self.collector.as_ref().is_some_and(Collector::is_empty);
-        while let Some(chunk) = self.decoder.next(arrived).inspect_err(|_| self.is_plain |= is_first)? {
-            let order = if self.collector.is_some() { self.collect(&chunk)? } else { self.order(&chunk)? };
-            if order.is_some() {
-                return Ok(order);
+        self.check()?;
+        while let Some(chunk) = self.decoder.next(arrived).inspect_err(|_| self.is_plain |= !self.has_begun)? {
+            self.has_begun = true;
+            let message = if self.collector.is_some() { self.collect(&chunk)? } else { self.message(&chunk)? };
+            if message.is_some() {
+                return Ok(message);
             }
         }
         Ok(None)
+    }
+
+    /// An error where something was lost since this was asked last, because the client does not read what it asked for, or
+    /// sends more than it may.
+    pub fn check(&mut self) -> Result<(), ProtocolError> {
+        if core::mem::take(&mut self.overrun) { Err(ProtocolError::Overrun) } else { Ok(()) }
     }
 
     /// The peer is no stub: what it is told is plain text, and frames are not for it.
@@ -102,7 +120,7 @@ impl<'a> ServerEnd<'a> {
         self.is_plain = true;
     }
 
-    /// Whether the peer is no stub. One that begins with what is no frame is none.
+    /// Whether the peer is no stub: one that began with something else than a frame.
     pub fn is_plain(&self) -> bool {
         self.is_plain
     }
@@ -113,7 +131,7 @@ impl<'a> ServerEnd<'a> {
             return Err(ProtocolError::Unexpected(chunk.kind));
         }
         let Some(collector) = &mut self.collector else { return Ok(None) };
-        let complete = collector.take(chunk).map_err(ProtocolError::RequestTooLarge)?;
+        let complete = collector.take(chunk)?;
         if !self.negotiated && collector.attributes().protocol >= frame::PROTOCOL {
             // Before anything else.
             self.negotiated = true;
@@ -123,11 +141,11 @@ impl<'a> ServerEnd<'a> {
     }
 
     /// A chunk of what comes after the request.
-    fn order<'i>(&mut self, chunk: &Chunk<'i>) -> Result<Option<ClientMessage<'i>>, ProtocolError> {
-        let order = match chunk.kind {
+    fn message<'i>(&mut self, chunk: &Chunk<'i>) -> Result<Option<ClientMessage<'i>>, ProtocolError> {
+        let message = match chunk.kind {
             Kind::Input if chunk.number == 0 => {
                 self.end_input();
-                None
+                Some(ClientMessage::InputEnded)
             }
             Kind::Input => Some(ClientMessage::Input(chunk.bytes)),
             Kind::Terminate => Some(ClientMessage::Terminate),
@@ -147,7 +165,7 @@ impl<'a> ServerEnd<'a> {
             Kind::Modes => self.modes(chunk),
             kind => return Err(ProtocolError::Unexpected(kind)),
         };
-        Ok(order)
+        Ok(message)
     }
 
     /// A part of the modes.
@@ -190,24 +208,17 @@ impl<'a> ServerEnd<'a> {
     }
 
     /// Sends a frame.
-    #[inline(never)]
     fn push(&mut self, kind: Kind, number: u32) {
         self.overrun |= self.outbox.push(&header(kind, number)).is_err();
     }
 
-    /// Whether something was lost since this was asked last, because the stub does not read what it asked for, or sends more
-    /// than it may.
-    pub fn take_overrun(&mut self) -> bool {
-        core::mem::take(&mut self.overrun)
-    }
-
-    /// Sends a frame that nobody waits for.
+    /// Sends a frame that the client does not wait for.
     fn push_deferrable(&mut self, kind: Kind, number: u32) {
         self.deferrable += frame::HEADER;
         self.push(kind, number);
     }
 
-    /// Whether nobody waits for anything of what is to be sent, so that it may wait for company.
+    /// Whether the client waits for nothing of what is to be sent, so that it may be sent with what comes next.
     pub fn is_deferrable(&self) -> bool {
         self.outbox.waiting().len() == self.deferrable
     }
@@ -248,28 +259,31 @@ impl<'a> ServerEnd<'a> {
         self.input.has_room()
     }
 
-    /// The command's stdin.
-    pub fn input(&self) -> &Incoming<'a> {
-        &self.input
+    /// Whether bytes of stdin wait to be written.
+    pub fn has_input(&self) -> bool {
+        !self.input.waiting().is_empty()
     }
 
-    /// The first `written` of these bytes of stdin were written at once; the rest waits.
-    pub fn keep(&mut self, bytes: &[u8], written: usize) {
-        self.overrun |= self.input.arrive(bytes, written).is_err();
+    /// Writes what has `arrived` for stdin if nothing waits before it, else keeps it; with nothing, writes what waits.
+    /// `write` takes as many of the bytes as it can, `None`: the command reads no more, which the client is told. Whether
+    /// stdin is to be closed: its end has come and all of it was written, or it has no reader.
+    pub fn write_input(&mut self, arrived: &[u8], write: &mut dyn FnMut(&[u8]) -> Option<usize>) -> bool {
+        let waiting = self.input.waiting();
+        let next = if waiting.is_empty() { arrived } else { waiting };
+        let must_wait = !self.input.is_open() || next.is_empty() || !waiting.is_empty() && !arrived.is_empty();
+        match if must_wait { Some(0) } else { write(next) } {
+            Some(count) if arrived.is_empty() => self.input.pass(count),
+            Some(count) => self.overrun |= self.input.arrive(arrived, count).is_err(),
+            None => self.close_input(),
+        }
         self.give_credit();
-    }
-
-    /// The first `count` waiting bytes of stdin were written.
-    pub fn pass(&mut self, count: usize) {
-        self.input.pass(count);
-        self.give_credit();
+        self.input.is_done()
     }
 
     /// The command has closed its stdin.
     pub fn close_input(&mut self) {
         self.input.close();
         self.push(Kind::Input, 0);
-        self.give_credit();
     }
 
     /// The stub has gone: what the command still writes while it ends is dropped, so that it is not ended by that instead.
@@ -279,7 +293,7 @@ impl<'a> ServerEnd<'a> {
         self.deferrable = 0;
     }
 
-    /// The command has ended: what still comes for its stdin is dropped.
+    /// The command has no stdin, or none any more: what still comes for it is dropped.
     pub fn drop_input(&mut self) {
         self.input.close();
     }
@@ -328,6 +342,11 @@ impl<'a> ServerEnd<'a> {
         }
     }
 
+    /// The command got a signal of the client's.
+    pub fn delivered(&mut self) {
+        self.delivered = self.delivered.saturating_add(1);
+    }
+
     /// The command has ended, and what it had written was sent. The connection's last frame; in protocol 1 there is none
     /// for a death by signal, so that the connection closes without one.
     pub fn finish(&mut self, end: End) {
@@ -338,6 +357,9 @@ impl<'a> ServerEnd<'a> {
             if self.stream(which).is_open() {
                 self.send(which, 0);
             }
+        }
+        if self.negotiated && self.delivered > 0 {
+            self.push(Kind::Delivered, self.delivered);
         }
         match end {
             End::Code(code) => self.push(Kind::Exit, code.into()),
@@ -350,13 +372,13 @@ impl<'a> ServerEnd<'a> {
     pub fn fail(&mut self, code: u8, reason: &[u8]) {
         self.collector = None;
         if self.is_plain {
-            for part in [crate::diag::SERVER, b": ", reason, b"\n"] {
+            for part in [self.name, b": ", reason, b"\n"] {
                 self.overrun |= self.outbox.push(part).is_err();
             }
         } else if self.negotiated {
             self.explain(Kind::Failure, &[reason]);
         } else {
-            self.explain(Kind::Error, &[crate::diag::SERVER, b": ", reason, b"\n"]);
+            self.explain(Kind::Error, &[self.name, b": ", reason, b"\n"]);
         }
         self.finish(End::Code(code));
     }
@@ -382,68 +404,68 @@ mod tests {
         // A static is in place; a box of this size would first stand on the test's stack.
         static BUFFERS: std::sync::Mutex<Buffers> = std::sync::Mutex::new(Buffers::EMPTY);
         let mut buffers = BUFFERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        test(ServerEnd::new(&mut buffers))
+        test(ServerEnd::new(&mut buffers, b"k8pshd"))
     }
 
     fn frame(kind: Kind, body: &[u8]) -> Vec<u8> {
         [&header(kind, u32::try_from(body.len()).expect("small")), body].concat()
     }
 
-    fn start(far: &mut ServerEnd<'_>, negotiate: bool) {
+    fn start(server: &mut ServerEnd<'_>, negotiate: bool) {
         let mut request = if negotiate { frame(Kind::Variable, b"K8PSH_PROTOCOL=2") } else { Vec::new() };
         request.extend(frame(Kind::Start, b"cc"));
-        assert_eq!(far.receive(&mut &request[..]), Ok(Some(ClientMessage::Start)));
-        assert_eq!(far.take_request().expect("complete").command(), c"cc");
+        assert_eq!(server.receive(&mut &request[..]), Ok(Some(ClientMessage::Start)));
+        assert_eq!(server.take_request().expect("complete").command(), c"cc");
     }
 
     /// Takes everything that is to be sent.
-    fn drain(far: &mut ServerEnd<'_>) -> Vec<u8> {
-        let bytes = far.outgoing().to_vec();
-        far.sent(bytes.len());
+    fn drain(server: &mut ServerEnd<'_>) -> Vec<u8> {
+        let bytes = server.outgoing().to_vec();
+        server.sent(bytes.len());
         bytes
     }
 
     #[test]
     fn a_client_of_protocol_1_gets_nothing_but_its_frames() {
-        with(|mut far| {
-            start(&mut far, false);
-            assert_eq!(drain(&mut far), b"");
-            far.space(Which::Output, 2).copy_from_slice(b"hi");
-            far.send(Which::Output, 2);
-            far.finish(End::Code(7));
-            assert_eq!(drain(&mut far), b"\x05\x02\0\0\0hi\x05\0\0\0\0\x06\0\0\0\0\x08\x07\0\0\0");
+        with(|mut server| {
+            start(&mut server, false);
+            assert_eq!(drain(&mut server), b"");
+            server.space(Which::Output, 2).copy_from_slice(b"hi");
+            server.send(Which::Output, 2);
+            server.finish(End::Code(7));
+            assert_eq!(drain(&mut server), b"\x05\x02\0\0\0hi\x05\0\0\0\0\x06\0\0\0\0\x08\x07\0\0\0");
         });
-        with(|mut far| {
-            start(&mut far, false);
-            far.finish(End::Signal(9));
-            assert_eq!(drain(&mut far), b"\x05\0\0\0\0\x06\0\0\0\0");
+        with(|mut server| {
+            start(&mut server, false);
+            server.finish(End::Signal(9));
+            assert_eq!(drain(&mut server), b"\x05\0\0\0\0\x06\0\0\0\0");
         });
-        with(|mut far| {
-            start(&mut far, false);
-            far.fail(127, b"no");
-            assert_eq!(drain(&mut far), b"\x06\x0b\0\0\0k8pshd: no\n\x05\0\0\0\0\x06\0\0\0\0\x08\x7f\0\0\0");
-            assert_eq!(far.receive(&mut &header(Kind::Signal, 2)[..]), Err(ProtocolError::Unexpected(Kind::Signal)));
+        with(|mut server| {
+            start(&mut server, false);
+            server.fail(127, b"no");
+            assert_eq!(drain(&mut server), b"\x06\x0b\0\0\0k8pshd: no\n\x05\0\0\0\0\x06\0\0\0\0\x08\x7f\0\0\0");
+            assert_eq!(server.receive(&mut &header(Kind::Signal, 2)[..]), Err(ProtocolError::Unexpected(Kind::Signal)));
         });
     }
 
     #[test]
     fn a_client_of_protocol_2_is_greeted_before_anything_else() {
-        with(|mut far| {
-            start(&mut far, true);
-            far.finish(End::Signal(11));
-            assert_eq!(drain(&mut far), b"\x10\x02\0\0\0\x05\0\0\0\0\x06\0\0\0\0\x12\x0b\0\0\0");
+        with(|mut server| {
+            start(&mut server, true);
+            server.finish(End::Signal(11));
+            assert_eq!(drain(&mut server), b"\x10\x02\0\0\0\x05\0\0\0\0\x06\0\0\0\0\x12\x0b\0\0\0");
         });
-        with(|mut far| {
-            assert_eq!(far.receive(&mut &frame(Kind::Variable, b"K8PSH_PROTOCOL=2")[..]), Ok(None));
-            far.fail(126, b"why");
-            assert!(drain(&mut far).starts_with(b"\x10\x02\0\0\0\x11\x03\0\0\0why"));
+        with(|mut server| {
+            assert_eq!(server.receive(&mut &frame(Kind::Variable, b"K8PSH_PROTOCOL=2")[..]), Ok(None));
+            server.fail(126, b"why");
+            assert!(drain(&mut server).starts_with(b"\x10\x02\0\0\0\x11\x03\0\0\0why"));
         });
     }
 
     #[test]
-    fn orders_arrive_as_they_were_sent() {
-        with(|mut far| {
-            start(&mut far, true);
+    fn messages_arrive_as_they_were_sent() {
+        with(|mut server| {
+            start(&mut server, true);
             let bytes = [
                 frame(Kind::Input, b"abc"),
                 header(Kind::Signal, 15).to_vec(),
@@ -462,52 +484,95 @@ mod tests {
                 ClientMessage::HangUp(Which::Output),
                 ClientMessage::Terminate,
             ];
-            for order in wanted {
-                assert_eq!(far.receive(&mut arrived), Ok(Some(order)));
+            for message in wanted {
+                assert_eq!(server.receive(&mut arrived), Ok(Some(message)));
+                server.write_input(b"abc", &mut |_| Some(3));
             }
-            assert_eq!(far.receive(&mut arrived), Ok(None));
-            assert!(far.input().is_done());
+            assert_eq!(server.receive(&mut arrived), Ok(Some(ClientMessage::InputEnded)));
+            assert_eq!(server.receive(&mut arrived), Ok(None));
+            assert!(server.write_input(b"", &mut |_| unreachable!("nothing waits")));
         });
     }
 
     #[test]
+    fn stdin_is_written_in_order_and_closed_behind_its_last_byte() {
+        with(|mut server| {
+            start(&mut server, true);
+            let mut written = Vec::new();
+            assert!(!server.write_input(b"abc", &mut |bytes| {
+                written.extend_from_slice(&bytes[..1]);
+                Some(1)
+            }));
+            assert!(!server.write_input(b"de", &mut |_| unreachable!("others wait before it")));
+            assert_eq!(server.receive(&mut &header(Kind::Input, 0)[..]), Ok(Some(ClientMessage::InputEnded)));
+            assert!(server.write_input(b"", &mut |bytes| {
+                written.extend_from_slice(bytes);
+                Some(bytes.len())
+            }));
+            assert_eq!(written, b"abcde");
+        });
+    }
+
+    #[test]
+    fn a_client_hears_once_that_its_stdin_has_no_reader() {
+        with(|mut server| {
+            start(&mut server, true);
+            drain(&mut server);
+            assert!(server.write_input(b"abc", &mut |_| None));
+            assert!(server.write_input(b"abc", &mut |_| unreachable!("it is closed")));
+            assert_eq!(drain(&mut server), b"\x04\0\0\0\0");
+        });
+    }
+
+    #[test]
+    fn a_peer_that_began_with_a_frame_is_answered_in_frames_whatever_follows() {
+        let variable = frame(Kind::Variable, b"K8PSH_PROTOCOL=2");
+        for (bytes, is_plain) in [(&b"GET / HTTP/1.1"[..], true), (&[&variable[..], b"GET"].concat(), false)] {
+            with(|mut server| {
+                assert_eq!(server.receive(&mut &*bytes), Err(ProtocolError::Unknown(b'G')));
+                assert_eq!(server.is_plain(), is_plain);
+            });
+        }
+    }
+
+    #[test]
     fn a_stream_waits_for_credit_and_gives_it() {
-        with(|mut far| {
-            start(&mut far, true);
-            while far.allowance(Which::Output) > 0 {
-                let count = far.allowance(Which::Output);
-                far.send(Which::Output, count);
-                drain(&mut far);
+        with(|mut server| {
+            start(&mut server, true);
+            while server.allowance(Which::Output) > 0 {
+                let count = server.allowance(Which::Output);
+                server.send(Which::Output, count);
+                drain(&mut server);
             }
-            assert!(far.allowance(Which::Error) > 0, "the other stream has a window of its own");
-            assert_eq!(far.receive(&mut &header(Kind::OutputCredit, 70_000)[..]), Ok(None));
-            assert_eq!(far.allowance(Which::Output), 70_000);
-            far.keep(&vec![0; limits::WINDOW / 2], 0);
-            assert_eq!(drain(&mut far), b"");
-            far.pass(limits::WINDOW / 2);
-            assert_eq!(drain(&mut far), header(Kind::InputCredit, 128 << 10));
+            assert!(server.allowance(Which::Error) > 0, "the other stream has a window of its own");
+            assert_eq!(server.receive(&mut &header(Kind::OutputCredit, 70_000)[..]), Ok(None));
+            assert_eq!(server.allowance(Which::Output), 70_000);
+            assert!(!server.write_input(&vec![0; limits::WINDOW / 2], &mut |_| Some(0)));
+            assert_eq!((drain(&mut server), server.has_input()), (Vec::new(), true));
+            assert!(!server.write_input(b"", &mut |bytes| Some(bytes.len())));
+            assert_eq!(drain(&mut server), header(Kind::InputCredit, 128 << 10));
         });
     }
 
     #[test]
     fn random_frames_never_break_it() {
         let mut random = fastrand::Rng::with_seed(3);
-        with(|mut far| {
-            start(&mut far, true);
+        with(|mut server| {
+            start(&mut server, true);
             for _ in 0..200_000 {
                 let mut bytes = [0; 16];
                 random.fill(&mut bytes);
                 bytes[0] = [4, 4, 7, 20, 23, 24, 25, 99][random.usize(..8)];
                 bytes[2..5].fill(0);
                 let mut arrived = &bytes[..];
-                far.decoder = Decoder::new();
-                while let Ok(Some(order)) = far.receive(&mut arrived) {
-                    if let ClientMessage::Input(bytes) = order {
-                        far.keep(bytes, random.usize(..=bytes.len()));
-                        far.pass(far.input().waiting().len());
+                server.decoder = Decoder::new();
+                while let Ok(Some(message)) = server.receive(&mut arrived) {
+                    if let ClientMessage::Input(bytes) = message {
+                        server.write_input(bytes, &mut |bytes| Some(random.usize(..=bytes.len())));
+                        server.write_input(b"", &mut |bytes| Some(bytes.len()));
                     }
                 }
-                drain(&mut far);
+                drain(&mut server);
             }
         });
     }

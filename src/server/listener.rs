@@ -6,7 +6,7 @@ use crate::session::connection::Accepted;
 use crate::sys::process::end_like;
 
 use super::daemon::become_daemon;
-use super::pool::{self as worker, Pool};
+use super::pool::Pool;
 use super::sockets::Sockets;
 use super::supervise::Supervised;
 use super::worker::Worker;
@@ -21,9 +21,8 @@ use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::statics::StaticCell;
 use crate::sys::watch::Watch;
-use crate::{exit, limits, report};
+use crate::{exit, limits, report, told};
 use core::ffi::CStr;
-use core::sync::atomic::Ordering;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
@@ -64,7 +63,7 @@ pub(super) struct Listener {
     /// Connections that it has taken, where it takes them itself.
     accepted: u64,
     /// The processes that serve connections.
-    crew: Pool,
+    pool: Pool,
     /// A connection for which there was no process yet.
     waiting: Option<Accepted>,
     /// What holds the connections until they have proven that they have the token.
@@ -93,13 +92,13 @@ pub(super) struct Listener {
 impl Listener {
     /// A server that listens nowhere yet.
     pub(super) fn new(supervised: Supervised) -> Result<Listener> {
-        let (crew, signals) = (Pool::new()?, signal::descriptor(Set::ALL)?);
+        let (pool, signals) = (Pool::new()?, signal::descriptor(Set::ALL)?);
         Ok(Listener {
             sockets: Sockets::NONE,
             limits: Limits { connections: u64::MAX, milliseconds: u64::MAX, wait: true },
             phase: Phase::Serving,
             accepted: 0,
-            crew,
+            pool,
             waiting: None,
             gate: None,
             has_token: false,
@@ -122,6 +121,7 @@ impl Listener {
             static PID_FILE: StaticCell<Path> = StaticCell::new(Path::new());
             let pid_file = PID_FILE.take();
             become_daemon(path, pid_file)?;
+            self.renew_signals().map_err(|errno| told!("cannot go to the background: {}", errno))?;
             self.pid_file = Some(pid_file);
             self.reloads = true;
             // Unless a reload sees the configuration's path from here.
@@ -141,7 +141,7 @@ impl Listener {
             self.end = Instant::after(limits.milliseconds);
         }
         self.limits = limits;
-        self.crew.resize(most);
+        self.pool.resize(most);
     }
 
     /// The sockets that it listens on.
@@ -170,7 +170,7 @@ impl Listener {
             _ => self.close_gate(),
         }
         self.retires = self.has_begun;
-        self.crew.signal(name::USR1);
+        self.pool.signal(name::USR1);
     }
 
     /// Ends as it is to end.
@@ -194,13 +194,13 @@ impl Listener {
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
-            if self.phase > Phase::Serving && !self.supervised.runs() && (self.crew.is_empty() || !self.limits.wait) {
+            if self.phase > Phase::Serving && !self.supervised.runs() && (self.pool.is_empty() || !self.limits.wait) {
                 return Some(self.supervised.end.unwrap_or(End::Code(exit::SUCCESS)));
             }
             if core::mem::take(&mut self.reload) && self.phase == Phase::Serving {
                 return None;
             }
-            if self.retires && self.crew.spares() == 0 {
+            if self.retires && self.pool.spares() == 0 {
                 self.retires = false;
                 report!("reloaded {}", work.loaded.path());
             }
@@ -211,12 +211,12 @@ impl Listener {
     fn turn(&mut self, work: &Service<'_>, now: Instant) {
         let mut end = if self.phase == Phase::Serving { self.end } else { Instant::NEVER };
         let is_short = self.pause > now;
-        let has_room = !is_short && self.crew.has_room();
+        let has_room = !is_short && self.pool.has_room();
         let mut takes = has_room && self.accepts();
         if self.has_token
             && let Some(gate) = &mut self.gate
         {
-            end = end.min(gate.turn(work.token));
+            end = end.min(gate.turn(work.settings.token()));
             if has_room && self.waiting.is_none() {
                 self.waiting = gate.next().map(|socket| Accepted { socket, is_direct: false });
             }
@@ -264,7 +264,7 @@ impl Listener {
     /// been told of a connection of which no other is told again, so until another has been started, which looks for itself,
     /// there are too few however many wait.
     fn is_short_of_spares(&self) -> bool {
-        let are_few = self.pause != Instant::PAST || self.crew.spares() < limits::SPARES;
+        let are_few = self.pause != Instant::PAST || self.pool.spares() < limits::SPARES;
         self.phase == Phase::Serving && !self.retires && !self.accepts() && are_few
     }
 
@@ -300,7 +300,7 @@ impl Listener {
                 self.end_sessions();
             }
         }
-        let was_spare = self.crew.forget(child.pid).unwrap_or(false);
+        let was_spare = self.pool.forget(child.pid).unwrap_or(false);
         if was_spare && child.end != End::Code(exit::SUCCESS) {
             self.pause = Instant::after(limits::RESOURCE_RETRY_MS);
         }
@@ -313,7 +313,7 @@ impl Listener {
             Phase::Draining => self.end_sessions(),
             Phase::Ending | Phase::Killing => {
                 self.phase = Phase::Killing;
-                self.crew.signal(name::KILL);
+                self.pool.signal(name::KILL);
             }
         }
     }
@@ -321,7 +321,7 @@ impl Listener {
     /// Ends what runs, as far as it lets itself be ended.
     fn end_sessions(&mut self) {
         self.phase = Phase::Ending;
-        self.crew.signal(name::TERM);
+        self.pool.signal(name::TERM);
     }
 
     /// Takes no further connections: who connects now is refused at once and can look elsewhere.
@@ -331,7 +331,7 @@ impl Listener {
         self.waiting = None;
         self.close_gate();
         // They have the sockets, too.
-        self.crew.signal(name::USR1);
+        self.pool.signal(name::USR1);
     }
 
     fn close_gate(&mut self) {
@@ -342,7 +342,11 @@ impl Listener {
     }
 
     fn accept(&mut self, is_direct: bool) {
-        match (self.sockets.accept(is_direct), &mut self.gate) {
+        let accepted = self.sockets.accept(is_direct);
+        if accepted.is_ok() {
+            self.end_shortage();
+        }
+        match (accepted, &mut self.gate) {
             (Ok(connection), Some(gate)) if self.has_token => gate.enter(connection.socket),
             (Ok(connection), _) => self.waiting = Some(connection),
             // The connection went again, or was taken already.
@@ -354,16 +358,19 @@ impl Listener {
     /// Starts a process for the connection that waits, or for those to come. The connection goes on waiting when the system
     /// has no process to spare.
     fn start_worker(&mut self, work: &Service<'_>) {
-        let Some(slot) = self.crew.reserve() else { return };
+        let Some(slot) = self.pool.reserve() else { return };
         let parent = process::id();
         match process::fork() {
             Ok(0) => {
+                if self.renew_signals().is_err() {
+                    process::exit(exit::UNAVAILABLE);
+                }
                 if self.accepts() {
                     self.sockets = Sockets::NONE;
                 }
                 self.close_gate();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
-                let worker = Worker { sockets, signals: &self.signals, work, crew: self.crew, slot, parent };
+                let worker = Worker { sockets, signals: &self.signals, work, pool: self.pool, slot, parent };
                 // Without waiting for them, sessions outlive the server.
                 worker.run(self.waiting.take(), self.limits.wait)
             }
@@ -371,18 +378,36 @@ impl Listener {
                 self.pause = Instant::PAST;
                 let has_connection = self.waiting.take().is_some();
                 self.accepted += u64::from(has_connection);
-                worker::settle(slot, if has_connection { pid } else { -pid });
+                slot.started(pid, has_connection);
+                // Where this process accepts, the next connection tells.
+                if !self.accepts() {
+                    self.end_shortage();
+                }
             }
             Err(errno) => {
-                slot.store(0, Ordering::Relaxed);
+                slot.free();
                 self.run_short("start a session", errno);
             }
         }
     }
 
-    /// The system is short of something: says so once, and leaves it in peace for a moment each time.
+    /// Has a signal descriptor of this process's own after a fork: gVisor delivers to the one whose process made it.
+    fn renew_signals(&mut self) -> Result<()> {
+        self.signals = signal::descriptor(Set::ALL)?;
+        Ok(())
+    }
+
+    /// The system has what this process was short of.
+    fn end_shortage(&self) {
+        let pid = process::id();
+        if self.pool.has_told_shortage(pid) && self.pool.end_shortage(pid) {
+            report!("connections are accepted again");
+        }
+    }
+
+    /// The system is short of something: says so once until that is over, and leaves it in peace for a moment each time.
     fn run_short(&mut self, what: &str, errno: Errno) {
-        if self.pause == Instant::PAST {
+        if self.pool.begin_shortage(process::id()) {
             report!("cannot {}: {}; trying again", what, errno);
         }
         self.pause = Instant::after(limits::RESOURCE_RETRY_MS);

@@ -8,10 +8,12 @@ use crate::session::connection::Accepted;
 use crate::session::service::Intake;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::{tcp, unix};
-use crate::text::address::Address;
+use crate::text::{address, name};
 use crate::told;
+use core::net::{IpAddr, SocketAddr};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
+use rustix::net::sockopt;
 
 /// The sockets that a server listens on, where its section does not turn the transport off.
 pub(super) struct Sockets {
@@ -21,17 +23,17 @@ pub(super) struct Sockets {
     pub(super) direct: Option<OwnedFd>,
     /// The port of both, as the configuration has it, and the relay's address.
     port: u16,
-    host: Address,
+    host: IpAddr,
 }
 
 impl Sockets {
     /// None.
-    pub(super) const NONE: Sockets = Sockets { relay: None, direct: None, port: 0, host: Address::ANY };
+    pub(super) const NONE: Sockets = Sockets { relay: None, direct: None, port: 0, host: address::ANY };
 
     /// Listens on a port of this address, and by its name within this Pod. What `before` has of these it keeps: whoever
     /// connects meanwhile finds it open.
     pub(super) fn bind(
-        host: &Address,
+        host: &IpAddr,
         port: u16,
         transport: Transport,
         before: &Sockets,
@@ -42,8 +44,11 @@ impl Sockets {
             let kept = before.filter(|before| before.host == sockets.host).and_then(|before| before.relay.as_ref());
             let socket = kept.map_or_else(|| bind(host, port), fd::duplicate);
             sockets.relay = Some(socket.map_err(|errno| {
-                let text = if *host == Address::LOOPBACK { "port {}: {}" } else { "port {}: {}: --listen {}" };
-                told!(text, port, errno, host)
+                if *host == address::LOOPBACK {
+                    told!("port {}: {}", port, errno)
+                } else {
+                    told!("port {}: {}: --listen {}", port, errno, host)
+                }
             })?);
         }
         if transport != Transport::Relay {
@@ -76,26 +81,28 @@ impl Sockets {
 
 /// Listens for what can hand over descriptors: whatever is in this network namespace.
 fn bind_direct(port: u16) -> Result<OwnedFd> {
-    let socket = fd::local_socket()?;
-    unix::bind(&socket, port)?;
+    let socket = unix::socket()?;
+    rustix::net::bind(&socket, &unix::abstract_name(name::socket(port).bytes())?)?;
     rustix::net::listen(&socket, limits::BACKLOG)?;
     Ok(socket)
 }
 
 /// Listens on a port of this address; of a loopback one, nothing beyond this Pod reaches it.
-fn bind(host: &Address, port: u16) -> Result<OwnedFd> {
+fn bind(host: &IpAddr, port: u16) -> Result<OwnedFd> {
     let socket = tcp::socket(host)?;
     // A connection that is gone again before it is accepted must not hold up the server (accept(2)).
     rustix::fs::fcntl_setfl(&socket, OFlags::NONBLOCK)?;
     // A server that is started again must not wait for what is left of the last one's connections (socket(7)).
-    tcp::set_reused(&socket)?;
-    if host.as_v4().is_none() {
-        tcp::set_dual(&socket)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if host.is_ipv6() {
+        // `::` takes connections by IPv4 as well, whatever the system's default (ipv6(7)).
+        sockopt::set_ipv6_v6only(&socket, false)?;
     }
     if !host.is_loopback() {
-        tcp::set_watched(&socket)?;
+        tcp::set_keepalive(&socket, limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT)?;
+        sockopt::set_tcp_user_timeout(&socket, limits::TCP_USER_TIMEOUT_MS)?;
     }
-    tcp::bind(&socket, host, port)?;
+    rustix::net::bind(&socket, &SocketAddr::new(*host, port))?;
     rustix::net::listen(&socket, limits::BACKLOG)?;
     Ok(socket)
 }

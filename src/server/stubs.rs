@@ -6,7 +6,7 @@ use crate::diag::Reported;
 use crate::files as install;
 use crate::files::make_absolute;
 use crate::files::path::Path;
-use crate::options::value::TRIGGER;
+use crate::options::settings::is_trigger;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Program;
 use crate::sys::statics::StaticCell;
@@ -108,7 +108,7 @@ impl Spot {
         let target = self.target.as_c_str();
         match rustix::fs::symlinkat(target, &self.directory, name) {
             Ok(()) => {
-                debug!(Applet, "made stub {}", name);
+                debug!(Server, "made stub {}", name);
                 Ok(true)
             }
             Err(Errno::EXIST) if self.is_stub(name) => Ok(false),
@@ -160,7 +160,7 @@ fn identity(status: &Stat) -> (u64, u64) {
 
 /// The command that a client means by its name is the last of that name. A trigger has no stubs.
 fn is_client_command(loaded: Loaded<'_>, command: &Command<'_>) -> bool {
-    command.server().option(TRIGGER).is_none()
+    !is_trigger(command.server())
         && loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
 }
 

@@ -9,7 +9,7 @@
 //! of its own, have to take the terminal from whoever has it. What a process sends is passed on to the program alone, as
 //! tini does: the group is this server's as well, and who runs children of its own knows what they are to be told.
 
-use crate::session::launch::{DEFAULT_PATH, Refused, explain};
+use crate::session::command::{DEFAULT_PATH, Refused, explain};
 
 use crate::exit::End;
 use crate::sys::fd;

@@ -4,18 +4,18 @@
 //! It does not live longer than it is useful: one that has become large, that has a terminal or children left, or that is
 //! one too many, ends, and the listener starts another where one is missing.
 
-use super::pool::{ORDER, Pool, Slot};
+use super::pool::{Pool, Slot};
 use super::sockets::Sockets;
 use crate::session::connection::Accepted;
 use crate::session::service::Service;
-use crate::session::{Room, Session};
+use crate::session::{Buffers, Session};
 use crate::sys::epoll;
 use crate::sys::fd::OwnedFd;
 use crate::sys::poll;
 use crate::sys::process;
 use crate::sys::signal::{self, name};
 use crate::sys::statics::StaticCell;
-use crate::{exit, fail, limits, report};
+use crate::{exit, limits, report};
 use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
 use rustix::process::Signal;
@@ -31,8 +31,8 @@ pub(super) struct Worker<'w> {
     pub(super) sockets: Sockets,
     pub(super) signals: &'w OwnedFd,
     pub(super) work: &'w Service<'w>,
-    pub(super) crew: Pool,
-    pub(super) slot: &'static Slot,
+    pub(super) pool: Pool,
+    pub(super) slot: Slot,
     /// The listener.
     pub(super) parent: i32,
 }
@@ -41,8 +41,8 @@ impl Worker<'_> {
     /// Serves the connection that there is, if there is one, and all that come. One that `follows` the listener ends with
     /// it; any other one goes on with what it serves then, and takes nothing else.
     pub(super) fn run(mut self, mut first: Option<Accepted>, follows: bool) -> ! {
-        static ROOM: StaticCell<Room> = StaticCell::new(Room::EMPTY);
-        let room = ROOM.take();
+        static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::EMPTY);
+        let buffers = BUFFERS.take();
         if !process::follow_parent(self.parent, if follows { Signal::TERM } else { Signal::USR1 }) {
             if follows {
                 process::exit(exit::UNAVAILABLE);
@@ -50,23 +50,31 @@ impl Worker<'_> {
             self.sockets = Sockets::NONE;
         }
         process::adopt_orphans();
-        let set = self.set().unwrap_or_else(|errno| fail!(exit::UNAVAILABLE, "cannot wait for connections: {}", errno));
+        let Ok(set) = self.set() else { process::exit(exit::UNAVAILABLE) };
         loop {
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
-            let mut session = Session::new(connection, room, &mut self.sockets, self.signals, self.work, self.parent);
+            let mut session =
+                Session::new(connection, buffers, &mut self.sockets, self.signals, self.work, self.parent);
             if !session.run() {
                 process::exit(exit::SUCCESS);
             }
-            room.clear();
+            buffers.clear();
             // What waits must keep no directory busy.
             let _ = rustix::process::chdir(c"/");
         }
     }
 
-    /// What it waits for between two connections.
-    #[inline(never)]
+    /// What it waits for between two connections. Why it cannot is said once for all workers that cannot.
     fn set(&self) -> Result<epoll::Set> {
+        self.make_set().inspect_err(|errno| {
+            if self.pool.begin_shortage(process::id()) {
+                report!("cannot wait for connections: {}; trying again", *errno);
+            }
+        })
+    }
+
+    fn make_set(&self) -> Result<epoll::Set> {
         let set = epoll::Set::new()?;
         set.add(self.signals.as_fd(), SIGNALS, false)?;
         for (socket, data) in [(&self.sockets.direct, DIRECT), (&self.sockets.relay, RELAY)] {
@@ -78,16 +86,15 @@ impl Worker<'_> {
     }
 
     /// Waits for the next connection. `None`: this process is not needed any more.
-    #[inline(never)]
     fn next(&mut self, set: &epoll::Set) -> Option<Accepted> {
         let pid = process::id();
         // So many others are enough.
         let mut most = limits::SPARES_MOST;
         loop {
-            if self.sockets.are_closed() || self.crew.spares() >= most {
+            if self.sockets.are_closed() || self.pool.spares() >= most {
                 return None;
             }
-            self.slot.store(-pid, ORDER);
+            self.slot.wait(pid);
             most = usize::MAX;
             let connection = match set.wait(limits::SPARE_MS) {
                 Some(SIGNALS) => {
@@ -96,7 +103,7 @@ impl Worker<'_> {
                 }
                 // Nobody came for a while. Who thinks of going does not count, so that of several that do at once not all go.
                 None => {
-                    self.slot.store(pid, ORDER);
+                    self.slot.serve(pid);
                     most = limits::SPARES;
                     continue;
                 }
@@ -108,8 +115,11 @@ impl Worker<'_> {
             };
             match connection {
                 Ok(connection) => {
-                    self.slot.store(pid, ORDER);
-                    if self.crew.spares() < limits::SPARES {
+                    self.slot.serve(pid);
+                    if self.pool.end_shortage(pid) {
+                        report!("connections are accepted again");
+                    }
+                    if self.pool.spares() < limits::SPARES {
                         // One that it passes on to nobody, and that can come for another reason at the same time.
                         let _ = signal::send(self.parent, name::CHLD);
                     }
@@ -118,14 +128,15 @@ impl Worker<'_> {
                 // Another one has it, or it went again.
                 Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
                 Err(errno) => {
-                    report!("cannot accept a connection: {}; trying again", errno);
+                    if self.pool.begin_shortage(pid) {
+                        report!("cannot accept a connection: {}; trying again", errno);
+                    }
                     poll::wait(&mut [], limits::RESOURCE_RETRY_MS);
                 }
             }
         }
     }
 
-    #[inline(never)]
     fn take_signals(&mut self) {
         while let Some(arrival) = signal::next(self.signals) {
             if matches!(arrival.signal, name::TERM | name::USR1) {

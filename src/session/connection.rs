@@ -3,8 +3,8 @@
 use crate::add;
 use crate::sys::fd::OwnedFd;
 use crate::sys::socket::{tcp, unix};
-use crate::text::address::Address;
 use crate::text::line::{Line, Show};
+use core::net::IpAddr;
 
 /// A connection that was accepted.
 pub struct Accepted {
@@ -19,17 +19,19 @@ pub struct Accepted {
 pub enum Peer {
     /// A user in this network namespace, by the direct transport.
     User(u32),
-    /// A host; [`Address::ANY`] where it has gone.
-    Host(Address),
+    /// A host, by the relay.
+    Host(IpAddr),
+    /// Gone before the kernel was asked.
+    Gone,
 }
 
 impl Accepted {
     /// Who is at its other end.
     pub fn peer(&self) -> Peer {
         if self.is_direct {
-            unix::peer_user(&self.socket).map_or(Peer::Host(Address::ANY), Peer::User)
+            unix::peer_user(&self.socket).map_or(Peer::Gone, Peer::User)
         } else {
-            Peer::Host(tcp::peer(&self.socket))
+            tcp::peer(&self.socket).map_or(Peer::Gone, Peer::Host)
         }
     }
 }
@@ -38,7 +40,7 @@ impl Show for Peer {
     fn show(&self, line: &mut Line) {
         match self {
             Peer::User(user) => add!(line, "user {}", *user),
-            Peer::Host(address) if *address == Address::ANY => add!(line, "a peer that has gone"),
+            Peer::Gone => line.add(b"a peer that has gone"),
             Peer::Host(address) => address.show(line),
         }
     }

@@ -1,8 +1,9 @@
 //! The end of a command and of everything that it left behind.
 
-use super::Session;
-
+use super::command::Streams;
+use super::event_loop::Session;
 use super::log::EndReason;
+use super::phases::{Cleanup, Link};
 use crate::exit::End;
 use crate::protocol::Which;
 use crate::sys::clock::Instant;
@@ -13,6 +14,7 @@ use crate::sys::terminal;
 use crate::text::line::Show;
 use crate::{debug, limits, report};
 use rustix::fd::AsFd;
+use rustix::io::Errno;
 
 /// Bytes of a terminal's output that wait at the most: what its buffers take is far below (`drivers/tty/pty.c`).
 const TERMINAL: usize = 64 << 10;
@@ -22,73 +24,62 @@ impl Session<'_> {
         while let Some(arrival) = signal::next(self.signals) {
             match arrival.signal {
                 name::CHLD => self.reap(),
-                name::USR1 | name::TERM => {
-                    self.intake.close();
-                    if arrival.signal == name::TERM {
-                        self.end_with_server();
-                    }
+                name::USR1 => self.drain(),
+                name::TERM => {
+                    self.drain();
+                    self.end_with_server();
                 }
                 _ => {}
             }
         }
     }
 
+    /// The listener wants no further sessions of this process.
+    fn drain(&mut self) {
+        self.intake.close();
+        self.state.link.hasten(Instant::now());
+    }
+
     /// The listener ends its sessions; or it is no more, which the stub is to notice at once.
     fn end_with_server(&mut self) {
         if !process::is_child_of(self.parent) {
-            self.connection = None;
+            self.state.link.close();
         }
+        let now = Instant::now();
+        self.state.leave_at = self.state.leave_at.min(now.plus(limits::GRACE_MS));
+        self.state.cleanup.hasten(now);
         self.end_command(EndReason::Server, &"the server ends");
     }
 
-    /// Takes all children that have ended: the command, and what fell to this process.
-    fn reap(&mut self) {
+    /// Takes all children that have ended: the command, and its orphans.
+    pub(super) fn reap(&mut self) {
         loop {
+            let command = self.state.command.pid();
             match process::reap() {
-                Children::Ended(child) if self.is_command(child.pid) => self.command_ended(child.end),
-                Children::Stopped(pid, signal) if self.is_command(pid) && self.ending.is_none() => {
+                Children::Ended(child) if command == Some(child.pid) => self.command_ended(child.end),
+                Children::Stopped(pid, signal) if command == Some(pid) && self.state.cleanup == Cleanup::NotNeeded => {
                     self.command_stopped(signal);
                 }
                 Children::Ended(_) | Children::Stopped(..) => {}
                 Children::Running => break,
-                Children::None => {
-                    // Anybody can send CHLD, even before there is a command.
-                    self.is_childless = self.ending.is_some();
-                    return;
-                }
+                Children::None => return self.state.cleanup.finish(),
             }
         }
         // What one of them left behind is found only now.
-        if let Some(signal) = self.ending {
+        if let Some(signal) = self.state.cleanup.signal() {
             self.signal_children(signal);
         }
     }
 
-    fn is_command(&self, pid: i32) -> bool {
-        self.command.pid == pid
-    }
-
     /// The command has ended: what is in its pipes now is what it had written.
     fn command_ended(&mut self, end: End) {
-        self.end = Some(end);
-        self.far.drop_input();
-        let command = &mut self.command;
-        command.input = None;
-        if let Some(terminal) = &command.terminal {
+        self.server_end.drop_input();
+        self.state.command.on_end(end, |streams| Which::BOTH.map(|which| unread(streams, which)));
+        let terminal = self.state.command.streams().and_then(|streams| streams.terminal.as_ref());
+        if let Some(terminal) = terminal {
             // When this process goes, which leads the terminal's session, its foreground gets HUP. What the command left in
             // the background is not to.
             let _ = terminal::set_foreground(terminal.as_fd(), process::id());
-        }
-        self.left = Which::BOTH.map(|which| self.written(which));
-    }
-
-    /// How many bytes the command has written at the most that were not read yet.
-    fn written(&self, which: Which) -> usize {
-        let command = &self.command;
-        match &command.outputs[which as usize] {
-            Some(_) if command.terminal.is_some() && which == Which::Output => TERMINAL,
-            Some(pipe) => fd::unread(pipe),
-            None => 0,
         }
     }
 
@@ -96,66 +87,91 @@ impl Session<'_> {
     /// screen before it stops.
     fn command_stopped(&mut self, signal: u8) {
         for which in Which::BOTH {
-            if self.written(which) > 0 {
+            if self.state.command.streams().is_some_and(|streams| unread(streams, which) > 0) {
                 self.read_output(which);
             }
         }
-        self.far.stopped(signal);
+        self.server_end.stopped(signal);
     }
 
-    /// Ends the command and all its descendants, because of `why`, which the log calls `cut`.
-    pub(super) fn end_command(&mut self, cut: EndReason, why: &dyn Show) {
-        if !self.is_running() {
-            // A session that only waits for somebody just ends.
-            self.connection = None;
+    /// Ends the command and all its descendants for this reason, which `why` puts in words. A session without a command
+    /// that runs just ends.
+    pub(super) fn end_command(&mut self, reason: EndReason, why: &dyn Show) {
+        let Some(pid) = self.state.command.pid() else {
+            self.state.link.close();
+            return;
+        };
+        if self.state.cleanup != Cleanup::NotNeeded {
             return;
         }
-        if self.ending.is_some() {
-            return;
+        self.record.cut = Some(reason);
+        report!("{}: {}: ending process {}", self.name, why, pid);
+        if matches!(self.state.link, Link::Closed) {
+            self.close_input();
         }
-        self.record.cut = cut;
-        let command = &mut self.command;
-        report!("{}: {}: ending process {}", self.name, why, command.pid);
-        if self.connection.is_none() {
-            command.input = None;
-        }
-        if command.terminal.is_some() {
+        if self.state.command.streams().is_some_and(|streams| streams.terminal.is_some()) {
             // What a terminal says when it goes. An interactive shell ignores TERM.
-            let _ = signal::send(-command.pid, name::HUP);
+            let _ = signal::send(-pid, name::HUP);
         }
         // The group has its number as long as any process is in it. A stopped one has to go on to end.
-        let _ = signal::send(-command.pid, name::TERM);
-        let _ = signal::send(-command.pid, name::CONT);
-        self.kill_at = Instant::after(limits::GRACE_MS);
-        self.ending = Some(name::TERM);
+        let _ = signal::send(-pid, name::TERM);
+        let _ = signal::send(-pid, name::CONT);
+        self.state.cleanup = Cleanup::Terminating { kill_at: Instant::after(limits::GRACE_MS) };
         self.signal_children(name::TERM);
     }
 
-    /// The grace is over.
-    pub(super) fn kill(&mut self) {
-        if self.is_running() {
-            let _ = signal::send(-self.command.pid, name::KILL);
+    /// The grace is over: KILL for everything that is left.
+    pub(super) fn kill(&mut self, now: Instant) {
+        self.state.cleanup.begin_round(now);
+        if let Some(pid) = self.state.command.pid()
+            && signal::send(-pid, name::KILL) == Err(Errno::PERM)
+        {
+            self.on_survivor(pid);
         }
         self.signal_children(name::KILL);
-        // What is killed leaves its children to this process, so there is another round for them.
-        self.kill_at = Instant::after(limits::KILL_MS);
-        self.ending = Some(name::KILL);
         self.reap();
     }
 
-    /// Sends a signal to all children but the command, whose group was told: those that fell to this process.
+    /// Sends a signal to all children but the command, whose group got it: those that fell to this process.
     fn signal_children(&mut self, signal: u8) {
-        let command = self.command.pid;
-        let told = process::children(|pid| {
-            if pid != command {
-                let _ = signal::send(pid, signal);
+        let command = self.state.command.pid();
+        let mut survivor = None;
+        let found = process::children(|pid| {
+            if command != Some(pid) {
+                if signal::send(pid, signal) == Err(Errno::PERM) {
+                    survivor = Some(pid);
+                }
                 let _ = signal::send(pid, name::CONT);
             }
         });
-        if let Err(errno) = told {
-            // What cannot be found cannot be waited for.
-            self.is_childless = signal == name::KILL;
-            debug!(Session, "{}: cannot look for descendants in /proc: {}", self.name, errno);
+        if let Some(pid) = survivor {
+            self.on_survivor(pid);
         }
+        if let Err(errno) = found {
+            debug!(Session, "{}: cannot look for descendants in /proc: {}", self.name, errno);
+            if signal == name::KILL {
+                // What cannot be found cannot be waited for.
+                self.state.cleanup.finish();
+            }
+        }
+    }
+
+    /// This process may not end that one, which is reported once. A server that ends does not wait for it.
+    fn on_survivor(&mut self, pid: i32) {
+        if self.state.cleanup.on_survivor() {
+            report!("{}: process {} belongs to another user and cannot be ended", self.name, pid);
+        }
+        if self.state.leave_at != Instant::NEVER && self.state.cleanup.signal() == Some(name::KILL) {
+            self.state.cleanup.finish();
+        }
+    }
+}
+
+/// How many bytes the command has written at the most that were not read yet.
+fn unread(streams: &Streams, which: Which) -> usize {
+    match &streams.outputs[which as usize] {
+        Some(_) if streams.terminal.is_some() && which == Which::Output => TERMINAL,
+        Some(pipe) => fd::unread(pipe),
+        None => 0,
     }
 }

@@ -1,35 +1,24 @@
-//! The log: a line at the start and at the end of each session, for who has to answer for what ran. Must not hold a session
-//! up, whatever becomes of stderr.
+//! The log: a line at the start and at the end of each session, for those who have to answer for what ran. Must not hold a
+//! session up, whatever becomes of stderr.
 
 use super::connection::Peer;
 use super::service::Service;
-use crate::diag;
 use crate::exit::{self, End};
-use crate::limits;
 use crate::options::value::Format;
 use crate::protocol::request::Request;
-use crate::sys::clock::{self as time, Instant};
+use crate::sys::clock::{self, Instant};
 use crate::sys::fd::OwnedFd;
 use crate::sys::process;
 use crate::sys::socket::tcp;
 use crate::sys::statics::Global;
-use crate::text::bytes;
 use crate::text::json::string;
-use crate::text::line::{Line, Part, Show, UNKNOWN, fill};
+use crate::text::line::{Line, Part, Show};
+use crate::{add, diag, limits};
 use core::ffi::CStr;
 
-/// What is said of each session of a server.
-pub struct Log {
-    pub format: Format,
-    /// Whether arguments are part of it. They may hold secrets.
-    pub has_arguments: bool,
-}
-
 /// Why a command was ended before it ended itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// It was not.
-    No,
     /// Its client asked for it.
     Client,
     /// Its client, or the stub, has gone.
@@ -42,143 +31,168 @@ pub enum EndReason {
     Timeout,
 }
 
-/// What the log calls them, a line each, in their order.
-const CUTS: &[u8] = b"exit\nterminated\ngone\nfault\nserver\ntimeout\nsignal\nrefused";
-/// What else there is: the last two of them.
-const SIGNAL: usize = 6;
-const REFUSED: usize = 7;
+impl EndReason {
+    /// What the log calls it.
+    fn name(self) -> &'static str {
+        match self {
+            EndReason::Client => "terminated",
+            EndReason::Gone => "gone",
+            EndReason::Fault => "fault",
+            EndReason::Server => "server",
+            EndReason::Timeout => "timeout",
+        }
+    }
+}
 
 /// What the log tells of one session.
 pub struct Record<'s> {
-    /// Why the command was ended.
-    pub cut: EndReason,
-    /// The code of a request that was refused.
+    /// Why the command was ended, if it was.
+    pub cut: Option<EndReason>,
+    /// The exit code of a request that was refused.
     pub refused: u8,
     peer: Peer,
-    /// Bytes that came from the peer and that went to it.
-    bytes: [u64; 2],
-    /// What of a trigger's connection was read before: the token.
+    /// Bytes that came from the peer and that went to it, as far as they are seen here.
+    bytes: Option<[u64; 2]>,
+    /// Bytes of a trigger's connection that were read before the session began: the token.
     ahead: u64,
-    since: Instant,
-    /// What it is told apart by from every other session of its process; 0: it has not begun.
+    /// `None` before a request is complete.
+    start: Option<Started<'s>>,
+}
+
+/// What is known of a session that has begun.
+struct Started<'s> {
+    /// What tells it from every other session of its process.
     number: u64,
+    since: Instant,
     command: &'s CStr,
 }
 
 impl<'s> Record<'s> {
     /// That of a session that has not begun.
-    #[inline(never)]
     pub fn new(peer: Peer) -> Record<'s> {
-        Record {
-            cut: EndReason::No,
-            refused: 0,
-            peer,
-            bytes: [UNKNOWN; 2],
-            ahead: 0,
-            since: Instant::NEVER,
-            number: 0,
-            command: c"",
-        }
+        Record { cut: None, refused: 0, peer, bytes: None, ahead: 0, start: None }
     }
 
-    /// A request is complete, that of a session whose bytes are seen here if there is no `connection` to ask for them.
-    #[inline(never)]
-    pub fn begin(&mut self, work: &Service<'_>, request: &Request<'s>, connection: Option<&OwnedFd>) {
+    /// A request is complete. `connection` is that of a trigger, which can be asked for its bytes at the end; those of a
+    /// relay are counted here, and those of the direct transport seen by nobody but the command.
+    pub fn started(&mut self, service: &Service<'_>, request: &Request<'s>, connection: Option<&OwnedFd>) {
         static LAST: Global<u64> = Global::new(0);
-        // The number of a process comes back only after a while, so that the time tells two of them apart.
-        self.number = (LAST.get() + 1).max(time::wall());
-        LAST.set(self.number);
-        self.since = Instant::now();
-        self.command = request.command();
+        // The number of a process comes back only after a while, so the time tells two of them apart.
+        let number = (LAST.get() + 1).max(clock::wall());
+        LAST.set(number);
         if let Some(connection) = connection {
             self.ahead = tcp::traffic(connection).read;
         } else if !matches!(self.peer, Peer::User(_)) {
-            self.bytes = [0; 2];
+            self.bytes = Some([0; 2]);
         }
-        let arguments = Arguments(request);
-        self.write(work, Part::Other(&arguments), None);
+        let start = Started { number, since: Instant::now(), command: request.command() };
+        match service.settings.log() {
+            Format::None => {}
+            Format::Text => self.log_start(service, &start, request),
+            Format::Json => self.log_start_as_json(service, &start, request),
+        }
+        self.start = Some(start);
     }
 
     /// So many bytes came from the peer (0), or went to it (1).
     pub fn count(&mut self, direction: usize, count: usize) {
-        if let Some(bytes) = self.bytes.get_mut(direction).filter(|bytes| **bytes != UNKNOWN) {
-            *bytes += count as u64;
+        if let Some(bytes) = &mut self.bytes {
+            bytes[direction] += count as u64;
         }
     }
 
     /// Asks the kernel what the command of a trigger has read and written itself, before the connection goes.
     pub fn measure(&mut self, connection: &OwnedFd) {
         let traffic = tcp::traffic(connection);
-        self.bytes = [traffic.read.saturating_sub(self.ahead), traffic.written];
+        self.bytes = Some([traffic.read.saturating_sub(self.ahead), traffic.written]);
     }
 
-    /// The session is over.
-    #[inline(never)]
-    pub fn end(&self, work: &Service<'_>, end: Option<End>) {
+    /// The session is over. `end`: how the command ended, if it ran and has.
+    pub fn ended(&self, service: &Service<'_>, end: Option<End>) {
+        let Some(start) = &self.start else { return };
+        let (outcome, code) = self.outcome(end);
+        match service.settings.log() {
+            Format::None => {}
+            Format::Text => self.log_end(service, start, outcome, code),
+            Format::Json => self.log_end_as_json(service, start, outcome, code),
+        }
+    }
+
+    /// What became of the command, and its exit code or signal, where it has one that means something.
+    fn outcome(&self, end: Option<End>) -> (&'static str, Option<u64>) {
         let (outcome, code) = match (self.cut, end) {
-            (EndReason::No, None) => (REFUSED, self.refused.into()),
-            (EndReason::No, Some(End::Code(code))) => (EndReason::No as usize, code.into()),
-            (EndReason::No, Some(End::Signal(signal))) => (SIGNAL, signal.into()),
-            (EndReason::Timeout, _) => (EndReason::Timeout as usize, exit::TIMED_OUT.into()),
-            (cut, _) => (cut as usize, UNKNOWN),
+            (Some(EndReason::Timeout), _) => (EndReason::Timeout.name(), Some(exit::TIMED_OUT)),
+            (Some(reason), _) => (reason.name(), None),
+            (None, Some(End::Code(code))) => ("exit", Some(code)),
+            (None, Some(End::Signal(signal))) => ("signal", Some(signal)),
+            (None, None) => ("refused", Some(self.refused)),
         };
-        if self.number != 0 {
-            self.write(work, Part::Words(bytes::line(CUTS, outcome)), Some(code));
-        }
+        (outcome, code.map(u64::from))
     }
 
-    /// Writes a line, if there is a log: that of the end where there is a code, with the outcome; else that of the start, with
-    /// the arguments if they are wanted.
-    #[inline(never)]
-    fn write(&self, work: &Service<'_>, what: Part<'_>, code: Option<u64>) {
-        let format = work.log.format;
-        if format == Format::None {
-            return;
+    fn log_start(&self, service: &Service<'_>, start: &Started<'_>, request: &Request<'_>) {
+        let mut line = self.head(service, start, "start");
+        if service.settings.log_arguments {
+            add!(&mut line, " arguments={}", Part::Other(&Arguments(request)));
         }
-        let tail = match code {
-            Some(_) => 2,
-            None if work.log.has_arguments => 4,
-            None => 6,
-        };
-        let parts = [
-            Part::Words(b"{"),
-            Part::Time(time::wall()),
-            Part::Words(if code.is_some() { b"end" } else { b"start" }),
-            Part::Signed(process::id()),
-            Part::Number(self.number),
-            self.peer.part(),
-            Part::Json(work.server.name().to_bytes()),
-            Part::Json(self.command.to_bytes()),
-            what,
-            Part::Number(code.unwrap_or(0)),
-            Part::Number(self.since.elapsed()),
-            Part::Number(self.bytes[0]),
-            Part::Number(self.bytes[1]),
-        ];
-        let mut line = Line::new();
-        let (head, parts) = if format == Format::Json { (1, &parts[..]) } else { (0, &parts[1..]) };
-        let parts = fill(&mut line, bytes::line(TEXTS, head), parts);
-        fill(&mut line, bytes::line(TEXTS, tail + head), parts);
         diag::log(&mut line);
+    }
+
+    fn log_end(&self, service: &Service<'_>, start: &Started<'_>, outcome: &str, code: Option<u64>) {
+        let mut line = self.head(service, start, "end");
+        let ([came, went], time) = (self.traffic(), start.since.elapsed());
+        add!(&mut line, " outcome={} code={} ms={} in={} out={}", outcome, code, time, came, went);
+        diag::log(&mut line);
+    }
+
+    /// What both lines begin with.
+    fn head(&self, service: &Service<'_>, start: &Started<'_>, event: &str) -> Line {
+        let mut line = Line::new();
+        add!(&mut line, "{} {} session={}-{}", Part::Time(clock::wall()), event, process::id(), start.number);
+        let (section, command) = (service.server.name().to_bytes(), start.command.to_bytes());
+        let parts = " peer=\"{}\" section={} command={}";
+        add!(&mut line, parts, self.peer, Part::Json(section), Part::Json(command));
+        line
+    }
+
+    fn log_start_as_json(&self, service: &Service<'_>, start: &Started<'_>, request: &Request<'_>) {
+        let mut line = self.head_as_json(service, start, "start");
+        if service.settings.log_arguments {
+            add!(&mut line, ",\"arguments\":{}", Part::Other(&Arguments(request)));
+        }
+        line.add(b"}");
+        diag::log(&mut line);
+    }
+
+    fn log_end_as_json(&self, service: &Service<'_>, start: &Started<'_>, outcome: &str, code: Option<u64>) {
+        let mut line = self.head_as_json(service, start, "end");
+        let ([came, went], time) = (self.traffic(), start.since.elapsed());
+        add!(&mut line, ",\"outcome\":\"{}\",\"code\":{},\"ms\":{}", outcome, code, time);
+        add!(&mut line, ",\"in\":{},\"out\":{}}", came, went);
+        diag::log(&mut line);
+    }
+
+    /// The same as [`Self::head`], without the object's end.
+    fn head_as_json(&self, service: &Service<'_>, start: &Started<'_>, event: &str) -> Line {
+        let mut line = Line::new();
+        line.add(b"{");
+        add!(&mut line, "\"time\":\"{}\",\"event\":\"{}\",", Part::Time(clock::wall()), event);
+        add!(&mut line, "\"session\":\"{}-{}\",\"peer\":\"{}\"", process::id(), start.number, self.peer);
+        let (section, command) = (service.server.name().to_bytes(), start.command.to_bytes());
+        add!(&mut line, ",\"section\":{},\"command\":{}", Part::Json(section), Part::Json(command));
+        line
+    }
+
+    /// Bytes that came, and that went.
+    fn traffic(&self) -> [Option<u64>; 2] {
+        [0, 1].map(|direction| self.bytes.map(|bytes| bytes[direction]))
     }
 }
 
-/// What stands between the parts of a line, as text and as JSON: of its head, and of the three tails that it may have.
-const TEXTS: &[u8] = br#"{} {} session={}-{} peer="{}" section={} command={}
-{}"time":"{}","event":"{}","session":"{}-{}","peer":"{}","section":{},"command":{}
- outcome={} code={} ms={} in={} out={}
-,"outcome":"{}","code":{},"ms":{},"in":{},"out":{}}
- arguments={}
-,"arguments":{}}
-
-}"#;
-
-/// The arguments of a request as a list.
+/// The arguments of a request as a list, as far as there is room.
 struct Arguments<'r, 's>(&'r Request<'s>);
 
-/// As far as there is room.
 impl Show for Arguments<'_, '_> {
-    #[inline(never)]
     fn show(&self, line: &mut Line) {
         line.add(b"[");
         let mut separator: &[u8] = b"";

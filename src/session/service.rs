@@ -1,13 +1,10 @@
 //! What every session of a server works from: plain data.
 
-use super::log::Log;
-use crate::auth::token::Source as Token;
 use crate::config::Server;
 use crate::config::file::Loaded;
-use crate::options::value::Tty;
+use crate::options::settings::Settings;
 use crate::sys::program::Environment;
 use crate::sys::signal::Set;
-use core::ffi::CStr;
 
 /// What every session of a server works from.
 pub struct Service<'g> {
@@ -15,26 +12,14 @@ pub struct Service<'g> {
     pub loaded: Loaded<'g>,
     /// This server's part of it.
     pub server: Server<'g>,
-    /// This server's own environment.
+    /// What its options say.
+    pub settings: Settings<'g>,
+    /// This server's own environment, without its token.
     pub environment: Environment<'g>,
     /// This server's own file mode creation mask: what a client that does not say its own gets.
     pub umask: u32,
     /// The signals that this server was started to ignore, which its commands are not to inherit.
     pub ignored: Set,
-    /// Which commands get a terminal.
-    pub tty: Tty,
-    /// The users whose stubs may come by the direct transport, with commas between them; all if there are none.
-    pub users: Option<&'g CStr>,
-    /// The command that a connection alone starts; `None`: there are stubs to ask for one.
-    pub trigger: Option<&'g CStr>,
-    /// Whether that one runs on when its client hangs up.
-    pub detaches: bool,
-    /// How long a command may run, in milliseconds; [`u64::MAX`]: as long as it takes.
-    pub session_ms: u64,
-    /// What is said of each session.
-    pub log: Log,
-    /// Where its token is, if there is one.
-    pub token: Option<Token<'g>>,
 }
 
 /// Where a worker's next connection comes from.

@@ -1,7 +1,8 @@
-//! A session's streams: this end of the command's pipes or terminal.
+//! A session's streams: this process's ends of the command's pipes or terminal.
 
+use super::event_loop::{Client, OVERTIME, Session};
 use super::log::EndReason;
-use super::{OVERTIME, Session};
+use super::phases::Link;
 use crate::protocol::Which;
 use crate::sys::fd::{self, OwnedFd};
 use crate::{exit, limits, report};
@@ -9,84 +10,56 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 impl Session<'_> {
-    /// Bytes for stdin: written at once as far as they can be, unless others wait already.
-    pub(super) fn input(&mut self, bytes: &[u8]) {
-        let pipe = self.command.input.as_ref();
-        let written = match pipe.filter(|_| self.far.input().waiting().is_empty()) {
-            Some(pipe) => fd::write(pipe, bytes),
-            None => Ok(0),
-        };
-        if let (Some(pipe), Ok(count)) = (pipe, written)
-            && count < bytes.len()
-        {
-            enlarge(pipe);
-        }
-        match written {
-            Ok(count) => self.far.keep(bytes, count),
-            Err(Errno::AGAIN | Errno::INTR) => self.far.keep(bytes, 0),
-            Err(_) => self.close_input(),
+    /// Writes to the command's stdin: what has arrived, or with nothing what waits.
+    pub(super) fn write_input(&mut self, arrived: &[u8]) {
+        let pipe = self.state.command.streams().and_then(|streams| streams.input.as_ref());
+        let is_done = self.server_end.write_input(arrived, &mut |bytes| write(pipe?, bytes, !arrived.is_empty()));
+        if is_done {
+            self.close_input();
         }
     }
 
-    /// The stdin pipe has room, or no reader.
-    pub(super) fn write_input(&mut self, flags: PollFlags) {
-        let Some(input) = &self.command.input else { return };
-        let written = if flags.contains(PollFlags::ERR) {
-            Err(Errno::PIPE)
+    /// The stdin pipe has room, or no reader. Then the caller's writer is to notice.
+    pub(super) fn on_input_ready(&mut self, flags: PollFlags) {
+        if flags.contains(PollFlags::ERR) {
+            self.server_end.close_input();
+            self.close_input();
         } else {
-            fd::write(input, self.far.input().waiting())
-        };
-        match written {
-            Ok(count) => self.far.pass(count),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => self.close_input(),
+            self.write_input(b"");
         }
-        self.close_input_when_done();
     }
 
-    /// The command reads its stdin no more: the caller's writer is to notice.
-    fn close_input(&mut self) {
-        self.command.input = None;
-        self.far.close_input();
-    }
-
-    /// stdin has ended, and the command has been given all of it: so it sees the end.
-    pub(super) fn close_input_when_done(&mut self) {
-        if self.far.input().is_done() {
-            self.command.input = None;
+    pub(super) fn close_input(&mut self) {
+        if let Some(streams) = self.state.command.streams_mut() {
+            streams.input = None;
         }
     }
 
     /// How many bytes of one of the command's streams may be read now.
-    #[inline(never)]
     pub(super) fn wanted(&self, which: Which) -> usize {
-        let most = if self.end.is_some() { self.left[which as usize] } else { usize::MAX };
-        self.far.allowance(which).min(most)
+        self.server_end.allowance(which).min(self.state.command.left(which as usize))
     }
 
     /// Reads one of the command's streams once.
     pub(super) fn read_output(&mut self, which: Which) {
-        let index = which as usize;
-        let count = self.wanted(which);
-        let Some(output) = &self.command.outputs[index] else { return };
-        if count == 0 {
-            return;
-        }
-        let is_background = self.background.is_some() && index == 0;
-        let space = self.far.space(which, count);
+        let (index, count) = (which as usize, self.wanted(which));
+        let Some(streams) = self.state.command.streams().filter(|_| count > 0) else { return };
+        let Some(output) = &streams.outputs[index] else { return };
+        let space = self.server_end.space(which, count);
         match fd::read(output, space) {
             Ok(0) => self.end_output(which),
             Ok(count) => {
                 if count >= PIPE {
                     enlarge(output);
                 }
+                let is_background = streams.background.is_some() && which == Which::Output;
                 let kept = if is_background { without_returns(space, count) } else { count };
-                self.far.send(which, kept);
+                self.server_end.send(which, kept);
                 self.record.count(1, kept);
-                self.left[index] = self.left[index].saturating_sub(count);
+                self.state.command.on_read(index, count);
             }
-            // A terminal has given all that was written to it.
-            Err(Errno::AGAIN) if self.end.is_some() => self.left[index] = 0,
+            // A terminal has given all that was written to it before the command ended.
+            Err(Errno::AGAIN) if !self.state.command.is_running() => self.state.command.on_read(index, usize::MAX),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => {
                 report!("{}: reading its output: {}", self.name, errno);
@@ -97,40 +70,53 @@ impl Session<'_> {
 
     /// One of the command's streams has ended.
     fn end_output(&mut self, which: Which) {
-        self.far.send(which, 0);
+        self.server_end.send(which, 0);
         self.close_output(which);
     }
 
     pub(super) fn close_output(&mut self, which: Which) {
-        self.left[which as usize] = 0;
-        self.command.outputs[which as usize] = None;
+        self.state.command.on_read(which as usize, usize::MAX);
+        if let Some(streams) = self.state.command.streams_mut() {
+            streams.outputs[which as usize] = None;
+        }
     }
 
     /// Once the command has ended: passes on what it had written, then its end.
     pub(super) fn report_end(&mut self) {
-        let Some(end) = self.end.filter(|_| self.connection.is_some() && !self.is_finished) else { return };
+        let is_open = matches!(self.state.link, Link::Relaying { .. } | Link::Lent { .. });
+        if !is_open || self.state.command.end().is_none() {
+            return;
+        }
         for which in Which::BOTH {
             while self.wanted(which) > 0 {
                 self.read_output(which);
             }
         }
-        if self.left != [0; 2] {
-            return;
+        let Some(end) = self.state.command.drained() else { return };
+        if let Link::Lent { socket } = &self.state.link {
+            self.record.measure(socket);
         }
-        if self.record.cut == EndReason::Timeout && !self.is_trigger {
-            self.far.fail(exit::TIMED_OUT, OVERTIME.as_bytes());
+        if self.record.cut == Some(EndReason::Timeout) && self.client != Client::Plain {
+            self.server_end.fail(exit::TIMED_OUT, OVERTIME.as_bytes());
         } else {
-            self.far.finish(end);
+            self.server_end.finish(end);
         }
-        if self.is_trigger {
-            if let Some(connection) = &self.connection {
-                self.record.measure(connection);
+        self.begin_linger();
+    }
+}
+
+/// Writes as much to a command's stdin as there is room for; `None`: it has no reader. With `may_enlarge`, a pipe that is
+/// full is made larger.
+fn write(pipe: &OwnedFd, bytes: &[u8], may_enlarge: bool) -> Option<usize> {
+    match fd::write(pipe, bytes) {
+        Ok(count) => {
+            if may_enlarge && count < bytes.len() {
+                enlarge(pipe);
             }
-            self.begin_linger();
-            return;
+            Some(count)
         }
-        // However slow its reader: the stub is there, and what it has not read yet would be lost.
-        self.is_finished = true;
+        Err(Errno::AGAIN | Errno::INTR) => Some(0),
+        Err(_) => None,
     }
 }
 

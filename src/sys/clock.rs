@@ -1,9 +1,8 @@
 //! Clocks. Called directly, not through the vDSO: it is read a few times a call, and finding the vDSO would cost more.
 
-use super::{arch, number};
+use super::call::{number, syscall};
 
 /// Reads a clock (clock_gettime(2)), in milliseconds.
-#[inline(never)]
 fn read(clock: libc::clockid_t) -> u64 {
     // The kernel's 64-bit pair, on the architectures of 32 bits as well.
     let mut time = [0_u64; 2];
@@ -34,7 +33,7 @@ fn read_narrow(clock: libc::clockid_t) -> [u64; 2] {
 /// `to` is the address of what the call writes.
 unsafe fn ask(call: usize, clock: libc::clockid_t, to: usize) -> isize {
     // SAFETY: the caller's promise.
-    unsafe { arch::syscall(call, [clock.unsigned_abs() as usize, to, 0]) }
+    unsafe { syscall(call, [clock.unsigned_abs() as usize, to, 0]) }
 }
 
 /// A moment, in milliseconds since some fixed point; it never steps back.
@@ -54,7 +53,6 @@ impl Instant {
     }
 
     /// The one so many milliseconds from now.
-    #[inline(never)]
     pub fn after(milliseconds: u64) -> Instant {
         Instant::now().plus(milliseconds)
     }
@@ -70,7 +68,6 @@ impl Instant {
     }
 
     /// Milliseconds until this one; 0 when it is past. The clock is not asked about [`Instant::NEVER`].
-    #[inline(never)]
     pub fn remaining(self) -> u64 {
         if self == Instant::NEVER { u64::MAX } else { self.0.saturating_sub(Instant::now().0) }
     }

@@ -1,52 +1,39 @@
-//! The kernel's side of the house: everything that needs `unsafe`, and the few system calls that rustix does not offer.
+//! The kernel's side: all that is `unsafe`, and the system calls that rustix does not offer.
 //!
-//! What it exports is safe to call. It decides nothing: what to run, relay or report is its callers' business.
+//! What it exports is safe to call. It decides nothing: what to run, relay or report, and the names, times and codes for
+//! it, come from its callers.
+//!
+//! What stays by hand, and why:
+//!
+//! | call | reason |
+//! | ---- | ------ |
+//! | `clone` | rustix has no fork, and no clone onto another stack |
+//! | `execve`, `exit_group` | rustix keeps them for implementations of a C library, as unstable |
+//! | `rt_sigaction`, `rt_sigprocmask` | the same |
+//! | `signalfd4` | rustix does not have it |
+//! | `kill` | rustix has names for signals 1 to 31 alone |
+//! | `close_range` | rustix does not have it |
+//! | `getsockopt` for `TCP_INFO` | rustix does not have it |
+//! | `getsockopt` for `SO_PEERCRED` | rustix promises that a PID is not 0, which that of a process outside of this PID namespace is |
+//! | `getsid`, `getpgid` | the same, for the session and group that this process was started in |
+//! | `getcwd` | rustix's needs an allocator |
+//! | `clock_gettime` | rustix's reads the clock through the vDSO, which has to be found first: more code and time than the few calls of a process take |
+//! | ioctl requests `TCGETS`, `TCSETS` | rustix's structure has speeds in it; a client's modes go over the wire as the kernel's older one |
 #![allow(unsafe_code)]
 
 mod arch;
+mod call;
 pub mod clock;
 pub mod epoll;
 pub mod fd;
 pub mod poll;
 pub mod process;
 pub mod program;
+mod random;
 pub mod signal;
 pub mod socket;
 pub mod statics;
 pub mod terminal;
 pub mod watch;
 
-use rustix::io::Errno;
-
-/// Fills the buffer, of 256 bytes at the most, with what nobody can foresee (getrandom(2)).
-pub fn random(buffer: &mut [u8]) -> Result<(), Errno> {
-    // SAFETY: the kernel writes into the buffer.
-    unsafe { call(buffer.as_mut_ptr() as usize, buffer.len(), 0, libc::SYS_getrandom) }.map(drop)
-}
-
-/// A system call's number as the architecture's table has it, in the register's type.
-#[allow(clippy::cast_possible_truncation, reason = "the type is as wide as a register")]
-const fn number(call: libc::c_long) -> usize {
-    call.unsigned_abs() as usize
-}
-
-/// The kernel returns -4095 to -1 for an error (`include/linux/err.h`), and anything else as the result.
-///
-/// Descriptors, process numbers and lengths, which is what the calls here return, are no wider than 32 bits.
-#[allow(clippy::cast_possible_truncation, reason = "see above")]
-fn check(result: isize) -> Result<i32, Errno> {
-    match result {
-        -4095..=-1 => Err(Errno::from_raw_os_error(-result as i32)),
-        value => Ok(value as i32),
-    }
-}
-
-/// Makes a system call that takes three arguments at most. They come first, as they do in the registers.
-///
-/// # Safety
-/// The arguments must be what that system call expects; pointers among them must be valid for its duration.
-#[inline(never)]
-unsafe fn call(first: usize, second: usize, third: usize, call: libc::c_long) -> Result<i32, Errno> {
-    // SAFETY: the caller's promise.
-    check(unsafe { arch::syscall(number(call), [first, second, third]) })
-}
+pub use random::random;

@@ -1,54 +1,28 @@
 //! Waiting until something can be read or written (poll(2)).
 
-use super::{arch, number};
-use core::marker::PhantomData;
-use rustix::event::PollFlags;
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::BorrowedFd;
 
-/// A descriptor to wait for: the kernel's `struct pollfd`, which is passed over where the number is negative.
-#[repr(C)]
-pub struct Entry<'f> {
-    number: i32,
-    wanted: PollFlags,
-    ready: PollFlags,
-    descriptor: PhantomData<BorrowedFd<'f>>,
+/// Waits until something has come, for so many milliseconds at most; `u64::MAX`: without end. It may return before that
+/// without anything having come, by a signal: callers that wait in a loop look at their deadlines themselves.
+pub fn wait(entries: &mut [PollFd<'_>], milliseconds: u64) {
+    let time = Timespec {
+        tv_sec: i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX),
+        tv_nsec: (milliseconds % 1000 * 1_000_000).cast_signed(),
+    };
+    // Without a time the kernel sets no timer.
+    let time = (milliseconds != u64::MAX).then_some(&time);
+    let _ = rustix::event::poll(entries, time);
 }
 
-impl<'f> Entry<'f> {
-    /// Nothing to wait for.
-    pub const NONE: Entry<'static> =
-        Entry { number: -1, wanted: PollFlags::empty(), ready: PollFlags::empty(), descriptor: PhantomData };
-
-    /// Waits for `wanted` on a descriptor; for none of them: only for its other end to go.
-    pub fn new(fd: BorrowedFd<'f>, wanted: PollFlags) -> Entry<'f> {
-        Entry { number: fd.as_raw_fd(), wanted, ..Entry::NONE }
-    }
-
-    /// What has come.
-    pub fn ready(&self) -> PollFlags {
-        self.ready
-    }
-}
-
-/// Waits until something has come, so many milliseconds at most; `u64::MAX`: for ever. An interruption looks like the end of
-/// that time, and 32 bits have room for 49 days: whoever waits in a loop asks again.
-pub fn wait(entries: &mut [Entry<'_>], milliseconds: u64) {
-    let is_endless = milliseconds == u64::MAX;
-    let milliseconds = usize::try_from(milliseconds).unwrap_or(usize::MAX);
-    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000];
-    // For no time at all the kernel sets no timer.
-    let time = if is_endless { 0 } else { (&raw const time) as usize };
-    // SAFETY: the kernel reads and writes the entries, whose number it is told, and reads the time, if there is one, as two
-    // words: the call of this number is the older one where there are two, whose time has 32 bits on such machines.
-    unsafe {
-        arch::syscall6(number(libc::SYS_ppoll), [entries.as_mut_ptr() as usize, entries.len(), time, 0, 0, 0]);
-    }
+/// Whether this process may wait at all: a seccomp profile may deny it.
+pub fn check() -> rustix::io::Result<()> {
+    rustix::event::poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map(drop)
 }
 
 /// Whether one of `events` is there, or comes within so many milliseconds.
-#[inline(never)]
 pub fn is_ready(fd: BorrowedFd<'_>, events: PollFlags, milliseconds: u64) -> bool {
-    let mut set = [Entry::new(fd, events)];
+    let mut set = [PollFd::from_borrowed_fd(fd, events)];
     wait(&mut set, milliseconds);
-    !set[0].ready.is_empty()
+    !set[0].revents().is_empty()
 }

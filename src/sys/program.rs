@@ -1,7 +1,6 @@
 //! What the kernel hands to a new program on its stack: arguments, environment, and the path it was started by
 //! (System V ABI, "Process Initialization"; `fs/binfmt_elf.c`).
 
-use crate::text::bytes::value_of;
 use core::ffi::{CStr, c_char};
 
 /// A list of strings that ends with a null pointer, as argv and envp are.
@@ -33,6 +32,11 @@ impl Iterator for Strings {
             Some(CStr::from_ptr(string))
         }
     }
+}
+
+/// The value in an entry `NAME=value`, if it is that name's.
+fn value_of<'e>(entry: &'e CStr, name: &[u8]) -> Option<&'e [u8]> {
+    entry.to_bytes().strip_prefix(name)?.strip_prefix(b"=")
 }
 
 /// The environment of this process as it was started.

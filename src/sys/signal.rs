@@ -1,8 +1,9 @@
 //! Signals as data: they are blocked and read from a descriptor, so no handler ever runs.
 
-use super::fd::{OwnedFd, owned, word};
-use super::{arch, call, number};
-use rustix::fd::AsFd;
+use super::call::{call, check, number, syscall6, word};
+use super::fd::own::{OwnedFd, read};
+use super::process::{hook, ids};
+use rustix::fd::{AsFd, FromRawFd};
 use rustix::io::Result;
 
 /// The signals that this program names. The numbers are those of Linux's generic table, which every architecture that it
@@ -79,7 +80,7 @@ pub fn block(set: Set) -> Set {
     // SAFETY: the sets are 8 bytes each, one that the kernel reads and one that it writes; no handler is ever installed, so
     // nothing runs when one opens.
     unsafe {
-        arch::syscall6(
+        syscall6(
             number(libc::SYS_rt_sigprocmask),
             [libc::SIG_SETMASK.unsigned_abs() as usize, sets[0], sets[1], SET_SIZE, 0, 0],
         );
@@ -90,11 +91,9 @@ pub fn block(set: Set) -> Set {
 /// A descriptor from which blocked signals are read (signalfd(2)), non-blocking and closed on exec.
 pub fn descriptor(set: Set) -> Result<OwnedFd> {
     let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
-    // SAFETY: the set is 8 bytes that the kernel reads; the new descriptor is nobody else's.
-    unsafe {
-        let arguments = [usize::MAX, (&raw const set) as usize, SET_SIZE, flags.unsigned_abs() as usize, 0, 0];
-        owned(arch::syscall6(number(libc::SYS_signalfd4), arguments))
-    }
+    let arguments = [word(-1), (&raw const set) as usize, SET_SIZE, word(flags), 0, 0];
+    // SAFETY: the set is 8 bytes that the kernel reads, and the new descriptor is owned by what is returned alone.
+    unsafe { check(syscall6(number(libc::SYS_signalfd4), arguments)).map(|fd| OwnedFd::from_raw_fd(fd)) }
 }
 
 /// A signal that came.
@@ -113,7 +112,7 @@ pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
     // struct signalfd_siginfo is 128 bytes; the number is its first word, the code its third, the sender's process its fourth
     // (signalfd(2)).
     let mut information = [0_u8; 128];
-    match super::fd::read(descriptor, &mut information) {
+    match read(descriptor, &mut information) {
         Ok(128) => {
             let word = |at: usize| Some(u32::from_ne_bytes(*information.get(at..)?.first_chunk()?));
             Some(Arrival { signal: word(0)?.to_le_bytes()[0], sender: word(12)?, by_kernel: word(8)? == 0x80 })
@@ -128,10 +127,7 @@ pub fn set_action(signal: u8, ignore: bool) {
     let action = Action { handler: if ignore { libc::SIG_IGN } else { libc::SIG_DFL }, ..Action::default() };
     // SAFETY: the action names no handler, so no code of ours can be entered by it.
     unsafe {
-        arch::syscall6(
-            number(libc::SYS_rt_sigaction),
-            [signal.into(), (&raw const action) as usize, 0, SET_SIZE, 0, 0],
-        );
+        syscall6(number(libc::SYS_rt_sigaction), [signal.into(), (&raw const action) as usize, 0, SET_SIZE, 0, 0]);
     }
 }
 
@@ -142,10 +138,7 @@ pub fn ignored() -> Set {
         let mut action = Action::default();
         // SAFETY: the kernel writes the present action, for which `Action` has room.
         let result = unsafe {
-            arch::syscall6(
-                number(libc::SYS_rt_sigaction),
-                [signal.into(), 0, (&raw mut action) as usize, SET_SIZE, 0, 0],
-            )
+            syscall6(number(libc::SYS_rt_sigaction), [signal.into(), 0, (&raw mut action) as usize, SET_SIZE, 0, 0])
         };
         if result == 0 && action.handler == libc::SIG_IGN {
             set = set.with(signal);
@@ -163,9 +156,9 @@ pub fn send(pid: i32, signal: u8) -> Result<()> {
 /// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.
 /// The exit hook is called first. `whole_job`: the process group stops along, as by a key of the terminal.
 pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
-    super::process::call_exit_hook();
+    hook::call_exit_hook();
     set_action(signal, false);
-    let _ = send(if whole_job { 0 } else { super::process::id() }, signal);
+    let _ = send(if whole_job { 0 } else { ids::id() }, signal);
     block(blocked.without(signal));
     block(blocked);
 }
@@ -174,10 +167,10 @@ pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
 ///
 /// Returns where the kernel does not let it: process 1 of a container is immune to what it does not handle.
 pub fn die_of(signal: u8) {
-    super::process::call_exit_hook();
+    hook::call_exit_hook();
     set_action(signal, false);
     // The limit alone does not stop a dump into a pipe (core(5)); a process that is not dumpable makes none at all.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let _ = send(rustix::process::getpid().as_raw_nonzero().get(), signal);
+    let _ = send(ids::id(), signal);
     block(Set::default());
 }

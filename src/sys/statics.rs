@@ -1,8 +1,6 @@
 //! Statics that are written to. The program has no allocator: its buffers are statics that one owner takes for good.
 
-use crate::text::bytes;
 use core::cell::UnsafeCell;
-use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use rustix::io::Result;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -35,7 +33,6 @@ impl<T> StaticCell<T> {
 }
 
 /// Notes that something was taken.
-#[inline(never)]
 fn take_once(taken: &AtomicBool) {
     assert!(!taken.swap(true, Ordering::Relaxed), "a place is taken once");
 }
@@ -55,13 +52,6 @@ pub fn shared<const COUNT: usize>() -> Result<&'static [AtomicI32; COUNT]> {
         )?;
         Ok(&*place.cast())
     }
-}
-
-/// The string up to the first NUL; `None` where there is none. For strings of usual length: core's own search is made for
-/// long ones, and larger.
-pub fn c_str(bytes: &[u8]) -> Option<&CStr> {
-    // SAFETY: there is a NUL among the bytes, which live as long as the string.
-    bytes::has(bytes, 0).then(|| unsafe { CStr::from_ptr(bytes.as_ptr().cast()) })
 }
 
 /// A static value that is set while the program starts and read afterwards.

@@ -1,10 +1,14 @@
 //! Terminals: their modes, size and foreground, and pseudo-terminals (ioctl_tty(2)).
 
-use super::fd::{self, OwnedFd, word};
-use super::{call, number, process};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
+use super::fd::own::{OwnedFd, open};
+use super::process::ids;
+use rustix::fd::BorrowedFd;
 use rustix::fs::OFlags;
 use rustix::io::Result;
+use rustix::ioctl::{Getter, Opcode, Setter, ioctl};
+use rustix::process::Pid;
+use rustix::pty::OpenptFlags;
+use rustix::termios::Winsize;
 
 /// The kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`). powerpc's is another one
 /// (`asm/termbits.h`), which matters to nobody else: both ends of a session are programs for the same processor.
@@ -98,129 +102,106 @@ impl Modes {
     }
 }
 
-/// The calls that read and write the modes. On powerpc the number has the structure's size in it, and those of the `libc`
-/// package are with the C library's own structure, which its ioctl(3) translates (`asm/ioctls.h`).
+/// The requests that read and write the modes. On powerpc the number has the structure's size in it, and those of the
+/// `libc` package are for the C library's own structure, which its ioctl(3) translates (`asm/ioctls.h`).
 #[cfg(not(target_arch = "powerpc64"))]
-const GET: libc::Ioctl = libc::TCGETS;
+#[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+const REQUESTS: [Opcode; 2] = [libc::TCGETS as Opcode, libc::TCSETS as Opcode];
+#[cfg(target_arch = "powerpc64")]
+const REQUESTS: [Opcode; 2] = [0x402c_7413, 0x802c_7414];
+const GET: Opcode = REQUESTS[0];
+const SET: Opcode = REQUESTS[1];
+
+/// Modes as the kernel reads and writes them.
 #[cfg(not(target_arch = "powerpc64"))]
-const SET: libc::Ioctl = libc::TCSETS;
-#[cfg(target_arch = "powerpc64")]
-const GET: libc::Ioctl = 0x402c_7413;
-#[cfg(target_arch = "powerpc64")]
-const SET: libc::Ioctl = 0x802c_7414;
+type Whole = Modes;
 
-/// A call on a terminal (ioctl(2)).
-///
-/// # Safety
-/// The argument is what `request` takes: a number, or the address of what it reads or writes.
-#[inline(never)]
-unsafe fn control(fd: BorrowedFd<'_>, request: libc::Ioctl, argument: usize) -> Result<i32> {
-    let fd = word(fd.as_raw_fd());
-    // SAFETY: the caller's promise.
-    unsafe { call(fd, number(request.cast_signed()), argument, libc::SYS_ioctl) }
-}
-
-/// Reads the modes of a terminal; an error for what is none.
-#[inline(never)]
-pub fn get_modes(fd: BorrowedFd<'_>, modes: &mut Modes) -> Result<()> {
-    #[cfg(target_arch = "powerpc64")]
-    {
-        *modes = whole(fd)?.modes;
-        Ok(())
-    }
-    // SAFETY: the kernel writes a `struct termios`.
-    #[cfg(not(target_arch = "powerpc64"))]
-    unsafe { control(fd, GET, core::ptr::from_mut(modes) as usize) }.map(drop)
-}
-
-/// All that the kernel says of a terminal's modes.
-#[cfg(target_arch = "powerpc64")]
+/// All that the kernel says of a terminal's modes; an error for what is not a terminal.
 fn whole(fd: BorrowedFd<'_>) -> Result<Whole> {
-    let mut whole = Whole::default();
     // SAFETY: the kernel writes a `struct termios`.
-    unsafe { control(fd, GET, (&raw mut whole) as usize) }?;
-    Ok(whole)
+    unsafe { ioctl(fd, Getter::<GET, Whole>::new()) }
 }
 
-/// The modes of a terminal.
+/// The modes of a terminal; an error for what is not one.
 pub fn modes(fd: BorrowedFd<'_>) -> Result<Modes> {
-    let mut modes = Modes::default();
-    get_modes(fd, &mut modes)?;
-    Ok(modes)
+    #[cfg(target_arch = "powerpc64")]
+    return whole(fd).map(|whole| whole.modes);
+    #[cfg(not(target_arch = "powerpc64"))]
+    whole(fd)
+}
+
+/// Reads the modes of a terminal; an error for what is not one.
+pub fn get_modes(fd: BorrowedFd<'_>, modes: &mut Modes) -> Result<()> {
+    *modes = self::modes(fd)?;
+    Ok(())
 }
 
 /// Whether it is a terminal.
 pub fn is_one(fd: BorrowedFd<'_>) -> bool {
-    get_modes(fd, &mut Modes::default()).is_ok()
+    modes(fd).is_ok()
 }
 
-/// Sets the modes of a terminal, at once: what was written to it was processed then.
+/// Sets the modes of a terminal, at once: what was written to it before was processed by the old ones.
 pub fn set_modes(fd: BorrowedFd<'_>, modes: &Modes) -> Result<()> {
     #[cfg(target_arch = "powerpc64")]
-    let modes = &Whole { modes: *modes, ..whole(fd)? };
+    let whole = Whole { modes: *modes, ..whole(fd)? };
+    #[cfg(not(target_arch = "powerpc64"))]
+    let whole = *modes;
     // SAFETY: the kernel reads a `struct termios`.
-    unsafe { control(fd, SET, core::ptr::from_ref(modes) as usize) }.map(drop)
+    unsafe { ioctl(fd, Setter::<SET, Whole>::new(whole)) }
 }
 
-/// A terminal's rows, columns, width and height (`struct winsize`), 16 bits each, as they are in memory; 0 where it has none.
+/// A terminal's rows, columns, width and height in pixels (`struct winsize`), 16 bits each in memory order; 0 where it has
+/// none.
 pub fn size(fd: BorrowedFd<'_>) -> u64 {
-    let mut size = 0_u64;
-    // SAFETY: the kernel writes four numbers of 16 bits.
-    let _ = unsafe { control(fd, libc::TIOCGWINSZ, (&raw mut size) as usize) };
-    size
+    let Ok(size) = rustix::termios::tcgetwinsize(fd) else { return 0 };
+    let mut bytes = [0; 8];
+    for (place, number) in bytes.chunks_mut(2).zip([size.ws_row, size.ws_col, size.ws_xpixel, size.ws_ypixel]) {
+        place.copy_from_slice(&number.to_ne_bytes());
+    }
+    u64::from_ne_bytes(bytes)
 }
 
-/// Sets a terminal's size. Its foreground is told by WINCH where that is another one.
+/// Sets a terminal's size, given as [`size`] gives it. Its foreground gets WINCH where it has changed.
 pub fn set_size(fd: BorrowedFd<'_>, size: u64) {
-    // SAFETY: the kernel reads four numbers of 16 bits.
-    let _ = unsafe { control(fd, libc::TIOCSWINSZ, (&raw const size) as usize) };
+    let [a, b, c, d, e, f, g, h] = size.to_ne_bytes();
+    let [ws_row, ws_col, ws_xpixel, ws_ypixel] = [[a, b], [c, d], [e, f], [g, h]].map(u16::from_ne_bytes);
+    let _ = rustix::termios::tcsetwinsize(fd, Winsize { ws_row, ws_col, ws_xpixel, ws_ypixel });
 }
 
-/// Whether this process may read the terminal: it is in the foreground, or the terminal is not its controlling one, which
-/// knows no background for it.
-#[inline(never)]
+/// Whether this process may read the terminal: it is in the foreground, or the terminal is not its controlling one, of which
+/// it is never in the background.
 pub fn is_in_foreground(fd: BorrowedFd<'_>) -> bool {
     let group = foreground(fd);
-    group == 0 || group == process::group()
+    group == 0 || group == ids::group()
 }
 
-/// The process group in the foreground of a terminal; 0 where it cannot be told.
+/// The process group in the foreground of a terminal; 0 where there is none to be seen from here.
 pub fn foreground(fd: BorrowedFd<'_>) -> i32 {
-    let mut group = 0_i32;
-    // SAFETY: the kernel writes a number.
-    let _ = unsafe { control(fd, libc::TIOCGPGRP, (&raw mut group) as usize) };
-    group
+    rustix::termios::tcgetpgrp(fd).map_or(0, |group| group.as_raw_nonzero().get())
 }
 
 /// Puts a process group into the foreground of this process's controlling terminal; 0: none.
 pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
-    if group == 0 {
-        return Ok(());
-    }
-    // SAFETY: the kernel reads a number.
-    unsafe { control(fd, libc::TIOCSPGRP, (&raw const group) as usize) }.map(drop)
+    Pid::from_raw(group).map_or(Ok(()), |group| rustix::termios::tcsetpgrp(fd, group))
 }
 
 /// A pseudo-terminal of this mount namespace (pts(4)): this program's side, non-blocking, and the command's.
 pub fn pair() -> Result<[OwnedFd; 2]> {
-    let near = fd::open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
-    let lock = 0_i32;
-    // SAFETY: the kernel reads a number.
-    unsafe { control(near.as_fd(), libc::TIOCSPTLCK, (&raw const lock) as usize) }?;
-    let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC).unsigned_abs() as usize;
+    let near = open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
+    rustix::pty::unlockpt(&near)?;
     // Not by its path: /dev/pts can be that of another namespace.
-    // SAFETY: the call takes a number; the new descriptor is nobody else's.
-    let far = unsafe { OwnedFd::from_raw_fd(control(near.as_fd(), libc::TIOCGPTPEER, flags)?) };
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let far = rustix::pty::ioctl_tiocgptpeer(&near, flags)?;
     Ok([near, far])
 }
 
-/// Makes this process the leader of a session of its own with this controlling terminal (credentials(7)). Children in
-/// process groups of their own are then no orphaned ones, which the kernel does not let stop (setpgid(2)).
+/// Makes this process the leader of a session of its own with this controlling terminal (credentials(7)). The process groups
+/// of its children are then not orphaned ones, which the kernel does not let stop (setpgid(2)).
 pub fn lead_session(terminal: &OwnedFd) -> Result<()> {
-    // It fails where this process is one already.
+    // It fails where this process leads a session already.
     let _ = rustix::process::setsid();
-    // SAFETY: the call takes a number.
-    unsafe { control(terminal.as_fd(), libc::TIOCSCTTY, 0) }.map(drop)
+    rustix::process::ioctl_tiocsctty(terminal)
 }
 
 #[cfg(test)]

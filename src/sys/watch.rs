@@ -1,15 +1,19 @@
 //! One turn of a poll loop: the set is made anew each time, from what can make progress.
 
 use crate::sys::clock::Instant;
-use crate::sys::poll::{self, Entry};
-use rustix::event::PollFlags;
+use crate::sys::poll;
+use rustix::event::{PollFd, PollFlags};
 use rustix::fd::BorrowedFd;
 
 /// Slots of a turn: signals, the connection and three streams.
 const SLOTS: usize = 5;
 
-/// Descriptors that one turn waits for, each known by its slot.
-pub struct Watch<'f>([Entry<'f>; SLOTS]);
+/// The descriptors that one turn waits for, each with its slot.
+#[derive(Default)]
+pub struct Watch<'f> {
+    entries: heapless::Vec<PollFd<'f>, SLOTS>,
+    slots: heapless::Vec<usize, SLOTS>,
+}
 
 /// What was ready, by slot.
 pub struct Ready([PollFlags; SLOTS]);
@@ -17,24 +21,29 @@ pub struct Ready([PollFlags; SLOTS]);
 impl<'f> Watch<'f> {
     /// A turn that waits for nothing yet.
     pub fn new() -> Self {
-        Watch([Entry::NONE; SLOTS])
+        Self::default()
     }
 
-    /// Waits for `events` on `fd` too; for none of them: only for its other end to go. Each slot is used once.
-    #[inline(never)]
+    /// Waits for `events` on `fd` too; without any, for its other end to close. Each slot is used once, and is below
+    /// [`SLOTS`].
     pub fn add(&mut self, slot: usize, fd: BorrowedFd<'f>, events: PollFlags) {
-        self.0[slot] = Entry::new(fd, events);
+        let _ = self.entries.push(PollFd::from_borrowed_fd(fd, events));
+        let _ = self.slots.push(slot);
     }
 
     /// Waits until something is ready or the deadline has come.
     pub fn wait(mut self, deadline: Instant) -> Ready {
-        poll::wait(&mut self.0, deadline.remaining());
-        Ready(self.0.map(|entry| entry.ready()))
+        poll::wait(&mut self.entries, deadline.remaining());
+        let mut ready = [PollFlags::empty(); SLOTS];
+        for (slot, entry) in self.slots.iter().zip(&self.entries) {
+            ready[*slot] = entry.revents();
+        }
+        Ready(ready)
     }
 }
 
 impl Ready {
-    /// What became of a slot; nothing for one that was not waited for.
+    /// What came for a slot; nothing for one that was not waited for.
     pub fn of(&self, slot: usize) -> PollFlags {
         self.0[slot]
     }

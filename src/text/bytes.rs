@@ -1,11 +1,13 @@
 //! Searches in byte strings, each in one place: core's own are made for long ones, and take a few hundred bytes of code.
 
-/// The search for the NUL of a string, which takes the kernel's side of the house to tell of it.
-pub use crate::sys::statics::c_str;
 use core::ffi::CStr;
 
+/// The string up to the first NUL; `None` where there is none.
+pub fn c_str(bytes: &[u8]) -> Option<&CStr> {
+    CStr::from_bytes_until_nul(bytes).ok()
+}
+
 /// What comes before the first `byte`; everything if there is none.
-#[inline(never)]
 pub fn until(bytes: &[u8], byte: u8) -> &[u8] {
     match bytes.iter().position(|found| *found == byte) {
         Some(len) => &bytes[..len],
@@ -30,7 +32,6 @@ pub fn has(bytes: &[u8], byte: u8) -> bool {
 
 /// The line of that number, from 0; empty behind the last. A text of many lines serves as a table: one of strings would
 /// have an address and a length for each, and the address would have to be relocated.
-#[inline(never)]
 pub fn line(text: &[u8], number: usize) -> &[u8] {
     let mut rest = text;
     for _ in 0..number {
@@ -40,7 +41,6 @@ pub fn line(text: &[u8], number: usize) -> &[u8] {
 }
 
 /// What follows `name=` in an entry `NAME=value` for that name.
-#[inline(never)]
 pub fn value_of<'e>(entry: &'e CStr, name: &[u8]) -> Option<&'e [u8]> {
     entry.to_bytes().strip_prefix(name)?.strip_prefix(b"=")
 }

@@ -1,69 +1,49 @@
 //! Texts as strings of JSON's (RFC 8259), for output that a program reads. Must not let through what a terminal or a reader of
 //! lines takes for more than text.
 
-use crate::add;
-use crate::text::line::{Line, Part};
+use super::line::buffer::Line;
+use core::fmt::Write;
 
 /// What one string takes of a line at the most, in bytes, so that what follows has room; a longer one ends in an ellipsis.
 const MOST: usize = 240;
 
 /// Adds a text as a string, quotes included.
-#[inline(never)]
 pub fn string(text: &[u8], line: &mut Line) {
     line.add(b"\"");
     escape(text, b'"', line);
     line.add(b"\"");
 }
 
-/// Adds what stands for a text between two of these quotes: in a string of JSON's, where they are `"`. What is no UTF-8
-/// in it, which JSON has no word for, becomes U+FFFD, byte by byte.
-#[inline(never)]
+/// Adds a text between two of these quotes, which are `"` in JSON, with what may not stand there escaped. Each byte that is
+/// not UTF-8, for which JSON has no word, becomes U+FFFD.
 pub fn escape(text: &[u8], quote: u8, line: &mut Line) {
     let end = line.bytes().len() + MOST;
-    let mut rest = text;
-    while !rest.is_empty() {
-        if line.bytes().len() > end && !line.is_endless() {
-            return line.add("…".as_bytes());
+    for chunk in text.utf8_chunks() {
+        let replaced = chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER);
+        for character in chunk.valid().chars().chain(replaced) {
+            if line.bytes().len() > end && !line.is_endless() {
+                return line.add("…".as_bytes());
+            }
+            escape_character(character, quote, line);
         }
-        let known = character(rest);
-        let (code, length) = known.unwrap_or((0xfffd, 1));
-        let Some((character, next)) = rest.split_at_checked(length) else { return };
-        rest = next;
-        if code < 32 || code.wrapping_sub(127) < 33 {
-            add!(line, "\\u00{}", Part::Hex(code.to_le_bytes()[0]));
-            continue;
-        }
-        if code == u32::from(quote) || code == u32::from(b'\\') {
-            line.add(b"\\");
-        }
-        line.add(if known.is_some() { character } else { "\u{fffd}".as_bytes() });
     }
 }
 
-/// The number of the UTF-8 character that a text begins with (RFC 3629), and its bytes; `None` if it is none.
-fn character(text: &[u8]) -> Option<(u32, usize)> {
-    let first = *text.first()?;
-    // The bits that say how long it is.
-    let length = first.leading_ones();
-    let mut code = u32::from(first) & (0x7f >> length);
-    let mut end = 1;
-    for _ in 1..length {
-        let next = text.get(end).filter(|next| **next & 0xc0 == 0x80)?;
-        code = code << 6 | u32::from(next & 0x3f);
-        end += 1;
-    }
-    // Of 2, 3 and 4 bytes are only those with more than 7, 11 and 16 bits; some numbers are no characters.
-    let is_known = (2..5).contains(&length)
-        && code >> ((9 * length - 4) / 2) != 0
-        && code >> 11 != 0xd800 >> 11
-        && code < 0x0011_0000;
-    (length == 0 || is_known).then_some((code, end))
+/// C0, DEL and C1 are escaped by number: the last two need not be in JSON, but terminals act on them.
+fn escape_character(character: char, quote: u8, line: &mut Line) {
+    // What is written fits, or is cut.
+    let _ = match character {
+        _ if character.is_control() => write!(line, "\\u{:04x}", u32::from(character)),
+        _ if character == char::from(quote) || character == '\\' => write!(line, "\\{character}"),
+        _ => write!(line, "{character}"),
+    };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::line;
+    use crate::text::line::Part;
 
     fn written(text: &[u8]) -> String {
         String::from_utf8(line!("{}", Part::Json(text)).bytes().to_vec()).expect("JSON is UTF-8")

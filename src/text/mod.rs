@@ -5,5 +5,6 @@ pub mod bytes;
 pub mod errno;
 pub mod json;
 pub mod line;
+pub mod name;
 pub mod number;
 pub mod time;

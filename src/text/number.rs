@@ -1,7 +1,6 @@
 //! Numbers as digits, written and read whole: a sign, a blank or one digit too many makes it no number.
 
 /// The number that `digits` write in this radix, of 36 at most; `None` where it is none or does not fit.
-#[inline(never)]
 pub fn parse(digits: &[u8], radix: u32) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -13,7 +12,6 @@ pub fn parse(digits: &[u8], radix: u32) -> Option<u64> {
 }
 
 /// The number that decimal digits write, behind a `-` for a negative one.
-#[inline(never)]
 pub fn parse_signed(text: &[u8]) -> Option<i64> {
     match text {
         [b'-', digits @ ..] => 0_i64.checked_sub_unsigned(parse(digits, 10)?),
@@ -30,7 +28,6 @@ pub fn digit(value: u8) -> u8 {
 pub type Digits = [u8; 24];
 
 /// The digits of a number in this radix, of 8 to 36, at the end of `room`; at least one.
-#[inline(never)]
 pub fn digits(mut value: u64, radix: u64, room: &mut Digits) -> &[u8] {
     let mut at = room.len();
     loop {

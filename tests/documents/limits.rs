@@ -36,7 +36,7 @@ fn known() -> Vec<(&'static str, String)> {
         ("a log line's wait for room", time(limits::LOG_MS)),
         ("a trigger's wait for a client's first byte", time(limits::SNIFF_MS)),
         ("keepalive of a TCP connection", format!("{} s, {} probes", limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT)),
-        ("unacknowledged data beyond the host", time(limits::TCP_USER_TIMEOUT_MS.unsigned_abs().into())),
+        ("unacknowledged data beyond the host", time(limits::TCP_USER_TIMEOUT_MS.into())),
         ("token", bytes(limits::TOKEN)),
         ("connections without a proven token", limits::GATE.to_string()),
         ("proving the token", time(limits::PROOF_MS)),

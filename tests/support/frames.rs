@@ -27,7 +27,7 @@ pub const HANG_UP: u8 = 25;
 
 /// Whether there are no frames of this type.
 pub fn is_unknown(kind: u8) -> bool {
-    !matches!(kind, 0..=8 | 16..=31)
+    !matches!(kind, 0..=8 | 16..=32)
 }
 
 /// One frame as it came.

@@ -11,6 +11,9 @@
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 mod processor;
 
+mod number;
+
+pub(super) use number::number;
 #[cfg(target_arch = "x86_64")]
 pub(super) use processor::syscall;
 pub(super) use processor::{clone_onto, syscall6};

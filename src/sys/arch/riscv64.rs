@@ -3,7 +3,7 @@
 use core::arch::asm;
 use core::ffi::c_void;
 
-use crate::sys::number;
+use super::number::number;
 
 /// Makes system call `number` and returns the kernel's raw result.
 ///

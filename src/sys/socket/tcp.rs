@@ -1,186 +1,109 @@
-//! TCP sockets by IPv4 and IPv6 (tcp(7), ip(7), ipv6(7)), and their options (socket(7)).
+//! TCP sockets by IPv4 and IPv6 (tcp(7), ip(7), ipv6(7)): what takes more than one call of rustix's, or one that it lacks.
 
-use crate::limits;
-use crate::sys::fd::{self, OwnedFd, name, word};
-use crate::sys::{arch, check, number};
-use crate::text::address::Address;
+use crate::sys::call::{number, syscall6, word};
+use crate::sys::fd::own::{OwnedFd, above_streams, unread};
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Result;
+use rustix::ioctl::{Getter, Opcode, ioctl};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-/// `struct sockaddr_in6`, or at its beginning `struct sockaddr_in`, which has the host where IPv6 has the flow; with the port
-/// in the network's order of bytes. The kernel takes one that is longer than its family's.
-#[repr(C, align(4))]
-struct Name {
-    family: u16,
-    port: [u8; 2],
-    flow: [u8; 4],
-    host: [u8; 16],
-    scope: [u8; 4],
+/// A blocking stream socket of this address's family, above the three standard streams.
+pub fn socket(address: &IpAddr) -> Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    above_streams(rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
 }
 
-/// Makes `call` on the socket and a port of a host.
-#[inline(never)]
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "families are small")]
-fn call_with_address(call: libc::c_long, socket: &OwnedFd, address: &Address, port: u16) -> Result<()> {
-    let port = port.to_be_bytes();
-    let mut place = Name { family: libc::AF_INET6 as u16, port, flow: [0; 4], host: address.bytes(), scope: [0; 4] };
-    if let Some(host) = address.as_v4() {
-        place.family = libc::AF_INET as u16;
-        place.flow = host;
-    }
-    // SAFETY: the name has as many bytes.
-    unsafe { name(call, socket, (&raw const place).cast(), size_of::<Name>()) }
+/// The address of the other end in canonical form (getpeername(2)); `None` where the connection is gone already.
+pub fn peer(socket: &OwnedFd) -> Option<IpAddr> {
+    let peer = SocketAddr::try_from(rustix::net::getpeername(socket).ok()??).ok()?;
+    Some(peer.ip().to_canonical())
 }
 
-/// A socket for this address's family.
-pub fn socket(address: &Address) -> Result<OwnedFd> {
-    fd::tcp_socket(address.as_v4().is_some())
-}
-
-/// Gives the socket an address (bind(2)). Port 0: one that is free.
-pub fn bind(socket: &OwnedFd, address: &Address, port: u16) -> Result<()> {
-    call_with_address(libc::SYS_bind, socket, address, port)
-}
-
-/// Connects to a port of a host (connect(2)).
-pub fn connect(socket: &OwnedFd, address: &Address, port: u16) -> Result<()> {
-    call_with_address(libc::SYS_connect, socket, address, port)
-}
-
-/// The address of the other end (getpeername(2)); that of all hosts, `::`, where the connection is no more.
-#[inline(never)]
-pub fn peer(socket: &OwnedFd) -> Address {
-    let mut place = Name { family: 0, port: [0; 2], flow: [0; 4], host: [0; 16], scope: [0; 4] };
-    let mut length = 28_i32;
-    let socket = word(socket.as_fd().as_raw_fd());
-    let arguments = [socket, (&raw mut place) as usize, (&raw mut length) as usize];
-    // SAFETY: the kernel writes at most the length that it is told, which is the name's, and that.
-    unsafe { arch::syscall(number(libc::SYS_getpeername), arguments) };
-    if i32::from(place.family) == libc::AF_INET { Address::v4(place.flow) } else { Address::v6(place.host) }
+/// Has the kernel probe the other end after so many seconds of silence and as often again, and end the connection after
+/// `count` probes without an answer (`SO_KEEPALIVE`, tcp(7)). A listening socket's connections inherit this.
+pub fn set_keepalive(socket: &OwnedFd, seconds: u64, count: u32) -> Result<()> {
+    let interval = Duration::from_secs(seconds);
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, interval)?;
+    sockopt::set_tcp_keepintvl(socket, interval)?;
+    sockopt::set_tcp_keepcnt(socket, count)
 }
 
 /// What has gone over a connection, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Traffic {
-    /// What was read of what has come.
+    /// Received, and read from the socket.
     pub read: u64,
-    /// What was written, on its way or not.
+    /// Written to the socket, acknowledged or not.
     pub written: u64,
-    /// What of that the other end's kernel has.
-    pub arrived: u64,
+    /// Written, and acknowledged by the other end's kernel.
+    pub acknowledged: u64,
 }
 
-/// What has gone over a connection until now (tcp(7), `TCP_INFO`); zeros where it is none of TCP, or the kernel is older
-/// than 4.1.
-#[inline(never)]
+/// `struct tcp_info` (`include/uapi/linux/tcp.h`) as words of 64 bits, up to the last one that is needed.
+type Info = [u64; 17];
+
+/// Bytes of [`Info`], as the kernel counts them (`socklen_t`).
+const INFO_BYTES: u32 = 17 * 8;
+
+/// Words of [`Info`]: `tcpi_bytes_acked` and `tcpi_bytes_received`.
+const BYTES_ACKED: usize = 15;
+const BYTES_RECEIVED: usize = 16;
+
+/// States of a connection whose other end has sent its FIN, which counts as a byte received (`net/tcp_states.h`).
+const CLOSE_WAIT: u8 = 8;
+const LAST_ACK: u8 = 9;
+const CLOSING: u8 = 11;
+
+/// What has gone over a connection until now (`TCP_INFO`, since Linux 4.1); zeros for what is not a TCP connection.
 pub fn traffic(socket: &OwnedFd) -> Traffic {
-    // `struct tcp_info` (`include/uapi/linux/tcp.h`) as words of 64 bits: the state is its first byte, what was acknowledged
-    // and what was received are words 15 and 16.
-    let mut words = [0_u64; 17];
-    let mut length = 136_i32;
-    let mut state = u8::MAX;
-    let fd = socket.as_fd();
-    let socket = word(fd.as_raw_fd());
-    let option = [word(libc::IPPROTO_TCP), word(libc::TCP_INFO)];
-    let place = [(&raw mut words) as usize, (&raw mut length) as usize];
-    // The state is read ahead of the rest, and a connection that ends in between would seem to have a byte more.
+    let mut info = info(socket);
     loop {
-        // SAFETY: the kernel writes at most the length that it is told, and that.
-        unsafe {
-            arch::syscall6(number(libc::SYS_getsockopt), [socket, option[0], option[1], place[0], place[1], 0]);
-        }
-        let [now, ..] = words[0].to_ne_bytes();
-        if core::mem::replace(&mut state, now) == now {
+        // The kernel reads the state before the counters: a FIN in between would look like a byte of data.
+        let again = self::info(socket);
+        let is_same = state(&again) == state(&info);
+        info = again;
+        if is_same {
             break;
         }
     }
-    // The other end's end counts as a byte (`net/tcp_states.h`: CLOSE_WAIT, LAST_ACK, CLOSING).
-    let end = u64::from(state > 7 && state != 10);
-    let unread = fd::count(fd, libc::FIONREAD);
+    let fin = u64::from(matches!(state(&info), CLOSE_WAIT | LAST_ACK | CLOSING));
     Traffic {
-        read: words[16].saturating_sub(end + unread),
-        written: words[15] + fd::count(fd, libc::TIOCOUTQ),
-        arrived: words[15],
+        read: info[BYTES_RECEIVED].saturating_sub(fin + unread(socket) as u64),
+        written: info[BYTES_ACKED] + unacknowledged(socket),
+        acknowledged: info[BYTES_ACKED],
     }
 }
 
-/// Sets an option (setsockopt(2)).
-///
-/// # Safety
-/// `value` is of the type that the option takes.
-unsafe fn set<T>(socket: &OwnedFd, level: i32, option: i32, value: &T) -> Result<()> {
-    // SAFETY: the caller's promise.
-    unsafe { set_bytes(socket, level, option, core::ptr::from_ref(value) as usize, size_of::<T>()) }
+/// Bytes that were written to a connection and that the other end's kernel has not acknowledged yet (`SIOCOUTQ`, tcp(7)).
+pub fn unacknowledged(socket: &OwnedFd) -> u64 {
+    #[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+    const SIOCOUTQ: Opcode = libc::TIOCOUTQ as Opcode;
+    // SAFETY: the request writes a C int.
+    let count = unsafe { ioctl(socket, Getter::<SIOCOUTQ, i32>::new()) };
+    count.map_or(0, |count: i32| count.unsigned_abs().into())
 }
 
-/// Sets an option to so many bytes at an address.
-///
-/// # Safety
-/// They can be read, and are of the type that the option takes.
-#[inline(never)]
-unsafe fn set_bytes(socket: &OwnedFd, level: i32, option: i32, value: usize, length: usize) -> Result<()> {
-    let socket = word(socket.as_fd().as_raw_fd());
-    // SAFETY: the caller's promise.
-    check(unsafe {
-        arch::syscall6(number(libc::SYS_setsockopt), [socket, word(level), word(option), value, length, 0])
-    })
-    .map(drop)
+/// `tcpi_state`, the first byte.
+fn state(info: &Info) -> u8 {
+    info[0].to_ne_bytes()[0]
 }
 
-/// Has frames leave when they are complete (`TCP_NODELAY`).
-pub fn set_undelayed(socket: &OwnedFd) -> Result<()> {
-    // SAFETY: the option takes a number.
-    unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, &1_i32) }
-}
-
-/// Has the kernel ask a silent other end whether it is there (`SO_KEEPALIVE`), as often as [`limits::KEEPALIVE_S`] and
-/// [`limits::KEEPALIVE_COUNT`] say.
-pub fn set_keepalive(socket: &OwnedFd) {
-    static OPTIONS: [[i32; 3]; 4] = [
-        [libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1],
-        [libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, limits::KEEPALIVE_S],
-        [libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, limits::KEEPALIVE_S],
-        [libc::IPPROTO_TCP, libc::TCP_KEEPCNT, limits::KEEPALIVE_COUNT],
+fn info(socket: &OwnedFd) -> Info {
+    let mut info = [0_u64; 17];
+    let mut length = INFO_BYTES;
+    let option = [word(libc::IPPROTO_TCP), word(libc::TCP_INFO)];
+    let arguments = [
+        word(socket.as_fd().as_raw_fd()),
+        option[0],
+        option[1],
+        (&raw mut info) as usize,
+        (&raw mut length) as usize,
+        0,
     ];
-    for [level, option, value] in &OPTIONS {
-        // SAFETY: each option takes a number.
-        let _ = unsafe { set(socket, *level, *option, value) };
-    }
-}
-
-/// Lets the socket have an address of which connections are left (`SO_REUSEADDR`).
-pub fn set_reused(socket: &OwnedFd) -> Result<()> {
-    // SAFETY: the option takes a number.
-    unsafe { set(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32) }
-}
-
-/// Lets a listening socket for all addresses of IPv6 take connections by IPv4 as well, whatever the system's habit
-/// (`IPV6_V6ONLY`, ipv6(7)).
-pub fn set_dual(socket: &OwnedFd) -> Result<()> {
-    // SAFETY: the option takes a number.
-    unsafe { set(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &0_i32) }
-}
-
-/// Has a connection end whose other end has vanished: it is asked for a sign of life when it has been silent for a while
-/// (`SO_KEEPALIVE`), and what it leaves unacknowledged ends it too (`TCP_USER_TIMEOUT`). On a listening socket: all of its
-/// connections, which inherit the options.
-pub fn set_watched(socket: &OwnedFd) -> Result<()> {
-    set_keepalive(socket);
-    // SAFETY: the option takes a number.
-    unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &limits::TCP_USER_TIMEOUT_MS) }
-}
-
-/// Bounds how long sending waits, and connecting (`SO_SNDTIMEO`); not for 0 milliseconds.
-pub fn set_patience(socket: &OwnedFd, milliseconds: u64) -> Result<()> {
-    // A word each, as in `struct timeval`: the other form of this option has another number on 32 bits.
-    let milliseconds = usize::try_from(milliseconds).unwrap_or(usize::MAX);
-    let time = [milliseconds / 1000, milliseconds % 1000 * 1000];
-    // SAFETY: the option takes seconds and microseconds, a word each.
-    unsafe { set(socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, &time) }
-}
-
-/// Has closing the socket reset the connection (`SO_LINGER`, for no time).
-pub fn set_reset_at_end(socket: &OwnedFd) -> Result<()> {
-    // SAFETY: the option takes whether and how long, two numbers.
-    unsafe { set(socket, libc::SOL_SOCKET, libc::SO_LINGER, &[1_i32, 0]) }
+    // SAFETY: the kernel writes at most the length that it is told, and that length.
+    unsafe { syscall6(number(libc::SYS_getsockopt), arguments) };
+    info
 }

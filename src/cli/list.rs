@@ -1,67 +1,40 @@
-//! `k8psh --list` and `--check`: what the configuration says, and what is wrong with it. Starts nothing and connects to
-//! nobody.
+//! `k8psh --list`: what the configuration says. Starts nothing and connects to nobody.
 
+use crate::add;
 use crate::config::Command;
-use crate::config::file::{self as configuration, tell};
-use crate::diag::Reported;
-use crate::diag::{self, array as output};
-use crate::server;
-use crate::sys::process::exit;
+use crate::config::file;
+use crate::diag::{self, Reported, array};
 use crate::sys::program::Environment;
 use crate::text::json::{escape, string};
 use crate::text::line::{Line, Part};
 use crate::text::number::{self, Digits};
-use crate::{add, exit};
 use core::ffi::CStr;
 
-/// Prints every error in the configuration; the process's code says whether there is one.
-pub(super) fn check(given: Option<&'static CStr>, environment: &Environment, is_array: bool) -> ! {
-    output::begin(is_array);
-    let Ok(loaded) = configuration::inspect(given, environment) else { exit(exit::FAILURE) };
-    let mut outcome = loaded.sound().map(drop);
-    for server in loaded.config.servers() {
-        outcome = server::check_section(server, loaded).and(outcome);
-        if let Some(other) = server.same_port() {
-            tell!(loaded, server.at(), "port {} is that of server {}, too", server.port(), other.name());
-            outcome = Err(Reported);
-        }
-    }
-    output::end(&mut diag::output());
-    exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
-}
-
-/// Prints the commands, their servers, ports and arguments.
-pub(super) fn list(given: Option<&'static CStr>, environment: &Environment, is_array: bool) -> ! {
-    let Ok(loaded) = configuration::load(given, environment) else { exit(exit::FAILURE) };
-    // Only now: a warning is no row.
-    output::begin(is_array);
-    let (mut out, mut nowhere) = (diag::output(), Line::new());
+/// Prints the commands, their servers, ports and arguments, as a table or as an array of JSON's.
+pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_json: bool) -> Result<(), Reported> {
+    let loaded = file::load(given, environment)?;
+    // Only now: a warning is not a row.
+    array::begin(is_json);
     let mut widths = [0; 3];
-    // The first time shows how wide the columns of a table have to be.
-    let mut is_shown = output::is_array();
-    loop {
-        for command in loaded.config.commands() {
-            print(command, &mut widths, if is_shown { &mut out } else { &mut nowhere });
-        }
-        if is_shown {
-            break;
-        }
-        is_shown = true;
+    if !is_json {
+        // The first time only shows how wide the columns of the table have to be.
+        loaded.config.commands().for_each(|command| print(command, &mut widths, &mut Line::new()));
     }
-    output::end(&mut out);
-    exit(exit::SUCCESS)
+    let mut out = diag::output();
+    loaded.config.commands().for_each(|command| print(command, &mut widths, &mut out));
+    array::end(&mut out);
+    Ok(())
 }
 
 /// A command as an object, or as a row of a table whose columns are as wide as their longest word so far.
-#[inline(never)]
 fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
     let server = command.server();
     let (name, port, server) = (command.name().to_bytes(), server.port(), server.name().to_bytes());
-    let is_object = output::is_array();
+    let is_object = array::is_array();
     let mut separator: &[u8] = if is_object { b"[" } else { b" " };
     if is_object {
         let text = "{}\"command\":{},\"server\":{},\"port\":{},\"arguments\":";
-        add!(out, text, output::object(), Part::Json(name), Part::Json(server), port);
+        add!(out, text, array::object(), Part::Json(name), Part::Json(server), port);
     } else {
         let mut digits = Digits::default();
         let port = number::digits(port.into(), 10, &mut digits);
@@ -83,7 +56,6 @@ fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
 }
 
 /// A word in its column, and what is between that and the next one.
-#[inline(never)]
 fn cell(word: &[u8], width: &mut usize, out: &mut Line) {
     let mut measured = Line::new();
     quote(word, &mut measured);
@@ -98,7 +70,6 @@ fn cell(word: &[u8], width: &mut usize, out: &mut Line) {
 
 /// Writes a word as a shell would take it: as it is, in `'...'`, or, where a byte of it has to be escaped, in `$'...'`. A
 /// terminal stays as it is, and a row one line.
-#[inline(never)]
 fn quote(word: &[u8], out: &mut Line) {
     let is_plain =
         |byte: &u8| matches!(byte, b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | 128..=0xc1 | 0xc3..);

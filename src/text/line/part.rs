@@ -1,82 +1,9 @@
-//! A line of text that is put together from parts, in a buffer of fixed size. Pure: who writes it is [`crate::diag`]'s affair.
+//! The parts of a line, and how each is shown.
 
-use super::{bytes, errno, json, number, time};
-use crate::limits::MESSAGE;
+use super::buffer::Line;
+use crate::text::{errno, json, number, time};
 use core::ffi::CStr;
 use rustix::io::Errno;
-
-/// A line that is being put together.
-pub struct Line {
-    bytes: heapless::Vec<u8, MESSAGE>,
-    /// Where a line of any length leaves for when it is full; `None`: what does not fit is cut.
-    overflow: Option<fn(&[u8])>,
-}
-
-/// Bytes of a line but for the ellipsis and its end.
-const MOST: usize = MESSAGE - 5;
-
-impl Default for Line {
-    fn default() -> Line {
-        Line::new()
-    }
-}
-
-impl Line {
-    /// An empty line.
-    pub const fn new() -> Line {
-        Line { bytes: heapless::Vec::new(), overflow: None }
-    }
-
-    /// An empty line of any length, which is handed to `overflow` part by part, and the rest with [`Line::flush`].
-    pub const fn endless(overflow: fn(&[u8])) -> Line {
-        Line { bytes: heapless::Vec::new(), overflow: Some(overflow) }
-    }
-
-    /// Whether it takes any length.
-    pub fn is_endless(&self) -> bool {
-        self.overflow.is_some()
-    }
-
-    /// What it holds.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Adds bytes as they are.
-    pub fn add(&mut self, bytes: &[u8]) {
-        if self.bytes.len() + bytes.len() > MOST {
-            return self.add_beyond(bytes);
-        }
-        // What is added was measured.
-        let _ = self.bytes.extend_from_slice(bytes);
-    }
-
-    /// Adds bytes for which there is not enough room.
-    #[inline(never)]
-    fn add_beyond(&mut self, bytes: &[u8]) {
-        if let Some(overflow) = self.overflow {
-            self.flush();
-            overflow(bytes);
-        } else if let Some(bytes) = MOST.checked_sub(self.bytes.len()).and_then(|room| bytes.get(..room)) {
-            // Behind them only the ellipsis stands, and nothing follows it: both have room.
-            let _ = self.bytes.extend_from_slice(bytes);
-            let _ = self.bytes.extend_from_slice("…".as_bytes());
-        }
-    }
-
-    /// Hands over what a line of any length still holds.
-    pub fn flush(&mut self) {
-        if let Some(overflow) = self.overflow {
-            overflow(&self.bytes);
-        }
-        self.bytes.clear();
-    }
-
-    /// Ends the line with these bytes, for which there is always room behind an ellipsis.
-    pub fn end(&mut self, bytes: &[u8]) {
-        let _ = self.bytes.extend_from_slice(bytes);
-    }
-}
 
 /// Something that can stand in a message.
 pub trait Show {
@@ -92,12 +19,8 @@ pub trait Show {
     }
 }
 
-/// A number that is not known, as JSON says it.
-pub const UNKNOWN: u64 = u64::MAX;
-
 /// A part of a message. The usual ones are passed by value: that takes less code than a reference to each and one to the
-/// function that shows it. One byte says which it is, for the same reason.
-#[repr(u8)]
+/// function that shows it.
 #[derive(Clone, Copy)]
 pub enum Part<'p> {
     /// Words of this program's, or a line: shown as they are.
@@ -108,8 +31,10 @@ pub enum Part<'p> {
     Json(&'p [u8]),
     /// The same as the kernel and the configuration hand them over.
     String(&'p CStr),
-    /// A number, or [`UNKNOWN`].
+    /// A number.
     Number(u64),
+    /// A number that may be unknown: `null`, as JSON says it.
+    Optional(Option<u64>),
     /// A number with at least so many digits.
     Padded(u32, u8),
     /// A byte in two hexadecimal digits.
@@ -131,8 +56,8 @@ impl Show for Part<'_> {
             Part::Bytes(bytes) => show_bytes(bytes, line),
             Part::Json(text) => json::string(text, line),
             Part::String(string) => show_bytes(string.to_bytes(), line),
-            Part::Number(UNKNOWN) => line.add(b"null"),
-            Part::Number(number) => show_padded(number, 1, line),
+            Part::Optional(None) => line.add(b"null"),
+            Part::Optional(Some(number)) | Part::Number(number) => show_padded(number, 1, line),
             Part::Padded(number, digits) => show_padded(number.into(), digits, line),
             Part::Hex(byte) => show_hex(byte, line),
             Part::Time(milliseconds) => time::show(milliseconds, line),
@@ -171,6 +96,7 @@ show_as_part! {
     u16, number => Part::Number(number.into());
     u32, number => Part::Number(number.into());
     u64, number => Part::Number(number);
+    Option<u64>, number => Part::Optional(number);
     usize, number => Part::Number(number as u64);
     i32, number => Part::Signed(number);
     Errno, errno => Part::Errno(errno);
@@ -194,32 +120,49 @@ impl Show for Line {
     }
 
     fn part(&self) -> Part<'_> {
-        Part::Words(&self.bytes)
+        Part::Words(self.bytes())
     }
 }
 
 /// What a message shows of one part, in bytes, so that a long path leaves room for the reason.
 const PART: usize = 512;
 
-/// Shows somebody else's bytes: control characters are written as escapes, so that a message stays one line and a
-/// terminal stays as it is.
+/// Shows bytes of unknown origin: what a terminal takes for a command, or a reader of lines for their end, and what is not
+/// UTF-8 is escaped. Everything else stays as it is.
 fn show_bytes(bytes: &[u8], line: &mut Line) {
-    for byte in bytes.iter().take(PART) {
-        match byte {
-            b'\n' => line.add(b"\\n"),
-            0..=31 | 127 => {
-                line.add(b"\\x");
-                Part::Hex(*byte).show(line);
-            }
-            _ => line.add(core::slice::from_ref(byte)),
+    let shown = &bytes[..bytes.len().min(PART)];
+    for chunk in shown.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            show_character(character, line);
+        }
+        // A character that the limit has cut through is not the text's fault.
+        let is_cut = shown.len() < bytes.len() && shown.as_ptr_range().end == chunk.invalid().as_ptr_range().end;
+        if !is_cut {
+            chunk.invalid().iter().for_each(|byte| show_escape(*byte, line));
         }
     }
-    if bytes.len() > PART {
+    if shown.len() < bytes.len() {
         line.add("…".as_bytes());
     }
 }
 
-#[inline(never)]
+/// Shows a character, or the bytes of one that is not printable: of C0, DEL or C1.
+fn show_character(character: char, line: &mut Line) {
+    let mut bytes = [0; 4];
+    let bytes = character.encode_utf8(&mut bytes).as_bytes();
+    match character {
+        '\n' => line.add(b"\\n"),
+        _ if character.is_control() => bytes.iter().for_each(|byte| show_escape(*byte, line)),
+        _ => line.add(bytes),
+    }
+}
+
+/// Shows a byte as `\xHH`.
+fn show_escape(byte: u8, line: &mut Line) {
+    line.add(b"\\x");
+    show_hex(byte, line);
+}
+
 fn show_hex(byte: u8, line: &mut Line) {
     line.add(&[number::digit(byte >> 4), number::digit(byte & 15)]);
 }
@@ -241,7 +184,6 @@ fn show_signed(value: i32, line: &mut Line) {
     show_padded(value.unsigned_abs().into(), 1, line);
 }
 
-#[inline(never)]
 fn show_errno(errno: Errno, line: &mut Line) {
     match errno::text(errno.raw_os_error()) {
         Some(text) => line.add(text),
@@ -270,39 +212,44 @@ macro_rules! add {
     };
 }
 
-/// Adds a text to a line, and each part in the place of a `{}` in it. Parts beyond the last `{}` are left out, so several
-/// texts can go with the same parts.
-pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
-    fill(line, text.as_bytes(), parts);
+/// How many parts a text takes: the number of `{}` in it.
+pub const fn placeholders(text: &str) -> usize {
+    let text = text.as_bytes();
+    let (mut at, mut count) = (0, 0);
+    while at + 1 < text.len() {
+        if text[at] == b'{' && text[at + 1] == b'}' {
+            count += 1;
+        }
+        at += 1;
+    }
+    count
 }
 
-/// The same; the parts that are left.
-#[inline(never)]
-pub fn fill<'p>(line: &mut Line, text: &[u8], mut parts: &'p [Part<'p>]) -> &'p [Part<'p>] {
+/// Adds a text to a line, with a part in the place of each `{}` in it.
+pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
+    let mut parts = parts.iter();
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'{') {
-        line.add(bytes::first(rest, at));
-        if let Some((part, others)) = parts.split_first() {
+    while let Some((before, after)) = rest.split_once("{}") {
+        line.add(before.as_bytes());
+        if let Some(part) = parts.next() {
             part.show(line);
-            parts = others;
         }
-        rest = bytes::after(rest, at + 2);
+        rest = after;
     }
-    line.add(rest);
-    parts
+    line.add(rest.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MESSAGE;
 
     #[test]
     fn a_line_is_put_together_from_its_parts() {
-        let line =
-            line!("cannot open {}: {} {} {} {}", &b"a\nb\x1b\x7f\xff"[..], Errno::NOENT, 0_u8, -12, u64::MAX - 1);
+        let line = line!("cannot open {}: {} {} {} {}", &b"a\nb\x1b\x7f\xff"[..], Errno::NOENT, 0_u8, -12, u64::MAX);
         assert_eq!(
             line.bytes(),
-            b"cannot open a\\nb\\x1b\\x7f\xff: No such file or directory 0 -12 18446744073709551614"
+            b"cannot open a\\nb\\x1b\\x7f\\xff: No such file or directory 0 -12 18446744073709551615"
         );
     }
 
@@ -323,5 +270,32 @@ mod tests {
     #[test]
     fn an_unknown_error_is_shown_by_its_number() {
         assert_eq!(line!("{}", Errno::from_raw_os_error(4000)).bytes(), b"error 4000");
+    }
+
+    #[test]
+    fn nothing_that_is_shown_controls_a_terminal() {
+        for (bytes, wanted) in [
+            (&b"\x00\t\r\x1b[31m\x7f"[..], "\\x00\\x09\\x0d\\x1b[31m\\x7f"),
+            (b"\x9b31m", "\\x9b31m"),
+            (b"a\xc2\x80\xc2\x9f\xc2\xa0b", "a\\xc2\\x80\\xc2\\x9f\u{a0}b"),
+            (b"\xe4 \xc3", "\\xe4 \\xc3"),
+            (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
+            ("ä€😀".as_bytes(), "ä€😀"),
+        ] {
+            assert_eq!(line!("{}", bytes).bytes(), wanted.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_character_is_not_cut_in_two() {
+        let long = [&[b'x'; PART - 1][..], "ä!".as_bytes()].concat();
+        assert!(line!("{}", &long[..]).bytes().ends_with("xx…".as_bytes()));
+        let broken = [&[b'x'; PART - 1][..], b"\xff"].concat();
+        assert!(line!("{}", &broken[..]).bytes().ends_with(b"xx\\xff"));
+    }
+
+    #[test]
+    fn placeholders_are_counted() {
+        assert_eq!([placeholders(""), placeholders("{}: {}"), placeholders("{\"{}\":}")], [0, 2, 1]);
     }
 }

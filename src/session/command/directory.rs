@@ -1,6 +1,6 @@
 //! The working directory of a command: the one that the request names, below `baseDirectory`.
 
-use super::launch::{Refused, unavailable};
+use super::refusal::{Refused, unavailable};
 use crate::files::path;
 use crate::limits;
 use crate::sys::process;
@@ -8,12 +8,12 @@ use crate::text::line::Line;
 use core::ffi::CStr;
 use rustix::io::Errno;
 
-/// Changes to `directory` below `base`. The check comes after the change: what this process then is in is what it is,
-/// whatever links and `..` led there.
+/// Changes to `directory` below `base`. The check comes after the change: where this process is then cannot be changed by
+/// a link or a `..` any more.
 pub(super) fn enter(
     base: &CStr,
     directory: &CStr,
-    // Not on the stack: what is cleared there is touched as a whole.
+    // Not on the stack, where both would be cleared first, page by page.
     [top, here]: &mut [[u8; limits::PATH]; 2],
     reason: &mut Line,
 ) -> Result<(), Refused> {
@@ -23,16 +23,14 @@ pub(super) fn enter(
         return Ok(());
     }
     let is_absolute = directory.to_bytes().starts_with(b"/");
-    let (text, errno) = match change(directory, here) {
+    Err(match change(directory, here) {
         Ok(here) if !is_absolute && path::relative(top, here).is_some() => return Ok(()),
-        Ok(_) => ("working directory {} is outside of baseDirectory {}", Errno::ACCESS),
-        Err(errno) => ("working directory {} below {}: {}", errno),
-    };
-    Err(unavailable!(reason, text, directory, base, errno))
+        Ok(_) => unavailable!(reason, "working directory {} is outside of baseDirectory {}", directory, base),
+        Err(errno) => unavailable!(reason, "working directory {} below {}: {}", directory, base, errno),
+    })
 }
 
-/// Changes to a directory; where this process then is.
-#[inline(never)]
+/// Changes to a directory; its path.
 fn change<'b>(directory: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     rustix::process::chdir(directory)?;
     process::working_directory(buffer)

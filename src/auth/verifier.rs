@@ -1,0 +1,219 @@
+//! One connection that has not proven yet that it has the token: what is expected of it, and what becomes of it.
+
+use super::handshake::{Frame, front};
+use super::penalties::{Network, Penalties};
+use super::proof::{Both, Digest, Key, is_same};
+use super::token::{read_key, without_newline};
+use crate::options::settings::TokenSource;
+use crate::protocol::frame::{HEADER, Kind};
+use crate::sys;
+use crate::sys::clock::Instant;
+use crate::sys::fd::{self, OwnedFd};
+use crate::sys::program::Environment;
+use core::net::IpAddr;
+use crate::text::bytes::{first, until};
+use crate::{limits, report};
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+
+/// What is expected of a connection.
+#[derive(Clone, Copy)]
+pub(super) enum Stage {
+    /// The token as its first line.
+    AwaitingLine,
+    /// The frame with a stub's nonce.
+    AwaitingNonce,
+    /// The frame with its proof, which is of these nonces.
+    AwaitingProof(Both),
+    /// Its end: it was told why it cannot stay.
+    Explained,
+    /// Nothing: it has proven that it has the token, as so many events came before, and waits for a worker.
+    Ready(u64),
+}
+
+/// A connection that is not served yet.
+pub(super) struct Connection {
+    pub(super) socket: OwnedFd,
+    pub(super) address: IpAddr,
+    pub(super) stage: Stage,
+    /// Whether its other end sends no more.
+    pub(super) has_ended: bool,
+    /// How many events came before it.
+    pub(super) order: u64,
+    /// When it is looked at although nothing has come: its proof has to be there, or its penalty is over.
+    pub(super) due: Instant,
+}
+
+impl Connection {
+    /// Whether it waits for a worker.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready(_))
+    }
+}
+
+/// What becomes of a connection that was looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// More has to come, or its penalty to end.
+    Waits,
+    /// It has proven that it has the token.
+    Enters,
+    /// It is closed.
+    Closes,
+}
+
+/// What a connection has sent: the longest token, CR and LF, or a frame.
+pub(super) type Buffer = [u8; limits::TOKEN + 2];
+
+/// By what connections are judged.
+pub(super) struct Verifier {
+    pub(super) now: Instant,
+    pub(super) buffer: &'static mut Buffer,
+    pub(super) penalties: &'static mut Penalties,
+    /// That of the token when it was asked for last.
+    pub(super) key: Key,
+    pub(super) environment: Environment<'static>,
+}
+
+impl Verifier {
+    /// Looks at what a connection has sent so far, or at what has become of it.
+    pub(super) fn look(&mut self, connection: &mut Connection, source: Option<TokenSource<'_>>) -> Verdict {
+        let count = match fd::peek(&connection.socket, self.buffer) {
+            Ok(count @ 1..) => count,
+            Err(Errno::AGAIN) => 0,
+            // Without a word: somebody has looked whether somebody listens.
+            Ok(0) | Err(_) => return Verdict::Closes,
+        };
+        let is_line = matches!(connection.stage, Stage::AwaitingLine);
+        let is_request = count > 0 && self.buffer[0] <= Kind::Start as u8;
+        let length = match connection.stage {
+            Stage::Ready(_) => return Verdict::Waits,
+            Stage::Explained => usize::MAX,
+            Stage::AwaitingLine => until(first(self.buffer, count), b'\n').len() + 1,
+            Stage::AwaitingNonce if is_request => return self.explain(connection),
+            Stage::AwaitingNonce | Stage::AwaitingProof(_) => size_of::<Frame>(),
+        };
+        let is_over = connection.has_ended || count == self.buffer.len();
+        if count >= length || is_over && is_line {
+            self.judge(connection, length.min(count), source)
+        } else if connection.has_ended || connection.due <= self.now {
+            self.give_up(connection)
+        } else {
+            Verdict::Waits
+        }
+    }
+
+    /// Nothing more comes, or not in time.
+    fn give_up(&mut self, connection: &Connection) -> Verdict {
+        match connection.stage {
+            Stage::Explained => Verdict::Closes,
+            _ => self.refuse(connection, "no token"),
+        }
+    }
+
+    /// Judges what a connection has sent, so many bytes, by the token as it is now; later, if its address has failed.
+    fn judge(&mut self, connection: &mut Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+        let judged_at = self.penalties.judged_at(Network::of(&connection.address), self.now);
+        if !matches!(connection.stage, Stage::AwaitingNonce) && judged_at > self.now {
+            connection.due = judged_at;
+            return Verdict::Waits;
+        }
+        // What follows is the session's.
+        let Some(arrived) = self.buffer.get_mut(..length) else { return Verdict::Waits };
+        let _ = fd::receive(&connection.socket, arrived);
+        match connection.stage {
+            Stage::AwaitingNonce if arrived.starts_with(&front(Kind::Nonce)) => self.answer(connection),
+            Stage::AwaitingProof(nonces) if arrived.starts_with(&front(Kind::Proof)) => {
+                self.judge_proof(connection, nonces, source)
+            }
+            Stage::AwaitingLine => self.judge_line(connection, length, source),
+            _ => self.refuse(connection, "no token"),
+        }
+    }
+
+    /// Whether the line of so many bytes is the token.
+    fn judge_line(&mut self, connection: &Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+        if !self.read_token(source) {
+            return Verdict::Closes;
+        }
+        let is_right = self.key.is_of(without_newline(first(self.buffer, length)));
+        self.decide(connection, is_right)
+    }
+
+    /// Whether the proof that has come is one; then the server's own goes back.
+    fn judge_proof(&mut self, connection: &Connection, nonces: Both, source: Option<TokenSource<'_>>) -> Verdict {
+        if !self.read_token(source) {
+            return Verdict::Closes;
+        }
+        let mut proofs = nonces;
+        self.key.prove(&mut proofs);
+        let body = body(self.buffer);
+        let is_proven = is_same(body, &proofs[0]);
+        *body = proofs[1];
+        let is_right = is_proven && send(&connection.socket, self.buffer);
+        self.decide(connection, is_right)
+    }
+
+    /// Reads the token as it is now. Without one nobody gets in, and whose fault that is was said.
+    fn read_token(&mut self, source: Option<TokenSource<'_>>) -> bool {
+        matches!(source.map(|source| read_key(source, &self.environment, &mut self.key)), Some(Ok(())))
+    }
+
+    fn decide(&mut self, connection: &Connection, is_right: bool) -> Verdict {
+        if !is_right {
+            return self.refuse(connection, "wrong token");
+        }
+        // The failures were mistakes.
+        self.penalties.forgive(Network::of(&connection.address));
+        Verdict::Enters
+    }
+
+    /// Answers a stub that has begun, with the server's nonce.
+    fn answer(&mut self, connection: &mut Connection) -> Verdict {
+        let body = body(self.buffer);
+        let stub = *body;
+        if sys::random(body).is_err() {
+            return Verdict::Closes;
+        }
+        connection.stage = Stage::AwaitingProof([stub, *body]);
+        send(&connection.socket, self.buffer);
+        Verdict::Waits
+    }
+
+    /// The connection does not get in, because of `why`: closed without a byte, and a failure of its address.
+    fn refuse(&mut self, connection: &Connection, why: &str) -> Verdict {
+        self.count_failure(connection, why);
+        Verdict::Closes
+    }
+
+    fn count_failure(&mut self, connection: &Connection, why: &str) {
+        report!("{}: {}", &connection.address, why);
+        self.penalties.count(Network::of(&connection.address), self.now);
+    }
+
+    /// A stub that knows of no token: tells it, so that its user knows what to do, and waits for its end. Closing now would
+    /// reset the connection, with its request unread, and could lose that (RFC 2525, 2.17).
+    fn explain(&mut self, connection: &mut Connection) -> Verdict {
+        /// Hello, a failure and an exit, as a stub of protocol 2 expects them.
+        const EXPLANATION: &[u8] = b"\x10\x02\0\0\0\x11\x3b\0\0\0\
+            it wants a token: give its section --token-file/--token-env\
+            \x08\x7d\0\0\0";
+        const _: () = assert!(EXPLANATION.len() == 3 * HEADER + 0x3b);
+        self.count_failure(connection, "no token");
+        let _ = fd::send(&connection.socket, EXPLANATION);
+        let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
+        connection.stage = Stage::Explained;
+        Verdict::Waits
+    }
+}
+
+/// The body of the frame that the buffer begins with.
+fn body(buffer: &mut Buffer) -> &mut Digest {
+    let [_, _, _, _, _, body @ ..] = buffer;
+    body.first_chunk_mut().expect("a buffer is longer than a frame")
+}
+
+/// Sends the frame that the buffer begins with, which always fits into an empty socket. Whether it did.
+fn send(socket: &OwnedFd, buffer: &Buffer) -> bool {
+    fd::send(socket, &buffer[..size_of::<Frame>()]).is_ok()
+}

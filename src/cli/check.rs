@@ -1,0 +1,23 @@
+//! `k8psh --check`: what is wrong with the configuration. Starts nothing and connects to nobody.
+
+use crate::config::file::{self, tell};
+use crate::diag::{self, Reported, array};
+use crate::options::settings::Settings;
+use crate::sys::program::Environment;
+use core::ffi::CStr;
+
+/// Prints every error in the configuration, as lines or as an array of JSON's.
+pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_json: bool) -> Result<(), Reported> {
+    array::begin(is_json);
+    let loaded = file::inspect(given, environment)?;
+    let mut outcome = loaded.sound().map(drop);
+    for server in loaded.config.servers() {
+        outcome = Settings::checked(server, loaded).map(drop).and(outcome);
+        if let Some(other) = server.same_port() {
+            tell!(loaded, server.at(), "port {} is that of server {}, too", server.port(), other.name());
+            outcome = Err(Reported);
+        }
+    }
+    array::end(&mut diag::output());
+    outcome
+}

@@ -1,0 +1,101 @@
+//! `--help`, by the table.
+
+use super::table::{OptionSpec, Program, Scope};
+use crate::add;
+use crate::text::line::Line;
+
+/// The columns of a terminal that a line of help fills at the most.
+const WIDTH: usize = 79;
+
+/// Columns before what an option does, where that does not fit on its line.
+const INDENT: usize = 6;
+
+/// Adds what `--help` prints of a program.
+pub fn show(program: &Program, line: &mut Line) {
+    add!(line, "Usage: {}\n\n", program.usage);
+    wrap(program.about, 0, 0, line);
+    let has_header = program.options.iter().any(|option| option.scope == Scope::Header);
+    if has_header {
+        line.add(b"\nOptions, also in the section's header; the command line wins:\n");
+        show_options(program, Scope::Header, line);
+        line.add(b"\nOptions of the command line alone:\n");
+    } else {
+        line.add(b"\nOptions:\n");
+    }
+    show_options(program, Scope::CommandLine, line);
+    line.add(b"\n");
+    wrap(program.notes, 0, 0, line);
+}
+
+fn show_options(program: &Program, scope: Scope, line: &mut Line) {
+    for option in program.options.iter().filter(|option| option.scope == scope) {
+        show_option(option, line);
+    }
+}
+
+/// `  -x, --long VALUE  what it does`
+fn show_option(option: &OptionSpec, line: &mut Line) {
+    match option.letter {
+        Some(letter) => line.add(&[b' ', b' ', b'-', letter, b',', b' ']),
+        None => line.add(b"      "),
+    }
+    let mut column = INDENT + option.name.len() + 2;
+    line.add(option.name.as_bytes());
+    if !option.metavar.is_empty() {
+        add!(line, " {}", option.metavar);
+        column += 1 + option.metavar.len();
+    }
+    line.add(b"  ");
+    wrap(option.help, column, INDENT, line);
+}
+
+/// Adds a text, from `column` on, in lines that begin behind `indent` blanks.
+fn wrap(text: &str, mut column: usize, indent: usize, line: &mut Line) {
+    let mut is_first = true;
+    for word in text.split(' ') {
+        if !is_first && column + 1 + word.len() > WIDTH {
+            line.add(b"\n");
+            line.add(&b"        "[..indent]);
+            column = indent;
+        } else if !is_first {
+            line.add(b" ");
+            column += 1;
+        }
+        line.add(word.as_bytes());
+        column += word.len();
+        is_first = false;
+    }
+    line.add(b"\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::{CLIENT, SERVER};
+    use super::*;
+    use std::sync::Mutex;
+
+    static SEEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+    fn shown(program: &Program) -> String {
+        let mut line = Line::endless(|bytes| SEEN.lock().expect("one at a time").extend_from_slice(bytes));
+        show(program, &mut line);
+        line.flush();
+        String::from_utf8(core::mem::take(&mut SEEN.lock().expect("one at a time"))).expect("ASCII")
+    }
+
+    // One test: what is shown is collected in one place.
+    #[test]
+    fn help_names_every_option_in_lines_that_fit() {
+        for program in [&CLIENT, &SERVER] {
+            let text = shown(program);
+            for option in program.options {
+                let names = format!("{} {}", option.name, option.metavar);
+                assert!(text.contains(names.trim_end()), "{names}");
+            }
+            for line in text.lines() {
+                assert!(line.len() <= WIDTH && !line.ends_with(' '), "{line:?}");
+            }
+            assert!(text.starts_with("Usage: k8psh") && text.ends_with(".\n") && !text.contains("\n\n\n"));
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! The table of options: each is spelled here and nowhere else. From it come the reading of words ([`super::words`]), the
+//! values that they may have ([`super::value`]), `--help` ([`super::help`]) and the manual pages (`scripts/man`).
+
+use super::value::Kind;
+
+/// Every option, as what reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table below says what each is")]
+pub enum Id {
+    AllowUid,
+    Background,
+    Check,
+    Config,
+    Connect,
+    DetachOnClose,
+    DisableStubs,
+    ExecutableDirectory,
+    Help,
+    IgnoreInvalid,
+    Install,
+    Json,
+    KeepStubs,
+    List,
+    Listen,
+    LocalStubs,
+    Log,
+    LogArguments,
+    MaxConnections,
+    MaxSessions,
+    Name,
+    NoToken,
+    NoWait,
+    OverwriteFiles,
+    PidFile,
+    Probe,
+    Server,
+    ServerUid,
+    SessionTimeout,
+    Timeout,
+    TokenEnv,
+    TokenFile,
+    Transport,
+    Trigger,
+    Tty,
+    Version,
+}
+
+/// Where an option may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// On the command line alone.
+    CommandLine,
+    /// In a section's header too.
+    Header,
+}
+
+/// Whom an option in a section's header concerns. Both ends check its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The server.
+    Server,
+    /// The section's stubs.
+    Stub,
+    /// Both.
+    Both,
+}
+
+/// An option.
+#[derive(Debug)]
+pub struct OptionSpec {
+    /// Which it is.
+    pub id: Id,
+    /// The letter of its short name, `-x`.
+    pub letter: Option<u8>,
+    /// Its long name, hyphens included.
+    pub name: &'static str,
+    /// What stands for its value in `--help`; empty where it takes none. In brackets, it is a word that may follow.
+    pub metavar: &'static str,
+    /// What its value has to be; `None` where it takes none.
+    pub value: Option<Kind>,
+    /// Where it may stand.
+    pub scope: Scope,
+    /// Whom it concerns.
+    pub audience: Audience,
+    /// What it does, as a sentence without capital and full stop.
+    pub help: &'static str,
+}
+
+impl PartialEq for OptionSpec {
+    fn eq(&self, other: &OptionSpec) -> bool {
+        self.id == other.id && self.name == other.name
+    }
+}
+
+impl Eq for OptionSpec {}
+
+/// The options of a program, and what `--help` says around them.
+#[derive(Debug)]
+pub struct Program {
+    /// What it is called.
+    pub name: &'static str,
+    /// The line behind `Usage: `.
+    pub usage: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// Its options, in alphabetical order of their long names.
+    pub options: &'static [OptionSpec],
+    /// What else is to be known.
+    pub notes: &'static str,
+}
+
+/// An option of the command line alone.
+const fn on_command_line(
+    id: Id,
+    names: (Option<u8>, &'static str),
+    value: (&'static str, Option<Kind>),
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        id,
+        letter: names.0,
+        name: names.1,
+        metavar: value.0,
+        value: value.1,
+        scope: Scope::CommandLine,
+        audience: Audience::Server,
+        help,
+    }
+}
+
+/// An option that may stand in a section's header too.
+const fn in_header(
+    id: Id,
+    names: (Option<u8>, &'static str),
+    value: (&'static str, Option<Kind>),
+    audience: Audience,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { scope: Scope::Header, audience, ..on_command_line(id, names, value, help) }
+}
+
+/// An option without a value.
+const NO_VALUE: (&str, Option<Kind>) = ("", None);
+
+/// `k8psh`.
+pub static CLIENT: Program = Program {
+    name: "k8psh",
+    usage: "k8psh [options] command [arguments...]",
+    about: "\
+Runs a command in the container that the configuration names for it, as though it were installed here. Called by another \
+name, as stubs are, it runs the command of that name.",
+    options: &[
+        on_command_line(
+            Id::Check,
+            (None, "--check"),
+            NO_VALUE,
+            "print all errors in the configuration; exit with 1 if there are any",
+        ),
+        on_command_line(
+            Id::Config,
+            (Some(b'c'), "--config"),
+            ("FILE", Some(Kind::Any)),
+            "the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
+        ),
+        on_command_line(Id::Help, (Some(b'h'), "--help"), NO_VALUE, "print this"),
+        on_command_line(
+            Id::Install,
+            (None, "--install"),
+            ("FILE", Some(Kind::Any)),
+            "put this program at FILE and exit; where FILE is a directory: as k8psh, and as k8pshd beside it",
+        ),
+        on_command_line(Id::Json, (None, "--json"), NO_VALUE, "--check and --list print JSON"),
+        on_command_line(Id::List, (None, "--list"), NO_VALUE, "print all commands, their servers, ports and arguments"),
+        on_command_line(
+            Id::Probe,
+            (None, "--probe"),
+            ("[NAME]", None),
+            "exit with 0 if that server, or every one, answers",
+        ),
+        on_command_line(
+            Id::Server,
+            (Some(b's'), "--server"),
+            NO_VALUE,
+            "be the server, with all the arguments (see k8pshd --help)",
+        ),
+        on_command_line(
+            Id::Timeout,
+            (None, "--timeout"),
+            ("MS", Some(Kind::Number)),
+            "how long --probe waits, in milliseconds; default: 1000",
+        ),
+        on_command_line(Id::Version, (Some(b'v'), "--version"), NO_VALUE, "print the version"),
+    ],
+    notes: "\
+Exit status: the command's own. A command that a signal ended ends k8psh by the same signal. 127: no such program; 126: \
+cannot be executed; 125: k8psh failed.",
+};
+
+/// `k8pshd`.
+pub static SERVER: Program = Program {
+    name: "k8pshd",
+    usage: "k8pshd [options] [-- program [arguments...]]",
+    about: "\
+Runs the commands of its section for their stubs, and makes the stubs of all other sections. Without commands of its own \
+it leaves them there and exits. Then it runs the program, and ends with it.",
+    options: &[
+        in_header(
+            Id::AllowUid,
+            (None, "--allow-uid"),
+            ("UID,...", Some(Kind::Uids)),
+            Audience::Server,
+            "the users whose stubs may come by direct transport; default: all",
+        ),
+        in_header(
+            Id::Background,
+            (Some(b'b'), "--background"),
+            NO_VALUE,
+            Audience::Server,
+            "become a daemon once the port is bound and the stubs exist",
+        ),
+        on_command_line(
+            Id::Config,
+            (Some(b'c'), "--config"),
+            ("FILE", Some(Kind::Any)),
+            "the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
+        ),
+        in_header(
+            Id::Connect,
+            (None, "--connect"),
+            ("ADDRESS", Some(Kind::AddressOrNone)),
+            Audience::Stub,
+            "where stubs find the server, by TCP alone; default: 127.0.0.1",
+        ),
+        in_header(
+            Id::DetachOnClose,
+            (None, "--detach-on-close"),
+            NO_VALUE,
+            Audience::Server,
+            "a trigger's command outlives its connection",
+        ),
+        in_header(
+            Id::DisableStubs,
+            (Some(b'd'), "--disable-client-executables"),
+            NO_VALUE,
+            Audience::Server,
+            "make no stubs, and remove those that are there",
+        ),
+        in_header(
+            Id::ExecutableDirectory,
+            (Some(b'e'), "--executable-directory"),
+            ("DIR", Some(Kind::Any)),
+            Audience::Server,
+            "where stubs are made; default: the working directory",
+        ),
+        in_header(
+            Id::LocalStubs,
+            (Some(b'l'), "--generate-local-executables"),
+            NO_VALUE,
+            Audience::Server,
+            "make stubs for this server's commands too",
+        ),
+        on_command_line(Id::Help, (Some(b'h'), "--help"), NO_VALUE, "print this"),
+        in_header(
+            Id::IgnoreInvalid,
+            (Some(b'i'), "--ignore-invalid-arguments"),
+            NO_VALUE,
+            Audience::Both,
+            "only warn of an unknown option",
+        ),
+        in_header(
+            Id::KeepStubs,
+            (Some(b'k'), "--keep-client-executables"),
+            NO_VALUE,
+            Audience::Server,
+            "leave the stubs on exit",
+        ),
+        in_header(
+            Id::Listen,
+            (None, "--listen"),
+            ("ADDRESS", Some(Kind::Address)),
+            Audience::Both,
+            "where the server listens; default: 127.0.0.1; 0.0.0.0 or :: is every address; not beyond loopback without a \
+             token or --no-token",
+        ),
+        in_header(
+            Id::Log,
+            (None, "--log"),
+            ("HOW", Some(Kind::Log)),
+            Audience::Server,
+            "log each session: text (the default of triggers), json, none",
+        ),
+        in_header(Id::LogArguments, (None, "--log-arguments"), NO_VALUE, Audience::Server, "log its arguments too"),
+        in_header(
+            Id::MaxConnections,
+            (Some(b'm'), "--max-connections"),
+            ("N", Some(Kind::Limit)),
+            Audience::Server,
+            "exit after N connections; -1: no limit (default)",
+        ),
+        in_header(
+            Id::MaxSessions,
+            (None, "--max-sessions"),
+            ("N", Some(Kind::Sessions)),
+            Audience::Server,
+            "run at most N commands at once; default: 512",
+        ),
+        on_command_line(
+            Id::Name,
+            (Some(b'n'), "--name"),
+            ("NAME", Some(Kind::Any)),
+            "which section is this server's; default: $K8PSH_NAME, else the host name",
+        ),
+        in_header(
+            Id::NoToken,
+            (None, "--no-token"),
+            NO_VALUE,
+            Audience::Server,
+            "whoever reaches the port may run the commands",
+        ),
+        in_header(
+            Id::NoWait,
+            (Some(b'w'), "--no-wait"),
+            NO_VALUE,
+            Audience::Server,
+            "on exit, do not wait for running commands",
+        ),
+        in_header(
+            Id::OverwriteFiles,
+            (Some(b'o'), "--overwrite-client-executables"),
+            NO_VALUE,
+            Audience::Server,
+            "replace an existing file of a stub's name",
+        ),
+        in_header(
+            Id::PidFile,
+            (Some(b'p'), "--pidfile"),
+            ("FILE", Some(Kind::Any)),
+            Audience::Server,
+            "a daemon's PID file, which must not exist yet; default: /run/k8pshd.pid",
+        ),
+        on_command_line(Id::Server, (Some(b's'), "--server"), NO_VALUE, "no effect"),
+        in_header(
+            Id::ServerUid,
+            (None, "--server-uid"),
+            ("UID", Some(Kind::Uid)),
+            Audience::Stub,
+            "the user that a server has to be for stubs to use the direct transport; default: any",
+        ),
+        in_header(
+            Id::SessionTimeout,
+            (None, "--session-timeout"),
+            ("MS", Some(Kind::Limit)),
+            Audience::Server,
+            "end commands that run longer, in milliseconds; -1: none (default)",
+        ),
+        in_header(
+            Id::Timeout,
+            (Some(b't'), "--timeout"),
+            ("MS", Some(Kind::Limit)),
+            Audience::Server,
+            "exit after so many milliseconds; -1: never (default)",
+        ),
+        in_header(
+            Id::TokenEnv,
+            (None, "--token-env"),
+            ("NAME", Some(Kind::VariableName)),
+            Audience::Both,
+            "the variable with the token that both ends must have",
+        ),
+        in_header(
+            Id::TokenFile,
+            (None, "--token-file"),
+            ("PATH", Some(Kind::AbsolutePath)),
+            Audience::Both,
+            "the file with that token, read for each connection",
+        ),
+        in_header(
+            Id::Transport,
+            (None, "--transport"),
+            ("HOW", Some(Kind::Transport)),
+            Audience::Both,
+            "stubs pass their file descriptors (direct), copy their streams over TCP (relay), or either (auto, the default)",
+        ),
+        in_header(
+            Id::Trigger,
+            (None, "--trigger"),
+            ("COMMAND", Some(Kind::Any)),
+            Audience::Both,
+            "run it for each connection, whose bytes are its streams",
+        ),
+        in_header(
+            Id::Tty,
+            (None, "--tty"),
+            ("WHEN", Some(Kind::Tty)),
+            Audience::Server,
+            "give commands a terminal: auto (where stubs have one), always or never",
+        ),
+        on_command_line(Id::Version, (Some(b'v'), "--version"), NO_VALUE, "print the version"),
+    ],
+    notes: "\
+INT, TERM and HUP end it when the running commands have ended; a second one ends them. A program behind -- gets all \
+signals instead. HUP has a daemon, or a server with a program, read its configuration again.",
+};
+
+impl Program {
+    /// The option of this name, hyphens included: `--long` or `-x`.
+    pub fn find(&self, name: &[u8]) -> Option<&'static OptionSpec> {
+        self.options.iter().find(|option| match name {
+            [b'-', letter] => option.letter == Some(*letter),
+            _ => option.name.as_bytes() == name,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_has_names_of_its_own_and_stands_in_order() {
+        for program in [&CLIENT, &SERVER] {
+            let names: Vec<_> = program.options.iter().map(|option| option.name).collect();
+            assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+            let mut letters: Vec<_> = program.options.iter().filter_map(|option| option.letter).collect();
+            let count = letters.len();
+            letters.sort_unstable();
+            letters.dedup();
+            assert_eq!(letters.len(), count, "{}", program.name);
+        }
+    }
+
+    #[test]
+    fn a_value_has_a_name_where_there_is_one() {
+        for option in CLIENT.options.iter().chain(SERVER.options) {
+            assert!(option.name.starts_with("--"));
+            assert_eq!(option.value.is_some(), !option.metavar.is_empty() && !option.metavar.starts_with('['));
+        }
+    }
+
+    #[test]
+    fn options_are_found_by_either_name_and_no_other() {
+        for option in SERVER.options {
+            assert_eq!(SERVER.find(option.name.as_bytes()), Some(option));
+            if let Some(letter) = option.letter {
+                assert_eq!(SERVER.find(&[b'-', letter]), Some(option));
+            }
+        }
+        for name in [&b""[..], b"-", b"--", b"-1", b"--con", b"--configs", b"c", b"config"] {
+            assert_eq!(SERVER.find(name), None);
+        }
+    }
+}

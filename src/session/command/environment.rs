@@ -1,0 +1,159 @@
+//! The environment that a command gets: the variables that the configuration lists for it, and no other.
+
+use super::refusal::{Refused, unavailable};
+use crate::config::expansion::{self, Piece};
+use crate::config::{Command, Kind, Variable};
+use crate::limits;
+use crate::protocol::request::Request;
+use crate::sys::process::Vector;
+use crate::sys::program::Environment;
+use crate::text::bytes::{c_str, until, value_of};
+use crate::text::line::Line;
+use core::ffi::CStr;
+
+/// The environment of a command, as far as its variables are resolved.
+pub(super) struct ResolvedEnvironment<'w> {
+    server: &'w Environment<'w>,
+    /// What is set, `NAME=value`.
+    pub(super) entries: Vector<'w>,
+    /// What is left of the memory for entries that are put together here.
+    free: &'w mut [u8],
+    /// How much of it the one that is being put together takes.
+    length: usize,
+}
+
+impl<'w> ResolvedEnvironment<'w> {
+    /// One without variables yet. `free` is for entries that have to be put together.
+    pub(super) fn new(server: &'w Environment<'w>, entries: Vector<'w>, free: &'w mut [u8]) -> Self {
+        ResolvedEnvironment { server, entries, free, length: 0 }
+    }
+
+    /// Resolves the variables that the configuration lists for the command, in their order.
+    pub(super) fn resolve(
+        &mut self,
+        command: Command<'w>,
+        request: &Request<'w>,
+        reason: &mut Line,
+    ) -> Result<(), Refused> {
+        let sent = Sent::new(command, request);
+        for variable in command.environment() {
+            let entry = self.entry_for(&variable, sent.entry(&variable, request)).ok_or_else(|| {
+                let text = "{}: its value needs more than {} bytes";
+                unavailable!(reason, text, variable.name, limits::EXPANSION)
+            })?;
+            if !self.set(variable.name, entry) {
+                return Err(unavailable!(reason, "more variables than {}", limits::VARIABLES));
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry of a variable that the client has sent, or not: `Some(None)` where the variable is not set; `None` where
+    /// its value does not fit.
+    fn entry_for(&mut self, variable: &Variable<'w>, sent: Option<&'w CStr>) -> Option<Option<&'w CStr>> {
+        if sent.is_some() {
+            return Some(sent);
+        }
+        if variable.value.is_empty() && variable.kind != Kind::Sent {
+            let before = if variable.kind == Kind::Optional { self.entry(variable.name) } else { None };
+            return Some(before.or_else(|| self.server.entry(variable.name)));
+        }
+        if variable.deferred { self.expand(variable).map(Some) } else { Some(Some(variable.word)) }
+    }
+
+    /// The entry of a variable whose value has references that were kept until now; `None`: it does not fit.
+    fn expand(&mut self, variable: &Variable<'_>) -> Option<&'w CStr> {
+        self.length = 0;
+        self.append(variable.name)?;
+        self.append(b"=")?;
+        for piece in expansion::pieces(variable.value) {
+            let text = match piece {
+                Piece::Text(text) => text,
+                Piece::Reference(reference) => self.look_up(reference.name).or(reference.default).unwrap_or_default(),
+            };
+            self.append(text)?;
+        }
+        self.append(b"\0")?;
+        let (entry, rest) = core::mem::take(&mut self.free).split_at_mut_checked(self.length)?;
+        self.free = rest;
+        c_str(entry)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.length + bytes.len();
+        self.free.get_mut(self.length..end)?.copy_from_slice(bytes);
+        self.length = end;
+        Some(())
+    }
+
+    /// What a reference means: a variable that is resolved already, or one of the server's own.
+    fn look_up(&self, name: &[u8]) -> Option<&'w [u8]> {
+        self.get(name).or_else(|| self.server.get(name))
+    }
+
+    /// Sets a variable, anew where it was set before, or unsets it (`None`). False where there are too many.
+    pub(super) fn set(&mut self, name: &[u8], entry: Option<&'w CStr>) -> bool {
+        if let Some(index) = self.position(name) {
+            self.entries.remove(index);
+        }
+        entry.is_none_or(|entry| self.entries.len() < limits::VARIABLES && self.entries.push(entry))
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        (0..self.entries.len())
+            .find(|index| self.entries.get(*index).is_some_and(|entry| value_of(entry, name).is_some()))
+    }
+
+    fn entry(&self, name: &[u8]) -> Option<&'w CStr> {
+        self.position(name).and_then(|index| self.entries.get(index))
+    }
+
+    /// The value of a variable that is set.
+    pub(super) fn get(&self, name: &[u8]) -> Option<&'w [u8]> {
+        value_of(self.entry(name)?, name)
+    }
+}
+
+/// What the client has sent of the variables that a command lists. A request may have 200,000 variables, so it is gone
+/// through once, not once for each that is listed.
+struct Sent<'w> {
+    /// The listed names, sorted, with the last entry of each; the first [`limits::VARIABLES`] of them.
+    listed: heapless::Vec<(&'w [u8], Option<&'w CStr>), { limits::VARIABLES }>,
+}
+
+impl<'w> Sent<'w> {
+    fn new(command: Command<'w>, request: &Request<'w>) -> Sent<'w> {
+        let mut sent = Sent { listed: heapless::Vec::new() };
+        for variable in command.environment().filter(|variable| variable.kind != Kind::Fixed) {
+            if let Err(place) = sent.find(variable.name) {
+                // One too many is looked for by itself.
+                let _ = sent.listed.insert(place, (variable.name, None));
+            }
+        }
+        for entry in request.variables() {
+            if let Ok(place) = sent.find(until(entry.to_bytes(), b'='))
+                && let Some((name, last)) = sent.listed.get_mut(place)
+                && value_of(entry, name).is_some()
+            {
+                *last = Some(entry);
+            }
+        }
+        sent
+    }
+
+    /// Where a name stands, or would have to.
+    fn find(&self, name: &[u8]) -> Result<usize, usize> {
+        self.listed.binary_search_by(|(listed, _)| (*listed).cmp(name))
+    }
+
+    /// The entry of this variable, if the configuration lets the client send it and it has.
+    fn entry(&self, variable: &Variable<'w>, request: &Request<'w>) -> Option<&'w CStr> {
+        if variable.kind == Kind::Fixed {
+            return None;
+        }
+        match self.find(variable.name) {
+            Ok(place) => self.listed.get(place)?.1,
+            Err(_) => request.variable(variable.name),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Both ends of a command's standard streams: pipes, a pseudo-terminal, or the descriptors that came along.
+
+use super::refusal::{Refused, unavailable};
+use super::running::Streams;
+use crate::add;
+use crate::limits;
+use crate::options::value::Tty;
+use crate::protocol::Terminal;
+use crate::protocol::request::Request;
+use crate::sys::fd::{self, OwnedFd};
+use crate::sys::terminal::{self, Modes};
+use crate::text::line::Line;
+use rustix::fd::AsFd;
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
+
+/// What keeps a descriptor from coming, or from getting its number: `RLIMIT_NOFILE` (getrlimit(2)).
+const LIMIT_LOW: &str = "; is the limit of open files too low?";
+
+/// Descriptors that came along with a request.
+pub(in crate::session) type Passed = heapless::Vec<Option<OwnedFd>, { limits::DESCRIPTORS }>;
+
+/// Descriptors for a command, each with the number by which the command is to have it.
+pub(super) type Others = heapless::Vec<(i32, OwnedFd), { limits::DESCRIPTORS }>;
+
+/// Both ends of a command's streams.
+pub(super) struct CommandIo<'r> {
+    /// The command's ends.
+    pub(super) command: [Option<OwnedFd>; 3],
+    /// How many of its streams, from stdin on, are its terminal instead.
+    pub(super) on_terminal: i32,
+    /// This session's ends.
+    pub(super) session: Streams,
+    /// What else came along.
+    pub(super) others: &'r mut Others,
+}
+
+impl Drop for CommandIo<'_> {
+    /// Once the command has them, only it has: who reads what it writes is to see the end when it ends.
+    fn drop(&mut self) {
+        self.others.clear();
+    }
+}
+
+impl<'r> CommandIo<'r> {
+    /// No streams yet.
+    pub(super) fn new(others: &'r mut Others) -> CommandIo<'r> {
+        CommandIo { command: [const { None }; 3], on_terminal: 0, session: Streams::default(), others }
+    }
+
+    /// Makes the streams, by the rule and what the stub offers. Without a pseudo-terminal they are those that came along,
+    /// or pipes; then there is a `warning` where there should have been one. `passed`: `None` where none could come.
+    pub(super) fn make(
+        &mut self,
+        rule: Tty,
+        request: &Request<'_>,
+        passed: Option<&mut Passed>,
+        warning: &mut Line,
+    ) -> Result<(), Refused> {
+        let is_direct = passed.is_some();
+        if let Some(passed) = passed {
+            self.adopt(request, passed, warning)?;
+        }
+        let offered = request.attributes().terminal.as_ref();
+        if rule == Tty::Always || rule == Tty::Auto && offered.is_some() {
+            match self.make_terminal(offered, is_direct) {
+                Ok(()) => return Ok(()),
+                Err(errno) => add!(warning, "cannot make a pseudo-terminal: {}; going on without", errno),
+            }
+        }
+        if is_direct {
+            return Ok(());
+        }
+        self.make_pipes().map_err(|errno| unavailable!(warning, "cannot make pipes: {}", errno))
+    }
+
+    /// Takes over the descriptors that came along: streams for stdin, stdout and stderr, the rest as others.
+    fn adopt(&mut self, request: &Request<'_>, passed: &mut Passed, reason: &mut Line) -> Result<(), Refused> {
+        let (mut announced, mut highest) = (0, 0);
+        for number in request.descriptors() {
+            announced += 1;
+            highest = highest.max(number);
+        }
+        let came = passed.len();
+        if announced != came {
+            return Err(unavailable!(reason, "{} of {} descriptors arrived{}", came, announced, LIMIT_LOW));
+        }
+        for (slot, number) in passed.iter_mut().zip(request.descriptors()) {
+            let Some(descriptor) = slot.take() else { continue };
+            self.adopt_one(descriptor, number, highest)
+                .map_err(|errno| unavailable!(reason, "descriptor {}: {}{}", number, errno, LIMIT_LOW))?;
+        }
+        Ok(())
+    }
+
+    /// Takes over one. The kernel chose its number, which has to be out of the way of all those that are wanted, of which
+    /// `highest` is the last.
+    fn adopt_one(&mut self, descriptor: OwnedFd, number: i32, highest: i32) -> Result<(), Errno> {
+        match usize::try_from(number).ok().and_then(|stream| self.command.get_mut(stream)) {
+            Some(stream) => *stream = Some(descriptor),
+            // As many fit as can come.
+            None => drop(self.others.push((number, fd::above(descriptor, highest)?))),
+        }
+        Ok(())
+    }
+
+    /// A pseudo-terminal like the one that is `offered`, for stderr too where that is on it. Without an offer its output
+    /// processing is off, since what comes out of it is no terminal.
+    fn make_terminal(&mut self, offered: Option<&Terminal>, is_direct: bool) -> Result<(), Errno> {
+        let [session, command] = terminal::pair()?;
+        let mut modes = terminal::modes(command.as_fd())?;
+        modes.make_plain();
+        if let Some(offered) = offered {
+            modes = Modes::from_bytes(offered.modes());
+            terminal::set_size(command.as_fd(), offered.size());
+        }
+        terminal::set_modes(command.as_fd(), &modes)?;
+        terminal::lead_session(&command)?;
+        let has_error = offered.is_some_and(|offered| offered.has(Terminal::ERROR));
+        if !has_error && !is_direct {
+            self.make_output_pipe(2)?;
+        }
+        self.session.input = Some(fd::duplicate(&session)?);
+        self.on_terminal = if has_error { 3 } else { 2 };
+        self.session.outputs[0] = Some(session);
+        self.session.terminal = Some(command);
+        Ok(())
+    }
+
+    /// Pipes for the three streams.
+    fn make_pipes(&mut self) -> Result<(), Errno> {
+        self.make_input_pipe()?;
+        self.make_output_pipe(1)?;
+        self.make_output_pipe(2)
+    }
+
+    /// A pipe for stdin. Its ends are two open files (pipe(7)): that of the command goes on blocking. This session's must
+    /// not: a command that is stopped neither reads nor writes.
+    fn make_input_pipe(&mut self) -> Result<(), Errno> {
+        let [read, write] = fd::pipe()?;
+        fcntl_setfl(&write, OFlags::NONBLOCK)?;
+        (self.command[0], self.session.input) = (Some(read), Some(write));
+        Ok(())
+    }
+
+    /// A pipe for stdout (1) or stderr (2); see [`Self::make_input_pipe`].
+    fn make_output_pipe(&mut self, stream: usize) -> Result<(), Errno> {
+        let [read, write] = fd::pipe()?;
+        fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        (self.command[stream], self.session.outputs[stream - 1]) = (Some(write), Some(read));
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! A command that runs.
+
+use crate::sys::fd::OwnedFd;
+
+/// This process's ends of a command's streams.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Streams {
+    /// Its terminal, where it has one, as the command sees it. This process's end of that is both [`Self::input`] and the
+    /// first of [`Self::outputs`].
+    pub(in crate::session) terminal: Option<OwnedFd>,
+    /// While the stub is in the background: the process group that gets the terminal's foreground back.
+    pub(in crate::session) background: Option<i32>,
+    /// Where its stdin is written to, non-blocking, until either side closes it.
+    pub(in crate::session) input: Option<OwnedFd>,
+    /// Where its stdout and stderr are read from, until they end.
+    pub(in crate::session) outputs: [Option<OwnedFd>; 2],
+}
+
+/// A command that was started.
+#[derive(Debug)]
+pub(in crate::session) struct Running {
+    /// Its process, and its process group.
+    pub(in crate::session) pid: i32,
+    pub(in crate::session) streams: Streams,
+}

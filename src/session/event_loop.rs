@@ -1,0 +1,346 @@
+//! The poll loop of a session: what it waits for, and what it does about it.
+
+use super::command::{self, Passed};
+use super::connection::Accepted;
+use super::deadlines::Due;
+use super::log::{EndReason, Record};
+use super::phases::{Command, Link, Patience, State};
+use super::service::{Intake, Service};
+use crate::options::value::uids;
+use crate::protocol::server::{self, ServerEnd};
+use crate::protocol::{ProtocolError, Which};
+use crate::sys::clock::Instant;
+use crate::sys::fd::{self, OwnedFd};
+use crate::sys::process::{self, Children};
+use crate::sys::socket::{tcp, unix};
+use crate::sys::watch::{Ready, Watch};
+use crate::text::name;
+use crate::{debug, limits, report};
+use core::ffi::CStr;
+use rustix::event::PollFlags;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+
+/// The slots of the poll loop.
+const SIGNALS: usize = 0;
+const CONNECTION: usize = 1;
+const INPUT: usize = 2;
+const OUTPUT: usize = 3;
+
+/// Why a command ends that has run long enough.
+pub(super) const OVERTIME: &str = "its time is over (--session-timeout)";
+
+/// The memory of one session after the other, of which each leaves nothing to the next.
+pub struct Buffers {
+    passed: Passed,
+    command: command::Buffers,
+    inbox: [u8; limits::INBOX],
+    server_end: server::Buffers,
+}
+
+impl Buffers {
+    /// Nothing in them.
+    pub const EMPTY: Buffers = Buffers {
+        passed: Passed::new(),
+        command: command::Buffers::EMPTY,
+        inbox: [0; limits::INBOX],
+        server_end: server::Buffers::EMPTY,
+    };
+
+    /// Closes the descriptors that came along and that no command took.
+    pub fn clear(&mut self) {
+        self.passed.clear();
+    }
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    /// A stub, by TCP.
+    Stub,
+    /// A stub of this Pod, whose descriptors come along.
+    DirectStub,
+    /// The client of a trigger, which sends and gets plain bytes.
+    Plain,
+}
+
+/// A session.
+pub struct Session<'s> {
+    pub(super) service: &'s Service<'s>,
+    pub(super) signals: &'s OwnedFd,
+    /// Where this process's next connection comes from; closed when there is to be none.
+    pub(super) intake: &'s mut dyn Intake,
+    /// The process of the listener.
+    pub(super) parent: i32,
+    pub(super) client: Client,
+    pub(super) server_end: ServerEnd<'s>,
+    pub(super) state: State<OwnedFd>,
+    /// The command's name, for messages, once a request has told it.
+    pub(super) name: &'s CStr,
+    /// What the log tells of it.
+    pub(super) record: Record<'s>,
+    /// The descriptors that have come along with the request.
+    pub(super) passed: &'s mut Passed,
+    pub(super) command_buffers: &'s mut command::Buffers,
+    /// Where the connection is read to.
+    inbox: &'s mut [u8],
+    /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
+    /// become large.
+    pub(super) is_small: bool,
+}
+
+impl<'s> Session<'s> {
+    /// A session for this connection, of the listener that is process `parent`.
+    pub fn new(
+        connection: Accepted,
+        buffers: &'s mut Buffers,
+        intake: &'s mut dyn Intake,
+        signals: &'s OwnedFd,
+        service: &'s Service<'s>,
+        parent: i32,
+    ) -> Session<'s> {
+        Session {
+            service,
+            signals,
+            intake,
+            parent,
+            client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
+            server_end: ServerEnd::new(&mut buffers.server_end, name::SERVER),
+            record: Record::new(connection.peer()),
+            state: State::new(connection.socket, Instant::now()),
+            name: c"a connection",
+            passed: &mut buffers.passed,
+            command_buffers: &mut buffers.command,
+            inbox: &mut buffers.inbox,
+            is_small: true,
+        }
+    }
+
+    /// Runs it. Whether this process can serve another one then: nothing of this one is left in it.
+    pub fn run(&mut self) -> bool {
+        if !self.is_welcome() {
+            return true;
+        }
+        if let Some(socket) = self.state.link.socket().filter(|_| self.client == Client::Stub) {
+            // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
+            let _ = rustix::net::sockopt::set_tcp_nodelay(socket, true);
+        }
+        let inbox = core::mem::take(&mut self.inbox);
+        self.begin_trigger();
+        while !self.advance() {
+            let ready = self.wait();
+            self.on_ready(&ready, inbox);
+        }
+        self.record.ended(self.service, self.state.command.end());
+        // A process that leads a terminal's session cannot have another terminal.
+        // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
+        // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
+        let has_leftovers = self.passed.iter().any(Option::is_some);
+        self.is_small && !has_leftovers && !process::leads_session() && process::reap() == Children::None
+    }
+
+    /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses
+    /// the other.
+    fn is_welcome(&self) -> bool {
+        let (Some(list), Some(socket), Client::DirectStub) =
+            (self.service.settings.allow_uids, self.state.link.socket(), self.client)
+        else {
+            return true;
+        };
+        let user = unix::peer_user(socket);
+        let is_welcome = uids(list).any(|known| known == user);
+        if !is_welcome {
+            debug!(Session, "user {}: not in --allow-uid", user.unwrap_or(u32::MAX));
+        }
+        is_welcome
+    }
+
+    /// Does what is due and what can be done without waiting. Whether the session is over.
+    fn advance(&mut self) -> bool {
+        if self.server_end.check().is_err() {
+            self.protocol_error(ProtocolError::Overrun);
+        }
+        let now = Instant::now();
+        while let Some(due) = self.state.due(now) {
+            self.on_deadline(due, now);
+        }
+        self.report_end();
+        self.is_small &= self.server_end.kept() <= limits::SPARE_BYTES;
+        self.transmit(now);
+        self.state.is_over()
+    }
+
+    fn on_deadline(&mut self, due: Due, now: Instant) {
+        match due {
+            Due::Request => self.give_up_request(),
+            Due::Flush => self.flush(),
+            Due::Linger => self.stop_lingering(now),
+            Due::Timeout => self.time_out(),
+            Due::Kill => self.kill(now),
+            Due::Leave => drop(self.state.link.close()),
+        }
+    }
+
+    /// The request did not come in time.
+    fn give_up_request(&mut self) {
+        if let Link::AwaitingRequest { limit, .. } = self.state.link {
+            report!("a connection did not deliver its request within {} ms", limit);
+        }
+        self.state.link.close();
+    }
+
+    /// The command has run long enough.
+    fn time_out(&mut self) {
+        if let Command::Running { until, .. } = &mut self.state.command {
+            *until = Instant::NEVER;
+        }
+        self.end_command(EndReason::Timeout, &OVERTIME);
+    }
+
+    /// Waits for what can make progress.
+    fn wait(&self) -> Ready {
+        let mut watch = Watch::new();
+        watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
+        if let Some(socket) = self.state.link.socket() {
+            watch.add(CONNECTION, socket.as_fd(), self.connection_events());
+        }
+        if let Some(streams) = self.state.command.streams() {
+            if let Some(input) = &streams.input {
+                // Without a reader, an error comes even where nothing is waited for.
+                let mut events = PollFlags::empty();
+                events.set(PollFlags::OUT, self.server_end.has_input());
+                watch.add(INPUT, input.as_fd(), events);
+            }
+            for which in Which::BOTH {
+                let output = &streams.outputs[which as usize];
+                if let Some(output) = output.as_ref().filter(|_| self.wanted(which) > 0) {
+                    watch.add(OUTPUT + which as usize, output.as_fd(), PollFlags::IN);
+                }
+            }
+        }
+        watch.wait(self.state.next_deadline())
+    }
+
+    /// What the connection is watched for. That its other end hangs up is told in any case.
+    fn connection_events(&self) -> PollFlags {
+        let has_outgoing = !self.server_end.outgoing().is_empty();
+        let (may_read, may_write) = match self.state.link {
+            // A half-close is for the command.
+            Link::Lent { .. } => return PollFlags::empty(),
+            Link::Lingering { .. } => (true, has_outgoing),
+            Link::Relaying { flush_at, .. } => (self.server_end.has_room(), has_outgoing && flush_at == Instant::NEVER),
+            _ => (self.server_end.has_room(), has_outgoing),
+        };
+        // The end of the lease is told even while a full buffer keeps the connection from being read.
+        let mut events = PollFlags::RDHUP;
+        events.set(PollFlags::IN, may_read);
+        events.set(PollFlags::OUT, may_write);
+        events
+    }
+
+    /// Does what can be done: signals first, then what the client says, then the command's streams.
+    fn on_ready(&mut self, ready: &Ready, inbox: &mut [u8]) {
+        if !ready.of(SIGNALS).is_empty() {
+            self.take_signals();
+        }
+        if !ready.of(CONNECTION).is_empty() {
+            self.receive(ready.of(CONNECTION), inbox);
+        }
+        if !ready.of(INPUT).is_empty() {
+            self.on_input_ready(ready.of(INPUT));
+        }
+        for which in Which::BOTH {
+            if !ready.of(OUTPUT + which as usize).is_empty() {
+                self.read_output(which);
+            }
+        }
+    }
+
+    /// Reads the connection once and does what it says.
+    fn receive(&mut self, flags: PollFlags, inbox: &mut [u8]) {
+        let Some(socket) = self.state.link.socket() else { return };
+        if !flags.contains(PollFlags::IN) {
+            // Data that a full buffer leaves unread does not keep the command of a dead stub.
+            if flags.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
+                self.on_disconnect();
+            }
+            return;
+        }
+        let takes_descriptors = self.client != Client::Stub && matches!(self.state.link, Link::AwaitingRequest { .. });
+        let arrived = if takes_descriptors {
+            // One too many is closed, and missed when they are counted.
+            unix::receive(socket, inbox, &mut |descriptor| drop(self.passed.push(Some(descriptor))))
+        } else {
+            fd::receive(socket, inbox)
+        };
+        self.is_small &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
+        match arrived {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(count @ 1..) => self.process(inbox.get(..count).unwrap_or_default()),
+            Ok(0) | Err(_) => self.on_disconnect(),
+        }
+    }
+
+    /// Sends what there is to send, unless it may wait for what comes next: most commands have ended by then, and the stub
+    /// is woken once.
+    fn transmit(&mut self, now: Instant) {
+        let may_wait = self.state.command.is_running() && self.server_end.is_deferrable();
+        match &mut self.state.link {
+            Link::Closed => self.server_end.forget_peer(),
+            Link::Relaying { flush_at, .. } if may_wait && !self.server_end.outgoing().is_empty() => {
+                *flush_at = (*flush_at).min(now.plus(limits::COALESCE_MS));
+            }
+            _ => self.flush(),
+        }
+    }
+
+    /// Sends what there is to send.
+    fn flush(&mut self) {
+        if let Link::Relaying { flush_at, .. } = &mut self.state.link {
+            *flush_at = Instant::NEVER;
+        }
+        while let Some(socket) = self.state.link.socket().filter(|_| !self.server_end.outgoing().is_empty()) {
+            match fd::send(socket, self.server_end.outgoing()) {
+                Ok(count) => self.server_end.sent(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => self.on_disconnect(),
+            }
+        }
+        if let Link::Lingering { socket, .. } = &self.state.link {
+            // A client of protocol 1 learns a death by signal from the end of the connection.
+            let _ = rustix::net::shutdown(socket, Shutdown::Write);
+        }
+    }
+
+    /// Everything is said that the client is to hear.
+    pub(super) fn begin_linger(&mut self) {
+        let is_plain = self.client == Client::Plain;
+        let patience = if is_plain { Patience::WhileReading(0) } else { Patience::UntilAcknowledged };
+        self.state.link.linger(patience, Instant::now());
+    }
+
+    /// The client has had its time to read the end. One that reads slowly gets more: what it still sends would otherwise
+    /// make its kernel drop what it has not read (RFC 2525, 2.17). Whoever else has the socket, as a process that the command
+    /// left behind, loses the connection.
+    fn stop_lingering(&mut self, now: Instant) {
+        let Link::Lingering { socket, until, patience } = &mut self.state.link else { return };
+        let has_more_time = match patience {
+            Patience::None => false,
+            // By the direct transport, what was sent is where the stub reads it already.
+            Patience::UntilAcknowledged => {
+                !self.server_end.outgoing().is_empty() || self.client == Client::Stub && tcp::unacknowledged(socket) > 0
+            }
+            Patience::WhileReading(before) => {
+                let arrived = tcp::traffic(socket).acknowledged;
+                core::mem::replace(before, arrived) != arrived
+            }
+        };
+        if has_more_time {
+            *until = now.plus(limits::LINGER_MS);
+        } else if let Some(socket) = self.state.link.close() {
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What a session is at. Two things go on independently, the connection and the command: a client may go while its command
+//! runs, and a command may end long before its client has read everything. Each is in one phase, which has its data. No
+//! system calls: the caller tells the time and what became of processes.
+
+use super::command::{Running, Streams};
+use crate::exit::End;
+use crate::limits;
+use crate::sys::clock::Instant;
+use crate::sys::signal::name;
+
+/// The connection. `S` is its socket.
+#[derive(Debug)]
+pub(super) enum Link<S> {
+    /// The request is on its way.
+    AwaitingRequest {
+        socket: S,
+        /// When it has to be complete.
+        by: Instant,
+        /// Milliseconds that it has for that.
+        limit: u64,
+    },
+    /// Frames go both ways. Those that the client does not wait for are sent at `flush_at`.
+    Relaying { socket: S, flush_at: Instant },
+    /// The connection is the streams of a trigger's command: this process reads and writes nothing.
+    Lent { socket: S },
+    /// Everything was said. The client reads it and closes; closing before that could lose it, since the kernel resets a
+    /// connection on which unread data is left (RFC 2525, 2.17).
+    Lingering {
+        socket: S,
+        /// When the connection is closed, unless the client gets more time.
+        until: Instant,
+        patience: Patience,
+    },
+    /// The client has gone, or was left.
+    Closed,
+}
+
+/// Whether a client that lets its time pass gets as much again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It does not: it did something wrong.
+    None,
+    /// While its kernel has not acknowledged everything.
+    UntilAcknowledged,
+    /// While it reads: so many bytes had been acknowledged when that was looked at last.
+    WhileReading(u64),
+}
+
+/// The command.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// There is none yet, or it was refused.
+    None,
+    Running {
+        running: Running,
+        /// When it has run long enough.
+        until: Instant,
+    },
+    /// What it had written is passed on.
+    Ended {
+        end: End,
+        streams: Streams,
+        /// Bytes of its stdout and stderr that are still to be passed on: those that were in the pipes when it ended. A
+        /// grandchild may hold them open and go on writing; a shell would not wait for it either.
+        left: [usize; 2],
+    },
+}
+
+/// How far a command's processes have been ended that did not end by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cleanup {
+    /// They need not be.
+    NotNeeded,
+    /// They got TERM, and get KILL then.
+    Terminating { kill_at: Instant },
+    /// They got KILL. What is killed leaves its children to this process, so there are further rounds.
+    Killing {
+        next: Instant,
+        /// Milliseconds until the one after the next.
+        pause: u64,
+        /// Whether it was reported that one of them cannot be ended.
+        has_reported: bool,
+    },
+    /// None of them is left, or none that could be ended.
+    Done,
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(super) struct State<S> {
+    pub(super) link: Link<S>,
+    pub(super) command: Command,
+    pub(super) cleanup: Cleanup,
+    /// When the client is left, however much it has read, since the server ends; [`Instant::NEVER`] while that does not.
+    pub(super) leave_at: Instant,
+}
+
+impl<S> Link<S> {
+    pub(super) fn socket(&self) -> Option<&S> {
+        match self {
+            Link::AwaitingRequest { socket, .. }
+            | Link::Relaying { socket, .. }
+            | Link::Lent { socket }
+            | Link::Lingering { socket, .. } => Some(socket),
+            Link::Closed => None,
+        }
+    }
+
+    /// Whether what comes is frames that count.
+    pub(super) fn takes_frames(&self) -> bool {
+        matches!(self, Link::AwaitingRequest { .. } | Link::Relaying { .. })
+    }
+
+    /// Ends it; the socket, if there was one.
+    pub(super) fn close(&mut self) -> Option<S> {
+        match core::mem::replace(self, Link::Closed) {
+            Link::AwaitingRequest { socket, .. }
+            | Link::Relaying { socket, .. }
+            | Link::Lent { socket }
+            | Link::Lingering { socket, .. } => Some(socket),
+            Link::Closed => None,
+        }
+    }
+
+    /// The request is complete.
+    pub(super) fn on_request(&mut self, is_lent: bool) {
+        if let Some(socket) = self.close() {
+            *self = if is_lent { Link::Lent { socket } } else { Link::Relaying { socket, flush_at: Instant::NEVER } };
+        }
+    }
+
+    /// Everything was said.
+    pub(super) fn linger(&mut self, patience: Patience, now: Instant) {
+        if let Some(socket) = self.close() {
+            *self = Link::Lingering { socket, until: now.plus(limits::LINGER_MS), patience };
+        }
+    }
+
+    /// The server takes no more connections. A client that has not asked for anything, or has its answer, does not keep it.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        let soon = now.plus(limits::DRAIN_MS);
+        match self {
+            Link::AwaitingRequest { by, limit, .. } if *by > soon => (*by, *limit) = (soon, limits::DRAIN_MS),
+            Link::Lingering { until, .. } => *until = soon.min(*until),
+            _ => {}
+        }
+    }
+}
+
+impl Command {
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self, Command::Running { .. })
+    }
+
+    /// Its process, as long as it runs.
+    pub(super) fn pid(&self) -> Option<i32> {
+        if let Command::Running { running, .. } = self { Some(running.pid) } else { None }
+    }
+
+    /// How it ended.
+    pub(super) fn end(&self) -> Option<End> {
+        if let Command::Ended { end, .. } = self { Some(*end) } else { None }
+    }
+
+    pub(super) fn streams(&self) -> Option<&Streams> {
+        match self {
+            Command::None => None,
+            Command::Running { running: Running { streams, .. }, .. } | Command::Ended { streams, .. } => Some(streams),
+        }
+    }
+
+    pub(super) fn streams_mut(&mut self) -> Option<&mut Streams> {
+        match self {
+            Command::None => None,
+            Command::Running { running: Running { streams, .. }, .. } | Command::Ended { streams, .. } => Some(streams),
+        }
+    }
+
+    /// The process ended. `unread` tells how many bytes of each output it has written that were not read yet.
+    pub(super) fn on_end(&mut self, end: End, unread: impl FnOnce(&Streams) -> [usize; 2]) {
+        if let Command::Running { running, .. } = self {
+            let mut streams = core::mem::take(&mut running.streams);
+            streams.input = None;
+            *self = Command::Ended { end, left: unread(&streams), streams };
+        }
+    }
+
+    /// A signal came for a command that has ended: what it had written and is not passed on is dropped, as when a process
+    /// dies that is still writing, and its stub ends by the signal.
+    pub(super) fn on_late_signal(&mut self, signal: u8) {
+        if let Command::Ended { end, left, .. } = self {
+            (*end, *left) = (End::Signal(signal), [0; 2]);
+        }
+    }
+
+    /// How many bytes of this output may still be read, as far as the command is concerned.
+    pub(super) fn left(&self, output: usize) -> usize {
+        if let Command::Ended { left, .. } = self { left[output] } else { usize::MAX }
+    }
+
+    /// So many bytes of an output were read.
+    pub(super) fn on_read(&mut self, output: usize, count: usize) {
+        if let Command::Ended { left, .. } = self {
+            left[output] = left[output].saturating_sub(count);
+        }
+    }
+
+    /// How it ended, once all that it had written was read.
+    pub(super) fn drained(&self) -> Option<End> {
+        if let Command::Ended { end, left: [0, 0], .. } = self { Some(*end) } else { None }
+    }
+}
+
+impl Cleanup {
+    /// What the processes get while they are being ended.
+    pub(super) fn signal(self) -> Option<u8> {
+        match self {
+            Cleanup::Terminating { .. } => Some(name::TERM),
+            Cleanup::Killing { .. } => Some(name::KILL),
+            Cleanup::NotNeeded | Cleanup::Done => None,
+        }
+    }
+
+    /// They get KILL now. The pauses between rounds grow, for what KILL does not end.
+    pub(super) fn begin_round(&mut self, now: Instant) {
+        let (pause, has_reported) = match *self {
+            Cleanup::Killing { pause, has_reported, .. } => (pause, has_reported),
+            _ => (limits::KILL_FIRST_MS, false),
+        };
+        let longer = (2 * pause).min(limits::KILL_LAST_MS);
+        *self = Cleanup::Killing { next: now.plus(pause), pause: longer, has_reported };
+    }
+
+    /// The server ends: the next round is now.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        if let Cleanup::Killing { next, .. } = self {
+            *next = now;
+        }
+    }
+
+    /// KILL has not ended one of them, since this process may not. Whether that is to be reported: the first time.
+    pub(super) fn on_survivor(&mut self) -> bool {
+        match self {
+            Cleanup::Killing { has_reported, .. } => !core::mem::replace(has_reported, true),
+            _ => false,
+        }
+    }
+
+    /// There is nothing left to end.
+    pub(super) fn finish(&mut self) {
+        if self.signal().is_some() {
+            *self = Cleanup::Done;
+        }
+    }
+}
+
+impl<S> State<S> {
+    /// A connection whose request is to be complete by then.
+    pub(super) fn new(socket: S, now: Instant) -> State<S> {
+        let limit = limits::REQUEST_MS;
+        State {
+            link: Link::AwaitingRequest { socket, by: now.plus(limit), limit },
+            command: Command::None,
+            cleanup: Cleanup::NotNeeded,
+            leave_at: Instant::NEVER,
+        }
+    }
+
+    /// Whether there is no client to tell anything and nothing to end any more.
+    pub(super) fn is_over(&self) -> bool {
+        let is_cleaned_up = match self.cleanup {
+            Cleanup::NotNeeded => !self.command.is_running(),
+            Cleanup::Terminating { .. } | Cleanup::Killing { .. } => false,
+            Cleanup::Done => true,
+        };
+        matches!(self.link, Link::Closed) && is_cleaned_up
+    }
+}

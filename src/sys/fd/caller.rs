@@ -1,0 +1,78 @@
+//! Descriptors that this program was started with: its caller's.
+
+use super::own::{OwnedFd, open, pipe, place};
+use crate::sys::call::call;
+use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
+use rustix::fs::OFlags;
+use rustix::io::Result;
+
+/// The three standard streams. Where the caller closed one, a call on it is an error.
+pub fn standard_fds() -> [BorrowedFd<'static>; 3] {
+    // SAFETY: the program keeps its own descriptors above these numbers, so one that is closed gives an error and never
+    // another file.
+    unsafe { [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] }
+}
+
+/// Standard output, for what the program itself prints.
+pub fn output() -> BorrowedFd<'static> {
+    standard_fds()[1]
+}
+
+/// Standard error, for what the program itself prints.
+pub fn error() -> BorrowedFd<'static> {
+    standard_fds()[2]
+}
+
+/// Whether two descriptors are of one device, as two of a terminal are.
+pub fn is_same_device(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let device = |fd| rustix::fs::fstat(fd).map_or(0, |status| status.st_rdev);
+    device(one) == device(other)
+}
+
+/// Whether a descriptor of this number is open.
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: it is asked for its flags, which does nothing to whatever has the number.
+    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
+}
+
+/// Closes every descriptor that this program was started with beyond the three streams: they must not reach what it starts.
+/// Opens those of the three that are closed, so that no descriptor of this program's takes their place.
+pub fn close_inherited() {
+    // SAFETY: called before the program opens descriptors that it keeps, so no owner of any of them exists.
+    let result = unsafe { call(3, u32::MAX as usize, 0, libc::SYS_close_range) };
+    // Kernels before 5.9 lack the call. There are no more descriptors than the usual limit of open files.
+    if result.is_err() {
+        for fd in 3..1024 {
+            // SAFETY: as above.
+            unsafe { rustix::io::close(fd) };
+        }
+    }
+    // An empty image has no null device, but every image has a root directory.
+    while let Ok(descriptor) = open(c"/", OFlags::PATH, 0) {
+        if descriptor.as_raw_fd() > 2 {
+            break;
+        }
+        let _ = descriptor.into_raw_fd();
+    }
+}
+
+/// Closes descriptors that were passed to another process, from number `least` on, so that their other ends notice when it
+/// closes them. Not stderr, which this process may still write messages to.
+pub fn close_passed(numbers: &[RawFd], least: RawFd) {
+    for number in numbers.iter().filter(|number| **number >= least && **number != 2) {
+        // SAFETY: they were open when this program started, and it uses them no more.
+        unsafe { rustix::io::close(*number) }
+    }
+}
+
+/// Gives up the caller's first `count` streams, so that a caller that reads them to EOF is not kept waiting: stdin becomes
+/// a pipe at EOF, the others one without a reader. An empty image has no null device for that.
+pub fn leave_streams(count: RawFd) -> Result<()> {
+    let ([ended, _], [_, unread]) = (pipe()?, pipe()?);
+    let mut stream: &OwnedFd = &ended;
+    for number in 0..count {
+        let _ = place(Some(stream), number);
+        stream = &unread;
+    }
+    Ok(())
+}

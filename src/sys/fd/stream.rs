@@ -1,0 +1,136 @@
+//! The caller's standard streams, read and written without blocking.
+//!
+//! A stream is an open file that this program shares with its caller, and so are its flags: `O_NONBLOCK` would be set for
+//! every process that has it. Instead each call is made not to block, in the way that the kind of file allows.
+
+use super::caller::standard_fds;
+use super::own::{above_streams, open, read, receive, send, write};
+use crate::sys::poll;
+use crate::sys::terminal::is_one;
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use rustix::fs::{FileType, OFlags};
+use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags, Result, preadv2, pwritev2};
+
+/// How reading and writing a stream is kept from blocking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A regular file, a directory, a block device: no call blocks for long.
+    File,
+    /// A pipe: `RWF_NOWAIT`, which pipes know since Linux 6.4.
+    Pipe,
+    /// A pipe on an older kernel, a character device: a small piece after poll(2) has said that there is room.
+    Careful,
+    /// A terminal, opened once more with `O_NONBLOCK`: it is one file for all who have it open, with flags for each.
+    Terminal,
+    /// A socket: `MSG_DONTWAIT`.
+    Socket,
+}
+
+/// What a pipe takes without blocking once poll(2) calls it writable: one page (`PIPE_BUF`, pipe(7)).
+const PIECE: usize = 4096;
+
+/// The offset by which preadv2(2) and pwritev2(2) mean the file's own position.
+const CURRENT: u64 = u64::MAX;
+
+/// How the file of a descriptor is kept from blocking; `None` where it is closed.
+fn kind(fd: BorrowedFd<'static>) -> Option<Kind> {
+    let status = rustix::fs::fstat(fd).ok()?;
+    Some(match FileType::from_raw_mode(status.st_mode) {
+        FileType::Fifo => Kind::Pipe,
+        FileType::Socket => Kind::Socket,
+        FileType::CharacterDevice => Kind::Careful,
+        _ => Kind::File,
+    })
+}
+
+/// One of the caller's streams.
+pub struct Stream {
+    fd: BorrowedFd<'static>,
+    kind: Kind,
+}
+
+impl Stream {
+    /// The stream at `fd`; `None` where it is closed.
+    pub fn new(fd: BorrowedFd<'static>) -> Option<Stream> {
+        let kind = kind(fd)?;
+        if let Some(own) = reopen_terminal(fd) {
+            return Some(Stream { fd: own, kind: Kind::Terminal });
+        }
+        Some(Stream { fd, kind })
+    }
+
+    /// Reads what is there: `Errno::AGAIN` where nothing is, 0 bytes at EOF.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if self.kind == Kind::Pipe {
+            let result = preadv2(self.fd, &mut [IoSliceMut::new(buffer)], CURRENT, ReadWriteFlags::NOWAIT);
+            if !self.lacks_nowait(result) {
+                return result;
+            }
+        }
+        // A stream is read only once poll(2) has called it readable, after which read(2) does not block.
+        if self.kind == Kind::Socket { receive(self.fd, buffer) } else { read(self.fd, buffer) }
+    }
+
+    /// Writes what there is room for: `Errno::AGAIN` where there is none.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        if self.kind == Kind::Pipe {
+            let result = pwritev2(self.fd, &[IoSlice::new(bytes)], CURRENT, ReadWriteFlags::NOWAIT);
+            if !self.lacks_nowait(result) {
+                return result;
+            }
+        }
+        match self.kind {
+            Kind::Socket => send(self.fd, bytes),
+            Kind::Careful if !poll::is_ready(self.fd, PollFlags::OUT, 0) => Err(Errno::AGAIN),
+            Kind::Careful => write(self.fd, bytes.get(..PIECE).unwrap_or(bytes)),
+            _ => write(self.fd, bytes),
+        }
+    }
+
+    /// Whether a call on a pipe failed because the kernel has no `RWF_NOWAIT` for it, which is not tried again then.
+    fn lacks_nowait(&mut self, result: Result<usize>) -> bool {
+        let lacks = matches!(result, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL));
+        if lacks {
+            self.kind = Kind::Careful;
+        }
+        lacks
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd
+    }
+}
+
+/// The three standard streams; `None` for one that the caller closed.
+pub fn standard() -> [Option<Stream>; 3] {
+    standard_fds().map(Stream::new)
+}
+
+/// Closes a standard stream, so that its other end notices.
+pub fn close(stream: Stream) {
+    // SAFETY: the stream had the use of this descriptor, and is gone after this.
+    unsafe { rustix::io::close(stream.fd.as_raw_fd()) }
+}
+
+/// Writes bytes, waiting for room no longer than so many milliseconds.
+pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> Result<usize> {
+    let mut stream = Stream { fd, kind: kind(fd).ok_or(Errno::BADF)? };
+    poll::is_ready(fd, PollFlags::OUT, milliseconds);
+    stream.write(bytes)
+}
+
+/// The terminal at `fd` by another descriptor that does not block. `None` where it is not a terminal, or cannot be opened
+/// again because it is another user's or there is no /proc.
+fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
+    if !is_one(fd) {
+        return None;
+    }
+    let path = [c"/proc/self/fd/0", c"/proc/self/fd/1", c"/proc/self/fd/2"];
+    let path = path.get(usize::try_from(fd.as_raw_fd()).ok()?)?;
+    let own = above_streams(open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0).ok()?).ok()?;
+    // SAFETY: it is never closed but by `close`, which takes the stream.
+    Some(unsafe { BorrowedFd::borrow_raw(own.into_raw_fd()) })
+}

@@ -1,0 +1,83 @@
+//! The buffer behind a line: of fixed size, cut with an ellipsis, or handed on whenever it is full.
+
+use crate::limits::MESSAGE;
+
+/// A line that is being put together.
+pub struct Line {
+    bytes: heapless::Vec<u8, MESSAGE>,
+    /// Where a line of any length leaves for when it is full; `None`: what does not fit is cut.
+    overflow: Option<fn(&[u8])>,
+}
+
+/// Most bytes of a line before the ellipsis and what it ends with.
+const MOST: usize = MESSAGE - 5;
+
+impl Default for Line {
+    fn default() -> Line {
+        Line::new()
+    }
+}
+
+impl Line {
+    /// An empty line.
+    pub const fn new() -> Line {
+        Line { bytes: heapless::Vec::new(), overflow: None }
+    }
+
+    /// An empty line of any length, which is handed to `overflow` part by part, and the rest with [`Line::flush`].
+    pub const fn endless(overflow: fn(&[u8])) -> Line {
+        Line { bytes: heapless::Vec::new(), overflow: Some(overflow) }
+    }
+
+    /// Whether it takes any length.
+    pub fn is_endless(&self) -> bool {
+        self.overflow.is_some()
+    }
+
+    /// What it holds.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Adds bytes as they are.
+    pub fn add(&mut self, bytes: &[u8]) {
+        if self.bytes.len() + bytes.len() > MOST {
+            return self.add_beyond(bytes);
+        }
+        // What is added was measured.
+        let _ = self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Adds bytes for which there is not enough room.
+    fn add_beyond(&mut self, bytes: &[u8]) {
+        if let Some(overflow) = self.overflow {
+            self.flush();
+            overflow(bytes);
+        } else if let Some(bytes) = MOST.checked_sub(self.bytes.len()).and_then(|room| bytes.get(..room)) {
+            // Behind them only the ellipsis stands, and nothing follows it: both have room.
+            let _ = self.bytes.extend_from_slice(bytes);
+            let _ = self.bytes.extend_from_slice("…".as_bytes());
+        }
+    }
+
+    /// Hands over what a line of any length still holds.
+    pub fn flush(&mut self) {
+        if let Some(overflow) = self.overflow {
+            overflow(&self.bytes);
+        }
+        self.bytes.clear();
+    }
+
+    /// Ends the line with these bytes, for which there is always room behind an ellipsis.
+    pub fn end(&mut self, bytes: &[u8]) {
+        let _ = self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// For what core formats: addresses.
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.add(text.as_bytes());
+        Ok(())
+    }
+}
