@@ -18,6 +18,7 @@ mod lease;
 mod listener;
 mod log;
 mod make;
+mod makeflags;
 mod probe;
 mod protocol;
 mod reload;
