@@ -33,8 +33,8 @@ fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
     let is_object = array::is_array();
     let mut separator: &[u8] = if is_object { b"[" } else { b" " };
     if is_object {
-        let text = "{}\"command\":{},\"server\":{},\"port\":{},\"arguments\":";
-        add!(out, text, array::object(), Part::Json(name), Part::Json(server), port);
+        const TEXT: &str = "{}\"command\":{},\"server\":{},\"port\":{},\"arguments\":";
+        add!(out, TEXT, array::object(), Part::Json(name), Part::Json(server), port);
     } else {
         let mut digits = Digits::default();
         let port = number::digits(port.into(), 10, &mut digits);

@@ -47,8 +47,10 @@ impl Route {
             Connect::Here => address::LOOPBACK,
             Connect::At(host) => host,
             Connect::Unknown => {
-                let text = "server {}: --connect has no address; create the server's Service before this Pod";
-                return Err(told!(text, server.name()));
+                return Err(told!(
+                    "server {}: --connect has no address; create the server's Service before this Pod",
+                    server.name()
+                ));
             }
         };
         // A server elsewhere, and one with a token, is reached by TCP alone.

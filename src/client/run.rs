@@ -42,8 +42,7 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     descriptors::restrict(descriptors, &connection)?;
     // The token is for nobody else.
     let environment = &program.environment.without(settings.token_variable());
-    let is_direct = connection.is_direct;
-    let caller = request::Caller { environment, arguments, directory, terminal: &terminal, is_direct };
+    let caller = request::Caller { environment, arguments, directory, terminal: &terminal, connection: &connection };
     let request = request::write(command, &caller, descriptors)?;
     Stub::new(route, connection, request, terminal, descriptors)?.run()
 }

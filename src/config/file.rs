@@ -61,17 +61,18 @@ impl Source<'_> {
         }
         let mut out = diag::output();
         let (file, message) = (Part::Json(self.file.to_bytes()), Part::Json(message.bytes()));
-        let text = "{}\"file\":{},\"line\":{},\"column\":{},\"message\":{}}\n";
-        add!(&mut out, text, output::object(), file, row, column, message);
+        const TEXT: &str = "{}\"file\":{},\"line\":{},\"column\":{},\"message\":{}}\n";
+        add!(&mut out, TEXT, output::object(), file, row, column, message);
         out.flush();
     }
 }
 
 /// Tells of an offset in a [`File`]; the parts as for [`report!`].
 macro_rules! tell {
-    ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {
+    ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {{
+        $crate::assert_parts!($text $(, $part)*);
         $source.tell($at, $text, &[$($crate::text::line::Show::part(&$part)),*])
-    };
+    }};
 }
 
 pub(crate) use tell;
@@ -101,7 +102,7 @@ fn take(
     given: Option<&'static CStr>,
     environment: &Environment,
 ) -> Result<Loaded<'static>, Reported> {
-    static FILE: StaticCell<File> = StaticCell::new(File::EMPTY);
+    static FILE: StaticCell<File> = StaticCell::new(File::empty());
     let file = FILE.take();
     file.read(path(given, environment), only, environment)?;
     Ok(file)
@@ -113,16 +114,18 @@ pub fn path(given: Option<&'static CStr>, environment: &Environment) -> &'static
 }
 
 impl File {
-    /// Nothing in it, and all zero.
-    pub const EMPTY: File = File {
-        config: Config::empty(),
-        base: Path::new(),
-        path: None,
-        problems: 0,
-        mark: Cell::new(Mark::START),
-        length: 0,
-        source: [0; limits::CONFIG_FILE + 1],
-    };
+    /// One that was not loaded: all zero.
+    pub const fn empty() -> File {
+        File {
+            config: Config::empty(),
+            base: Path::new(),
+            path: None,
+            problems: 0,
+            mark: Cell::new(Mark::START),
+            length: 0,
+            source: [0; limits::CONFIG_FILE + 1],
+        }
+    }
 
     /// The file's path as it was given.
     pub fn path(&self) -> &'static CStr {

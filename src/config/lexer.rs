@@ -312,21 +312,23 @@ impl<'s, 'e> Lexer<'s, 'e> {
 }
 
 /// What bytes mean to [`plain_command`].
-const CLASSES: [u8; 256] = {
+static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'\n' | b'"' | b'\'' | b'$' | b'#' | b'=' => ENDS_WORDS | ENDS_NAME,
-            b'/' | b' ' | b'\t' | b'\r' | 0x0b | 0x0c => ENDS_NAME,
-            _ => 0,
-        };
-        byte += 1;
-    }
+    mark(&mut classes, b"/ \t\r\x0b\x0c", ENDS_NAME);
+    mark(&mut classes, b"\n\"'$#=", ENDS_NAME | ENDS_WORDS);
     classes
 };
 const ENDS_NAME: u8 = 1;
 const ENDS_WORDS: u8 = 2;
+
+/// Gives these bytes a class.
+const fn mark(classes: &mut [u8; 256], bytes: &[u8], class: u8) {
+    let mut index = 0;
+    while index < bytes.len() {
+        classes[bytes[index] as usize] = class;
+        index += 1;
+    }
+}
 
 /// The length of the line that `source` begins with, its end included, if it is a command of another name and made of plain
 /// words: no quotes, references or comments, no variable with a prefix. What may be anything else is left to be read word by

@@ -36,9 +36,10 @@ pub struct Reported;
 /// Writes one message, `NAME: ` and the text with its parts, to stderr.
 #[macro_export]
 macro_rules! report {
-    ($text:expr $(, $part:expr)* $(,)?) => {
+    ($text:expr $(, $part:expr)* $(,)?) => {{
+        $crate::assert_parts!($text $(, $part)*);
         $crate::diag::report($text, &[$($crate::text::line::Show::part(&$part)),*])
-    };
+    }};
 }
 
 /// Writes one message, and is the [`crate::diag::Reported`] that says so.
@@ -54,6 +55,7 @@ macro_rules! told {
 #[macro_export]
 macro_rules! fail {
     ($code:expr, $text:expr $(, $part:expr)* $(,)?) => {{
+        $crate::assert_parts!($text $(, $part)*);
         $crate::diag::fail($code, $text, &[$($crate::text::line::Show::part(&$part)),*])
     }};
 }
@@ -62,13 +64,14 @@ macro_rules! fail {
 /// together before anybody asks whether somebody did.
 #[macro_export]
 macro_rules! debug {
-    ($component:ident, $text:expr $(, $part:expr)* $(,)?) => {
+    ($component:ident, $text:expr $(, $part:expr)* $(,)?) => {{
+        $crate::assert_parts!($text $(, $part)*);
         $crate::diag::tell(
             $crate::diag::Component::$component,
             $text,
             &[$($crate::text::line::Show::part(&$part)),*],
         )
-    };
+    }};
 }
 
 /// What every message ends with.

@@ -18,8 +18,9 @@ use crate::config::Server;
 use crate::config::file::{self as configuration, Loaded};
 use crate::diag::Reported;
 use crate::diag::print_and_exit as print;
+use crate::options::command_line::{Asked, CommandLine};
 use crate::options::help;
-use crate::options::settings::{Asked, CommandLine, Settings};
+use crate::options::settings::Settings;
 use crate::options::table::SERVER;
 use crate::session::service::Service;
 use crate::sys::process::{self, exit};
@@ -57,7 +58,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(name::SERVER);
     diag::set_patience(limits::LOG_MS);
     static GENERATIONS: StaticCell<[Generation; 2]> =
-        StaticCell::new([const { Generation { file: configuration::File::EMPTY, stubs: Stubs::NONE } }; 2]);
+        StaticCell::new([const { Generation { file: configuration::File::empty(), stubs: Stubs::NONE } }; 2]);
     let line = match CommandLine::read(arguments) {
         Ok(Asked::Serve(line)) => line,
         Ok(Asked::Help) => print_help(),

@@ -150,8 +150,8 @@ impl<'s> Record<'s> {
         let mut line = Line::new();
         add!(&mut line, "{} {} session={}-{}", Part::Time(clock::wall()), event, process::id(), start.number);
         let (section, command) = (service.server.name().to_bytes(), start.command.to_bytes());
-        let parts = " peer=\"{}\" section={} command={}";
-        add!(&mut line, parts, self.peer, Part::Json(section), Part::Json(command));
+        const TEXT: &str = " peer=\"{}\" section={} command={}";
+        add!(&mut line, TEXT, self.peer, Part::Json(section), Part::Json(command));
         line
     }
 

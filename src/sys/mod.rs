@@ -13,6 +13,7 @@
 //! | `signalfd4` | rustix does not have it |
 //! | `kill` | rustix has names for signals 1 to 31 alone |
 //! | `close_range` | rustix does not have it |
+//! | `close` of a number | rustix asserts in a debug build that the number was open |
 //! | `getsockopt` for `TCP_INFO` | rustix does not have it |
 //! | `getsockopt` for `SO_PEERCRED` | rustix promises that a PID is not 0, which that of a process outside of this PID namespace is |
 //! | `getsid`, `getpgid` | the same, for the session and group that this process was started in |

@@ -95,6 +95,16 @@ BASE=$PWD K8PSH_CONFIG=chroot/k8psh.conf vi
 kill $!
 wait
 
+# A jobserver that does not fit among the descriptors.
+mkfifo fifo
+configuration '[ gcc:2102 ] =PATH= MAKEFLAGS=
+gcc true'
+server --name gcc
+MAKEFLAGS=" -j2 --jobserver-auth=fifo:$PWD/fifo" bash -c \
+    'ulimit -n 2000; for ((n = 3; n < 1023; n++)); do eval "exec $n</dev/null"; done; gcc'
+kill $!
+wait
+
 # The command runs too long.
 configuration '[ gcc:2102 ] =PATH= --session-timeout=20
 gcc sleep 100'

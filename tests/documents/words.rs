@@ -43,8 +43,9 @@ pub(crate) fn check(document: &Document, known: &Known) -> Vec<String> {
 }
 
 fn unknown(document: &Document, code: &Piece, known: &Known) -> Vec<String> {
-    let foreign =
-        ["kubectl ", "cargo ", "podman ", "docker ", "rustup "].iter().any(|name| code.text.starts_with(name));
+    let foreign = ["kubectl ", "cargo ", "podman ", "docker ", "rustup ", "--jobserver-", "--sync-mutex="]
+        .iter()
+        .any(|name| code.text.starts_with(name));
     let options = options_in(&code.text).into_iter().filter(|option| !foreign && !known.options.contains(option));
     let ends = |char: char| !char.is_ascii_uppercase() && !char.is_ascii_digit() && char != '_';
     let variables = code.text.split(ends).filter(|word| word.starts_with("K8PSH_") && !has(&known.program, word));

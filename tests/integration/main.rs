@@ -18,6 +18,7 @@ mod lease;
 mod listener;
 mod log;
 mod make;
+mod makeflags;
 mod options;
 mod probe;
 mod protocol;

@@ -35,8 +35,8 @@ pub(in crate::client) fn restrict(inherited: &mut Numbers, connection: &Connecti
     if !connection.is_direct {
         inherited.clear();
     } else if inherited.is_full() {
-        let text = "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three";
-        return Err(told!(text, limits::DESCRIPTORS));
+        const TEXT: &str = "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three";
+        return Err(told!(TEXT, limits::DESCRIPTORS));
     }
     Ok(())
 }

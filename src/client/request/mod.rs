@@ -2,7 +2,9 @@
 
 pub(super) mod descriptors;
 mod jobserver;
+mod makeflags;
 
+use super::connect::Connection;
 use super::terminal::Terminal;
 use crate::config::file::Loaded;
 use crate::config::{Command, Kind as VariableKind};
@@ -41,8 +43,8 @@ pub(super) struct Caller<'r> {
     /// The working directory relative to `baseDirectory`.
     pub(super) directory: &'r [u8],
     pub(super) terminal: &'r Terminal,
-    /// Whether descriptors can go along.
-    pub(super) is_direct: bool,
+    /// Says what can go along.
+    pub(super) connection: &'r Connection,
 }
 
 /// The frames of the request for a command. What `descriptors` lists goes along with it; a jobserver's are added there.
@@ -73,11 +75,7 @@ pub(super) fn write(
 fn add_variables(request: &mut Writer<'_>, command: Command<'static>, caller: &Caller<'_>, descriptors: &mut Numbers) {
     for variable in command.environment().filter(|variable| variable.kind != VariableKind::Fixed) {
         let Some(entry) = caller.environment.entry(variable.name) else { continue };
-        if caller.is_direct {
-            jobserver::add_variable(request, entry.to_bytes(), descriptors);
-        } else {
-            request.add(Kind::Variable, entry.to_bytes());
-        }
+        jobserver::add_variable(request, entry.to_bytes(), caller.connection, descriptors);
     }
 }
 

@@ -38,8 +38,8 @@ impl<'w> ResolvedEnvironment<'w> {
         let sent = Sent::new(command, request);
         for variable in command.environment() {
             let entry = self.entry_for(&variable, sent.entry(&variable, request)).ok_or_else(|| {
-                let text = "{}: its value needs more than {} bytes";
-                unavailable!(reason, text, variable.name, limits::EXPANSION)
+                const TEXT: &str = "{}: its value needs more than {} bytes";
+                unavailable!(reason, TEXT, variable.name, limits::EXPANSION)
             })?;
             if !self.set(variable.name, entry) {
                 return Err(unavailable!(reason, "more variables than {}", limits::VARIABLES));

@@ -1,6 +1,6 @@
 //! Descriptors that this program was started with: its caller's.
 
-use super::own::{OwnedFd, open, pipe, place};
+use super::own::{OwnedFd, close_number, open, pipe, place};
 use crate::sys::call::call;
 use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use rustix::fs::OFlags;
@@ -44,7 +44,7 @@ pub fn close_inherited() {
     if result.is_err() {
         for fd in 3..1024 {
             // SAFETY: as above.
-            unsafe { rustix::io::close(fd) };
+            unsafe { close_number(fd) };
         }
     }
     // An empty image has no null device, but every image has a root directory.
@@ -61,7 +61,7 @@ pub fn close_inherited() {
 pub fn close_passed(numbers: &[RawFd], least: RawFd) {
     for number in numbers.iter().filter(|number| **number >= least && **number != 2) {
         // SAFETY: they were open when this program started, and it uses them no more.
-        unsafe { rustix::io::close(*number) }
+        unsafe { close_number(*number) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Descriptors that this program opens. All of them are close-on-exec.
 
+use crate::sys::call::{call, word};
 use core::ffi::CStr;
 use core::mem::ManuallyDrop;
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
@@ -51,16 +52,23 @@ pub fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
 /// Makes `number` a descriptor of the same open file that stays open on exec (dup3(2)), or closes it. Whatever had the
 /// number before is closed, so it must not be that of an [`OwnedFd`].
 pub fn place(fd: Option<&OwnedFd>, number: RawFd) -> Result<()> {
-    // SAFETY: nothing in this process owns the number, as the caller promises; it is not dropped here either.
+    let Some(fd) = fd else {
+        // SAFETY: nothing in this process owns the number, as the caller promises.
+        unsafe { close_number(number) }
+        return Ok(());
+    };
+    // SAFETY: as above; it is not dropped, so nothing owns it afterwards either.
     let mut target = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
-    match fd {
-        Some(fd) => rustix::io::dup3(fd, &mut target, DupFlags::empty()),
-        None => {
-            // It may be closed already, which is an error that needs no answer.
-            drop(ManuallyDrop::into_inner(target));
-            Ok(())
-        }
-    }
+    rustix::io::dup3(fd, &mut target, DupFlags::empty())
+}
+
+/// Closes a descriptor by its number, which may not be open.
+///
+/// # Safety
+/// Nothing in this process owns the number.
+pub(in crate::sys) unsafe fn close_number(number: RawFd) {
+    // SAFETY: the caller's promise.
+    let _ = unsafe { call(word(number), 0, 0, libc::SYS_close) };
 }
 
 /// Reads bytes (read(2)).

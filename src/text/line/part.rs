@@ -185,31 +185,13 @@ fn show_signed(value: i32, line: &mut Line) {
 }
 
 fn show_errno(errno: Errno, line: &mut Line) {
-    match errno::text(errno.raw_os_error()) {
-        Some(text) => line.add(text),
+    match errno::text(errno) {
+        Some(text) => line.add(text.as_bytes()),
         None => {
             line.add(b"error ");
             show_signed(errno.raw_os_error(), line);
         }
     }
-}
-
-/// Puts a [`Line`] together from a text and what stands in the place of each `{}` in it.
-#[macro_export]
-macro_rules! line {
-    ($text:expr $(, $part:expr)* $(,)?) => {{
-        let mut line = $crate::text::line::Line::new();
-        $crate::add!(&mut line, $text $(, $part)*);
-        line
-    }};
-}
-
-/// Adds a text and its parts to a [`Line`].
-#[macro_export]
-macro_rules! add {
-    ($line:expr, $text:expr $(, $part:expr)* $(,)?) => {
-        $crate::text::line::add($line, $text, &[$($crate::text::line::Show::part(&$part)),*])
-    };
 }
 
 /// How many parts a text takes: the number of `{}` in it.
@@ -243,6 +225,7 @@ pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
 mod tests {
     use super::*;
     use crate::limits::MESSAGE;
+    use crate::line;
 
     #[test]
     fn a_line_is_put_together_from_its_parts() {
