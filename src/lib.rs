@@ -34,8 +34,8 @@
 //! client   → auth options config protocol files diag text sys
 //! server   → session auth options config files diag text sys
 //! session  → auth options config protocol files diag text sys
-//! auth     → config protocol files diag text sys
-//! options  → config text
+//! auth     → options protocol files diag text sys
+//! options  → config diag text sys
 //! config   → files diag text sys
 //! protocol → text
 //! files    → text sys

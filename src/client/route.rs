@@ -48,7 +48,7 @@ impl Route {
             Connect::At(host) => host,
             Connect::Unknown => {
                 return Err(told!(
-                    "server {}: --connect is empty; a variable that is set before its Service exists is not",
+                    "server {}: --connect is empty; ${NAME_SERVICE_HOST} is set in Pods that are younger than their Service",
                     server.name()
                 ));
             }

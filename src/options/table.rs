@@ -307,7 +307,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
         on_command_line(
             Id::Name,
             (Some(b'n'), "--name"),
-            ("NAME", Some(Kind::Any)),
+            ("NAME", Some(Kind::Name)),
             "which section is this server's; default: $K8PSH_NAME, else the host name",
         ),
         in_header(
@@ -384,7 +384,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
         in_header(
             Id::Trigger,
             (None, "--trigger"),
-            ("COMMAND", Some(Kind::Any)),
+            ("COMMAND", Some(Kind::Name)),
             Audience::Both,
             "run it for each connection, whose bytes are its streams",
         ),

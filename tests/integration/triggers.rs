@@ -450,7 +450,7 @@ fn a_trigger_that_makes_no_sense_is_an_error_at_the_start() {
         ("--trigger=go --transport=direct", "--trigger go: "),
         ("--trigger=go --tty=always", "--trigger go: "),
         ("--trigger=go --session-timeout=soon", "--session-timeout: soon is not a number"),
-        ("--trigger=go --log=xml", "--log: xml is none of text, json, none"),
+        ("--trigger=go --log=xml", "--log: xml is not one of text, json, none"),
     ] {
         let pod = Pod::with_header(options, "go true");
         pod.k8pshd().args(["--name", "box"]).run().fails(1, "k8pshd", &[about]);
