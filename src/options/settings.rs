@@ -133,6 +133,14 @@ pub fn is_trigger(server: Server<'_>) -> bool {
 /// What a stub is told that is left over, or has another configuration: the section's name, and its port.
 pub const NOT_FOR_STUBS: &str = "section {} is a trigger: any client but a stub may connect to port {}";
 
+/// Who reads a section's header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Server,
+    /// A stub, or the probe. An unknown option that its server only warns of is none of their business.
+    Stub,
+}
+
 /// Options of a section that do not go together.
 #[derive(Debug, PartialEq, Eq)]
 enum Disagreement<'g> {
@@ -143,16 +151,21 @@ enum Disagreement<'g> {
 }
 
 impl<'g> Settings<'g> {
-    /// What a section's header says. Whatever is wrong with it is reported, and then nothing of it is used.
+    /// What a section's header says to its stubs and to the probe. Whatever is wrong with it is reported, and then nothing of
+    /// it is used. What goes with the options of the server's command line only the server knows.
     pub fn of_section(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let mut settings = Settings { ignore_invalid: ignores_invalid(&mut header(server)), ..Settings::default() };
-        settings.read_header(server, loaded)?;
+        let mut settings = Settings::default();
+        settings.read_header(server, loaded, Reader::Stub)?;
+        if settings.has_several_tokens() {
+            return Err(Disagreement::SeveralTokens.report(server, loaded));
+        }
         Ok(settings)
     }
 
-    /// The same, where the options also go together. For the server that the section is, and for `--check`.
+    /// What a section's header says by itself, for `--check`.
     pub fn checked(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let settings = Settings::of_section(server, loaded)?;
+        let mut settings = Settings::default();
+        settings.read_header(server, loaded, Reader::Server)?;
         settings.check_agreement(server, loaded)?;
         Ok(settings)
     }
@@ -165,8 +178,7 @@ impl<'g> Settings<'g> {
     ) -> Result<Settings<'g>, Reported> {
         let mut settings = Settings { ignore_invalid: ignores_invalid(&mut { command_line }), ..Settings::default() };
         if let Some(server) = server {
-            settings.ignore_invalid |= ignores_invalid(&mut header(server));
-            settings.read_header(server, loaded)?;
+            settings.read_header(server, loaded, Reader::Server)?;
         }
         let mut words = command_line;
         while let Some(Ok(Word::Option(option, value))) = next_option(&mut words) {
@@ -179,7 +191,8 @@ impl<'g> Settings<'g> {
     }
 
     /// Takes the options of all headers of the section.
-    fn read_header(&mut self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Reported> {
+    fn read_header(&mut self, server: Server<'g>, loaded: Loaded<'g>, reader: Reader) -> Result<(), Reported> {
+        self.ignore_invalid |= ignores_invalid(&mut header(server));
         let mut outcome = Ok(());
         // Where the word stands that was taken last.
         let at = Cell::new(server.at());
@@ -198,6 +211,9 @@ impl<'g> Settings<'g> {
                 Ok(Word::End) => UsageError::Unknown(c"--"),
                 Err(error) => error,
             };
+            if reader == Reader::Stub && self.ignore_invalid && error.can_be_ignored() {
+                continue;
+            }
             let tell = &mut |text: &str, parts: &[Part<'_>]| loaded.tell(at.get(), text, parts);
             outcome = report_error(&error, self.ignore_invalid, tell).and(outcome);
         }
@@ -264,12 +280,37 @@ impl<'g> Settings<'g> {
     /// Checks whether the options go together: a trigger has its command, and nobody reaches a server from beyond its Pod
     /// without a token, unless the section says so.
     fn check_agreement(&self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Reported> {
-        let Some(disagreement) = self.disagreement(server) else { return Ok(()) };
-        let name = server.name();
+        self.disagreement(server).map_or(Ok(()), |disagreement| Err(disagreement.report(server, loaded)))
+    }
+
+    fn disagreement(&self, server: Server<'g>) -> Option<Disagreement<'g>> {
+        match self.trigger {
+            Some(command) if server.command(command.to_bytes()).is_none() => Some(Disagreement::NoSuchCommand(command)),
+            Some(command) if self.transport == Transport::Direct || self.tty == Tty::Always => {
+                Some(Disagreement::TriggerStreams(command))
+            }
+            _ if self.has_several_tokens() => Some(Disagreement::SeveralTokens),
+            _ if self.token().is_none() && !self.no_token && !self.listen.is_loopback() => {
+                Some(Disagreement::OpenPort(self.listen))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether more than one option says where the token is, or that there is none.
+    fn has_several_tokens(&self) -> bool {
+        let given = [self.token_file.is_some(), self.token_env.is_some(), self.no_token];
+        given.into_iter().filter(|is_given| *is_given).count() > 1
+    }
+}
+
+impl Disagreement<'_> {
+    /// Reports it where the section begins.
+    fn report(&self, server: Server<'_>, loaded: Loaded<'_>) -> Reported {
         let tell = |text: &str, parts: &[Part<'_>]| loaded.tell(server.at(), text, parts);
-        match disagreement {
+        match self {
             Disagreement::NoSuchCommand(command) => {
-                tell("--trigger {}: section {} has no such command", &[command.part(), name.part()]);
+                tell("--trigger {}: section {} has no such command", &[command.part(), server.name().part()]);
             }
             Disagreement::TriggerStreams(command) => {
                 tell("--trigger {}: its streams are a TCP connection: no --transport, no --tty", &[command.part()]);
@@ -281,21 +322,7 @@ impl<'g> Settings<'g> {
                 tell("there is more than one of --token-file, --token-env and --no-token", &[]);
             }
         }
-        Err(Reported)
-    }
-
-    fn disagreement(&self, server: Server<'g>) -> Option<Disagreement<'g>> {
-        let tokens = [self.token_file.is_some(), self.token_env.is_some(), self.no_token];
-        let tokens = tokens.into_iter().filter(|is_given| *is_given).count();
-        match self.trigger {
-            Some(command) if server.command(command.to_bytes()).is_none() => Some(Disagreement::NoSuchCommand(command)),
-            Some(command) if self.transport == Transport::Direct || self.tty == Tty::Always => {
-                Some(Disagreement::TriggerStreams(command))
-            }
-            _ if tokens == 0 && !self.listen.is_loopback() => Some(Disagreement::OpenPort(self.listen)),
-            _ if tokens > 1 => Some(Disagreement::SeveralTokens),
-            _ => None,
-        }
+        Reported
     }
 }
 
@@ -388,6 +415,7 @@ fn report_error(
         tell("warning: {}: ignored", &[error.part()]);
         return Ok(());
     }
-    tell("{}; see k8pshd --help", &[error.part()]);
+    let text = if error.is_of_value() { "{}" } else { "{}; see k8pshd --help" };
+    tell(text, &[error.part()]);
     Err(Reported)
 }
