@@ -12,7 +12,7 @@ impl Config {
 
     /// All commands in the file's order, also those of the same name.
     pub fn commands(&self) -> impl Iterator<Item = Command<'_>> + '_ {
-        self.entries.iter().map(|entry| Command { config: self, entry })
+        self.entries.iter().enumerate().map(|(number, entry)| Command { config: self, number, entry })
     }
 
     /// All servers, in the order of the file.
@@ -29,8 +29,9 @@ impl Config {
 
     /// All commands of that name, the last first.
     fn commands_of(&self, name: &[u8]) -> impl Iterator<Item = Command<'_>> {
-        let entries = self.entry_index.candidates(name).filter_map(|number| self.entries.get(number));
-        entries.filter(move |entry| self.bytes_of(entry.name) == name).map(|entry| Command { config: self, entry })
+        let entries = self.entry_index.candidates(name).filter_map(|number| Some((number, self.entries.get(number)?)));
+        let named = entries.filter(move |(_, entry)| self.bytes_of(entry.name) == name);
+        named.map(|(number, entry)| Command { config: self, number, entry })
     }
 }
 
@@ -96,10 +97,16 @@ impl<'c> Server<'c> {
 #[derive(Clone, Copy)]
 pub struct Command<'c> {
     config: &'c Config,
+    number: usize,
     entry: &'c Entry,
 }
 
 impl<'c> Command<'c> {
+    /// Its place among [`Config::commands`], from 0.
+    pub fn number(self) -> usize {
+        self.number
+    }
+
     /// What clients call it.
     pub fn name(self) -> &'c CStr {
         self.config.c_str(self.entry.name)

@@ -81,10 +81,9 @@ impl Stubs {
     }
 }
 
-/// Whether this server made the stub of that name by a configuration.
-#[inline(never)]
+/// Whether this server made the stub of that name by a configuration. Stubs are made for the last command of a name.
 fn is_in((made, loaded): Made<'_>, name: &CStr) -> bool {
-    loaded.config.commands().zip(&made.0).any(|(command, made)| *made && command.name() == name)
+    loaded.config.command(name.to_bytes()).is_some_and(|command| made.0[command.number()])
 }
 
 impl Spot {

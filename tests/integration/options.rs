@@ -8,7 +8,9 @@ use crate::support::{Pod, Run};
 /// Values that are none of this kind.
 fn bad_values(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Any => &[""],
+        // Only on the command line.
+        Kind::Any => &[],
+        Kind::Path | Kind::Name => &[""],
         Kind::Number => &["", "-1", "1s", " 1", "18446744073709551616"],
         Kind::Limit => &["", "-", "1.5", "one", "9223372036854775808"],
         Kind::Sessions => &["", "0", "-1", "4097", "x"],

@@ -191,7 +191,7 @@ fn what_makes_no_sense_is_an_error() {
     for (words, about) in [
         (&["--timeout", "x"][..], "x"),
         (&["--timeout=-1"], "-1"),
-        (&["--timeout="], "argument"),
+        (&["--timeout="], "--timeout has an empty value"),
         (&["box", "other"], "other"),
         (&["--probe=box"], "--probe"),
         (&["--no-such-option"], "--no-such-option"),

@@ -79,8 +79,8 @@ fn a_server_without_a_usable_token_does_not_start() {
         (&["--token-env", "TOKEN", "--no-token"], "more than one"),
         (&["--listen", "0.0.0.0"], "--no-token"),
         (&["--listen", "::"], "--no-token"),
-        (&["--listen", "localhost"], "no address"),
-        (&["--listen="], "no address"),
+        (&["--listen", "localhost"], "localhost is not an address"),
+        (&["--listen="], "--listen has an empty value"),
     ] {
         let plain = Pod::new("true");
         let mut command = plain.k8pshd();

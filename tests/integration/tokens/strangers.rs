@@ -284,7 +284,7 @@ fn the_token_does_not_cross_the_wire_and_what_does_is_of_no_use() {
 
 #[test]
 fn a_stub_sends_nothing_to_a_server_that_does_not_have_the_token() {
-    let pod = with_file("SECRET=", "true");
+    let pod = with_file("", "true SECRET=");
     pod.link_stub("true");
     let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
     let server = thread::spawn(move || {
