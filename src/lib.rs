@@ -33,7 +33,7 @@
 //! cli      → client server options config files diag text sys
 //! client   → auth options config protocol files diag text sys
 //! server   → session auth options config files diag text sys
-//! session  → auth options config protocol files diag text sys
+//! session  → options config protocol files diag text sys
 //! auth     → options protocol files diag text sys
 //! options  → config diag text sys
 //! config   → files diag text sys

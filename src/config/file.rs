@@ -115,6 +115,7 @@ pub fn path(given: Option<&'static CStr>, environment: &Environment) -> &'static
 
 impl File {
     /// Nothing in it, and all zero.
+    #[allow(clippy::declare_interior_mutable_const, reason = "each use is meant to be a value of its own")]
     pub const EMPTY: File = File {
         config: Config::empty(),
         base: Path::new(),

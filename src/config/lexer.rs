@@ -314,16 +314,18 @@ impl<'s, 'e> Lexer<'s, 'e> {
 /// What bytes mean to [`plain_command`].
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
+    let mut byte = 0_u8;
+    loop {
+        classes[byte as usize] = match byte {
             b'\n' | b'"' | b'\'' | b'$' | b'#' | b'=' => ENDS_WORDS | ENDS_NAME,
             b'/' | b' ' | b'\t' | b'\r' | 0x0b | 0x0c => ENDS_NAME,
             _ => 0,
         };
+        if byte == u8::MAX {
+            break classes;
+        }
         byte += 1;
     }
-    classes
 };
 const ENDS_NAME: u8 = 1;
 const ENDS_WORDS: u8 = 2;

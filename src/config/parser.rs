@@ -631,7 +631,8 @@ mod tests {
             };
             assert_eq!(shown(&one), shown(&all), "{source:?}");
             assert_eq!(one.commands().count(), shown(&one).len());
-            let owners = |config: &Config| config.servers().map(|server| server.has_commands()).collect::<Vec<_>>();
+            let owners =
+                |config: &Config| config.servers().map(crate::config::Server::has_commands).collect::<Vec<_>>();
             assert_eq!(owners(&one), owners(&all), "{source:?}");
         }
     }

@@ -1,18 +1,18 @@
 //! What the options of a section say, as one typed value. It is read in one way by whoever needs it: the server, which
 //! adds those of its command line, the section's stubs, the probe and `--check`.
 
+use super::command_line::{ignores_invalid, report_error};
 use super::names::{Format, Named, Transport, Tty};
 use super::table::{Id, SERVER, Scope};
 use super::value;
 use super::words::{UsageError, Word, contains, next};
 use crate::config::Server;
 use crate::config::file::Loaded;
-use crate::diag::{self, Reported};
+use crate::diag::Reported;
 use crate::limits;
 use crate::sys::program::Strings;
 use crate::text::address;
 use crate::text::line::{Part, Show};
-use crate::told;
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::net::IpAddr;
@@ -326,72 +326,9 @@ impl Disagreement<'_> {
     }
 }
 
-/// What a server's command line says beyond [`Settings`].
-pub struct CommandLine {
-    /// All of its words.
-    pub words: Strings,
-    /// The configuration file.
-    pub config: Option<&'static CStr>,
-    /// The server's name.
-    pub name: Option<&'static CStr>,
-    /// The program behind `--` and its arguments.
-    pub program: Option<Strings>,
-}
-
-/// What a command line asks for.
-pub enum Asked {
-    /// To be the server.
-    Serve(CommandLine),
-    /// Its usage.
-    Help,
-    /// Its version.
-    Version,
-}
-
-impl CommandLine {
-    /// Reads a server's command line. Whatever is wrong with it is reported.
-    pub fn read(words: Strings) -> Result<Asked, Reported> {
-        let ignores = ignores_invalid(&mut { words });
-        let mut line = CommandLine { words, config: None, name: None, program: None };
-        let mut outcome = Ok(());
-        let mut rest = words;
-        while let Some(word) = next(&SERVER, &mut rest) {
-            let error = match word {
-                Ok(Word::Option(option, value)) => {
-                    match option.id {
-                        Id::Help => return Ok(Asked::Help),
-                        Id::Version => return Ok(Asked::Version),
-                        Id::Config => line.config = Some(value),
-                        Id::Name => line.name = Some(value),
-                        _ => {}
-                    }
-                    continue;
-                }
-                Ok(Word::End) => {
-                    line.program = Some(rest);
-                    break;
-                }
-                Ok(Word::Plain(word)) => UsageError::Unexpected(word),
-                Err(error) => error,
-            };
-            outcome = report_error(&error, ignores, &mut |text, parts| diag::report(text, parts)).and(outcome);
-        }
-        outcome?;
-        if line.program.is_some_and(|mut program| program.next().is_none()) {
-            return Err(told!("-- needs a program; see k8pshd --help"));
-        }
-        Ok(Asked::Serve(line))
-    }
-}
-
 /// The words of a section's header that are options.
 fn header(server: Server<'_>) -> impl Iterator<Item = &CStr> {
     server.options().map(|word| word.text)
-}
-
-/// Whether an unknown option is to be a warning, wherever among the words that stands.
-fn ignores_invalid<'w>(words: &mut dyn Iterator<Item = &'w CStr>) -> bool {
-    contains(&SERVER, words, Id::IgnoreInvalid)
 }
 
 /// The next option, without the words that were warned of.
@@ -403,19 +340,4 @@ fn next_option<'w>(words: &mut dyn Iterator<Item = &'w CStr>) -> Option<Result<W
             other => return Some(other),
         }
     }
-}
-
-/// Reports what is wrong with an option, or warns of it where the section wants no more.
-fn report_error(
-    error: &UsageError<'_>,
-    ignores: bool,
-    tell: &mut dyn FnMut(&str, &[Part<'_>]),
-) -> Result<(), Reported> {
-    if ignores && error.can_be_ignored() {
-        tell("warning: {}: ignored", &[error.part()]);
-        return Ok(());
-    }
-    let text = if error.is_of_value() { "{}" } else { "{}; see k8pshd --help" };
-    tell(text, &[error.part()]);
-    Err(Reported)
 }

@@ -82,7 +82,7 @@ pub fn next<'w>(
 }
 
 /// Whether this option is among the words, whatever else is.
-pub fn contains<'w>(program: &Program, words: &mut dyn Iterator<Item = &'w CStr>, id: Id) -> bool {
+pub fn contains(program: &Program, words: &mut dyn Iterator<Item = &CStr>, id: Id) -> bool {
     while let Some(word) = next(program, words) {
         match word {
             Ok(Word::Option(option, _)) if option.id == id => return true,
