@@ -149,7 +149,7 @@ impl Gate {
     }
 
     /// The next connection that has proven itself, in the order in which they have.
-    pub fn next(&mut self) -> Option<OwnedFd> {
+    pub fn take_ready(&mut self) -> Option<OwnedFd> {
         let ready = self.connections().filter_map(|(index, connection)| match connection.stage {
             Stage::Ready(order) => Some((order, index)),
             _ => None,
@@ -255,7 +255,7 @@ mod tests {
         fn settle(&mut self, peer: &mut TcpStream) -> Fate {
             for _ in 0..20 {
                 self.gate.turn(self.source);
-                if let Some(socket) = self.gate.next() {
+                if let Some(socket) = self.gate.take_ready() {
                     let mut rest = vec![0; 100];
                     let count = fd::receive(&socket, &mut rest).unwrap_or(0);
                     rest.truncate(count);

@@ -1,14 +1,14 @@
-//! The server's command line: what is on it beside what a section's header can say too.
+//! A server's command line, beyond what it shares with its section's header; and how mistakes among options are reported.
 
-use super::settings::{ignores_invalid, report_error};
 use super::table::{Id, SERVER};
-use super::words::{UsageError, Word, next};
+use super::words::{UsageError, Word, contains, next};
 use crate::diag::{self, Reported};
 use crate::sys::program::Strings;
+use crate::text::line::{Part, Show};
 use crate::told;
 use core::ffi::CStr;
 
-/// What a server's command line says beyond [`super::settings::Settings`].
+/// What a server's command line says beyond [`Settings`].
 pub struct CommandLine {
     /// All of its words.
     pub words: Strings,
@@ -64,4 +64,24 @@ impl CommandLine {
         }
         Ok(Asked::Serve(line))
     }
+}
+
+/// Whether an unknown option is to be a warning, wherever among the words that stands.
+pub(super) fn ignores_invalid(words: &mut dyn Iterator<Item = &CStr>) -> bool {
+    contains(&SERVER, words, Id::IgnoreInvalid)
+}
+
+/// Reports what is wrong with an option, or warns of it where the section wants no more.
+pub(super) fn report_error(
+    error: &UsageError<'_>,
+    ignores: bool,
+    tell: &mut dyn FnMut(&str, &[Part<'_>]),
+) -> Result<(), Reported> {
+    if ignores && error.can_be_ignored() {
+        tell("warning: {}: ignored", &[error.part()]);
+        return Ok(());
+    }
+    let text = if error.is_of_value() { "{}" } else { "{}; see k8pshd --help" };
+    tell(text, &[error.part()]);
+    Err(Reported)
 }

@@ -4,7 +4,7 @@
 //! - [`words`]: words to options and values, by the table
 //! - [`value`], `names`: the kinds of values, each read by one function
 //! - [`settings`]: what the options of a section's header and of the command line say, as one typed value
-//! - [`command_line`]: what the server's command line says beside that
+//! - [`command_line`]: what else a server's command line says
 //! - [`help`]: `--help`, by the table
 
 pub mod command_line;

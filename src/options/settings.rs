@@ -1,6 +1,7 @@
 //! What the options of a section say, as one typed value. It is read in one way by whoever needs it: the server, which
 //! adds those of its command line, the section's stubs, the probe and `--check`.
 
+use super::command_line::{ignores_invalid, report_error};
 use super::names::{Format, Named, Transport, Tty};
 use super::table::{Id, SERVER, Scope};
 use super::value;
@@ -330,11 +331,6 @@ fn header(server: Server<'_>) -> impl Iterator<Item = &CStr> {
     server.options().map(|word| word.text)
 }
 
-/// Whether an unknown option is to be a warning, wherever among the words that stands.
-pub(super) fn ignores_invalid(words: &mut dyn Iterator<Item = &CStr>) -> bool {
-    contains(&SERVER, words, Id::IgnoreInvalid)
-}
-
 /// The next option, without the words that were warned of.
 fn next_option<'w>(words: &mut dyn Iterator<Item = &'w CStr>) -> Option<Result<Word<'w>, UsageError<'w>>> {
     loop {
@@ -344,19 +340,4 @@ fn next_option<'w>(words: &mut dyn Iterator<Item = &'w CStr>) -> Option<Result<W
             other => return Some(other),
         }
     }
-}
-
-/// Reports what is wrong with an option, or warns of it where no more is wanted.
-pub(super) fn report_error(
-    error: &UsageError<'_>,
-    ignores: bool,
-    tell: &mut dyn FnMut(&str, &[Part<'_>]),
-) -> Result<(), Reported> {
-    if ignores && error.can_be_ignored() {
-        tell("warning: {}: ignored", &[error.part()]);
-        return Ok(());
-    }
-    let text = if error.is_of_value() { "{}" } else { "{}; see k8pshd --help" };
-    tell(text, &[error.part()]);
-    Err(Reported)
 }

@@ -1,10 +1,10 @@
-//! What is known of an option: the columns of the table.
+//! What is known of an option, and of a program that has options.
 
 use super::value::Kind;
 
 /// Every option, as what reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the table says what each is")]
+#[allow(missing_docs, reason = "the table below says what each is")]
 pub enum Id {
     AllowUid,
     Background,
@@ -117,36 +117,3 @@ impl Program {
         })
     }
 }
-
-/// An option of the command line alone.
-pub(super) const fn on_command_line(
-    id: Id,
-    names: (Option<u8>, &'static str),
-    value: (&'static str, Option<Kind>),
-    help: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        id,
-        letter: names.0,
-        name: names.1,
-        metavar: value.0,
-        value: value.1,
-        scope: Scope::CommandLine,
-        audience: Audience::Server,
-        help,
-    }
-}
-
-/// An option that may stand in a section's header too.
-pub(super) const fn in_header(
-    id: Id,
-    names: (Option<u8>, &'static str),
-    value: (&'static str, Option<Kind>),
-    audience: Audience,
-    help: &'static str,
-) -> OptionSpec {
-    OptionSpec { scope: Scope::Header, audience, ..on_command_line(id, names, value, help) }
-}
-
-/// An option without a value.
-pub(super) const NO_VALUE: (&str, Option<Kind>) = ("", None);

@@ -1,9 +1,42 @@
 //! The table of options: each is spelled here and nowhere else. From it come the reading of words ([`super::words`]), the
 //! values that they may have ([`super::value`]), `--help` ([`super::help`]) and the manual pages (`scripts/man`).
 
-pub use super::spec::{Audience, Id, OptionSpec, Program, Scope};
-use super::spec::{NO_VALUE, in_header, on_command_line};
 use super::value::Kind;
+
+pub use super::spec::{Audience, Id, OptionSpec, Program, Scope};
+
+/// An option of the command line alone.
+const fn on_command_line(
+    id: Id,
+    names: (Option<u8>, &'static str),
+    value: (&'static str, Option<Kind>),
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        id,
+        letter: names.0,
+        name: names.1,
+        metavar: value.0,
+        value: value.1,
+        scope: Scope::CommandLine,
+        audience: Audience::Server,
+        help,
+    }
+}
+
+/// An option that may stand in a section's header too.
+const fn in_header(
+    id: Id,
+    names: (Option<u8>, &'static str),
+    value: (&'static str, Option<Kind>),
+    audience: Audience,
+    help: &'static str,
+) -> OptionSpec {
+    OptionSpec { scope: Scope::Header, audience, ..on_command_line(id, names, value, help) }
+}
+
+/// An option without a value.
+const NO_VALUE: (&str, Option<Kind>) = ("", None);
 
 /// `k8psh`.
 pub static CLIENT: Program = Program {

@@ -218,7 +218,7 @@ impl Listener {
         {
             end = end.min(gate.turn(work.settings.token()));
             if has_room && self.waiting.is_none() {
-                self.waiting = gate.next().map(|socket| Accepted { socket, is_direct: false });
+                self.waiting = gate.take_ready().map(|socket| Accepted { socket, is_direct: false });
             }
             // Who waits there has room of its own.
             takes = !is_short && gate.has_room();
