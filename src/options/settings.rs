@@ -135,9 +135,12 @@ pub const NOT_FOR_STUBS: &str = "section {} is a trigger: any client but a stub 
 
 /// Who reads a section's header.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reader {
+pub enum Reader {
+    /// The server, or `--check`: the one that warns of unknown options where the section wants no more.
     Server,
-    /// A stub, or the probe. An unknown option that its server only warns of is none of their business.
+    /// The server once more: it has warned already.
+    ServerAgain,
+    /// A stub, or the probe, which leave the warning to the server.
     Stub,
 }
 
@@ -175,10 +178,11 @@ impl<'g> Settings<'g> {
         server: Option<Server<'g>>,
         loaded: Loaded<'g>,
         command_line: Strings,
+        reader: Reader,
     ) -> Result<Settings<'g>, Reported> {
         let mut settings = Settings { ignore_invalid: ignores_invalid(&mut { command_line }), ..Settings::default() };
         if let Some(server) = server {
-            settings.read_header(server, loaded, Reader::Server)?;
+            settings.read_header(server, loaded, reader)?;
         }
         let mut words = command_line;
         while let Some(Ok(Word::Option(option, value))) = next_option(&mut words) {
@@ -211,7 +215,7 @@ impl<'g> Settings<'g> {
                 Ok(Word::End) => UsageError::Unknown(c"--"),
                 Err(error) => error,
             };
-            if reader == Reader::Stub && self.ignore_invalid && error.can_be_ignored() {
+            if reader != Reader::Server && self.ignore_invalid && error.can_be_ignored() {
                 continue;
             }
             let tell = &mut |text: &str, parts: &[Part<'_>]| loaded.tell(at.get(), text, parts);
