@@ -48,7 +48,7 @@ enum State {
 
 /// Goes to the next record's key.
 fn advance(cipher: &mut CipherState) {
-    if cipher.number() % REKEY_RECORDS == 0 {
+    if cipher.number().is_multiple_of(REKEY_RECORDS) {
         cipher.rekey();
     }
 }

@@ -143,3 +143,7 @@ impl SymmetricState {
         self.hash
     }
 }
+
+#[cfg(test)]
+#[path = "tests/symmetric.rs"]
+mod tests;
