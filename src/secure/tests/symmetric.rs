@@ -8,8 +8,8 @@ use super::*;
 fn texts_of_every_length_are_encrypted_as_elsewhere() {
     let key = core::array::from_fn(|at| at.to_le_bytes()[0]);
     let mut all = Sha256::new();
-    for number in 0..300_u64 {
-        let (associated, length) = (&b"k8psh"[..(number % 6) as usize], number * 7);
+    for (count, number) in (0..300_u64).enumerate() {
+        let (associated, length) = (&b"k8psh"[..count % 6], number * 7);
         let plain: Vec<u8> = (0..length).map(|at| (at * 31 + number).to_le_bytes()[0]).collect();
         let number = number << (number % 50);
         let mut text = plain.clone();
