@@ -55,6 +55,7 @@ pub mod files;
 pub mod limits;
 pub mod options;
 pub mod protocol;
+pub mod secure;
 pub mod server;
 pub mod session;
 pub mod sys;
