@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+pub mod channel;
 pub mod handshake;
 pub mod key;
 pub mod record;
@@ -22,10 +23,6 @@ pub enum Error {
     Handshake,
     /// Bytes are not the record that has to come next.
     Record,
-    /// The stream has ended before its last record.
-    Truncated,
-    /// A direction was used after its last record: a mistake of the caller.
-    Closed,
     /// Content does not fit into a record or its buffer: a mistake of the caller.
     Size,
 }
@@ -36,9 +33,7 @@ impl Error {
     pub fn reason(self) -> &'static str {
         match self {
             Error::Handshake => "its token is another one, or its version: use the same k8psh and token at both ends",
-            Error::Record => "what it sent was changed on the way",
-            Error::Truncated => "the connection was cut",
-            Error::Closed => "the connection is used after its end",
+            Error::Record => "what came is not what was sent: somebody changes the connection on its way",
             Error::Size => "a record is too large",
         }
     }

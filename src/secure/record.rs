@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! length       2 bytes, big-endian, in the clear: how many follow
-//! encrypted    content | kind (1 byte, not 0) | padding (zeros)
+//! encrypted    content | mark (1 byte, 1) | padding (zeros)
 //! tag          16 bytes
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! not open, and nothing opens after it. The length needs no encryption, as an onlooker sees the same by the packets, and no
 //! tag of its own, as the cipher's tag fits no other length. What must not be seen by it is hidden by padding.
 //!
-//! Both ends replace a direction's key after each [`REKEY_RECORDS`] records.
+//! Both ends replace a direction's key after each [`REKEY_RECORDS`] records. No record says that it is the last: the frames in them do.
 
 use super::Error;
 use super::symmetric::CipherState;
@@ -19,7 +19,7 @@ use cipher::TAG;
 /// Bytes of a buffer before the content that is to be sealed in it: the length.
 pub const HEADER: usize = 2;
 
-/// Bytes of a record beyond its content, the header's included, if there is no padding: length, kind, tag.
+/// Bytes of a record beyond its content, the header's included, if there is no padding: length, mark, tag.
 pub const OVERHEAD: usize = HEADER + 1 + TAG;
 
 /// Bytes of the largest record: as many as its length can tell, and the most that Noise allows.
@@ -31,20 +31,8 @@ pub const CONTENT: usize = RECORD - OVERHEAD;
 /// Records under one key: 64 MiB at the most.
 pub const REKEY_RECORDS: u64 = 1024;
 
-/// The kind of a record with content, which may be empty.
-const DATA: u8 = 1;
-
-/// The kind of the last one, without any.
-const END: u8 = 2;
-
-/// The cipher of one direction, until it is over.
-enum State {
-    Open(CipherState),
-    /// The last record has been sealed or opened.
-    Ended,
-    /// Something that was no record has come.
-    Broken,
-}
+/// What stands between the content, which may be empty, and the padding.
+const MARK: u8 = 1;
 
 /// Goes to the next record's key.
 fn advance(cipher: &mut CipherState) {
@@ -54,43 +42,27 @@ fn advance(cipher: &mut CipherState) {
 }
 
 /// The end of a direction that seals records.
-pub struct Sealer(State);
+pub struct Sealer(CipherState);
 
 impl Sealer {
     pub(super) fn new(cipher: CipherState) -> Sealer {
-        Sealer(State::Open(cipher))
+        Sealer(cipher)
     }
 
     /// Seals the content that lies in `buffer` behind [`HEADER`] bytes, so many of it, and returns the bytes of the record
     /// that the buffer begins with now: the content, the padding and [`OVERHEAD`].
     ///
     /// # Errors
-    /// [`Error::Size`] where content and padding are more than [`CONTENT`] or do not fit into the buffer; [`Error::Closed`]
-    /// after the last record.
+    /// [`Error::Size`] where content and padding are more than [`CONTENT`] or do not fit into the buffer.
     pub fn seal(&mut self, buffer: &mut [u8], content: usize, padding: usize) -> Result<usize, Error> {
-        self.write(buffer, content, DATA, padding)
-    }
-
-    /// Seals the last record. Nothing can be sealed after it.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] after another last one.
-    pub fn end(&mut self) -> Result<[u8; OVERHEAD], Error> {
-        let mut record = [0; OVERHEAD];
-        self.write(&mut record, 0, END, 0)?;
-        self.0 = State::Ended;
-        Ok(record)
-    }
-
-    fn write(&mut self, buffer: &mut [u8], content: usize, kind: u8, padding: usize) -> Result<usize, Error> {
-        let State::Open(cipher) = &mut self.0 else { return Err(Error::Closed) };
+        let Sealer(cipher) = self;
         let padded = content.checked_add(padding).filter(|padded| *padded <= CONTENT).ok_or(Error::Size)?;
         let record = buffer.get_mut(..padded + OVERHEAD).ok_or(Error::Size)?;
         let (header, body) = record.split_first_chunk_mut().expect("there is room for it");
         let (text, tag) = body.split_last_chunk_mut().expect("there is room for it");
         let length = u16::try_from(padded + OVERHEAD - HEADER).expect("a record is no longer");
         *header = length.to_be_bytes();
-        text[content] = kind;
+        text[content] = MARK;
         text[content + 1..].fill(0);
         *tag = cipher.encrypt(&[], text);
         advance(cipher);
@@ -105,52 +77,34 @@ pub enum Opened<'s> {
     Missing(usize),
     /// A record with this content, and how many bytes of the stream it was.
     Data(&'s mut [u8], usize),
-    /// The last record, and how many bytes of the stream it was. None may follow.
-    End(usize),
 }
 
-/// The end of a direction that opens records.
-pub struct Opener(State);
+/// The end of a direction that opens records, until something that was no record has come.
+pub struct Opener(Option<CipherState>);
 
 impl Opener {
     pub(super) fn new(cipher: CipherState) -> Opener {
-        Opener(State::Open(cipher))
+        Opener(Some(cipher))
     }
 
     /// Opens the record that the stream begins with in place, where it is complete. Its bytes must not be shown again.
     ///
     /// # Errors
     /// [`Error::Record`] where they are not the next record that the other end has sealed: this is final, and all its
-    /// further bytes are worthless. [`Error::Closed`] after the last record.
+    /// further bytes are worthless.
     pub fn open<'s>(&mut self, stream: &'s mut [u8]) -> Result<Opened<'s>, Error> {
-        let State::Open(cipher) = &mut self.0 else { return Err(self.closed()) };
+        let cipher = self.0.as_mut().ok_or(Error::Record)?;
         let available = stream.len();
         let opened = match complete(stream) {
             Ok(record) => read(cipher, record),
             Err(size) => return Ok(Opened::Missing(size - available)),
         };
-        match opened {
-            Some(Opened::Data(..)) => advance(cipher),
-            Some(_) => self.0 = State::Ended,
-            None => self.0 = State::Broken,
+        if opened.is_some() {
+            advance(cipher);
+        } else {
+            self.0 = None;
         }
         opened.ok_or(Error::Record)
-    }
-
-    /// Whether the other end may stop here, where its connection has ended with `rest` still to be opened.
-    ///
-    /// # Errors
-    /// [`Error::Truncated`] where the last record has not come, [`Error::Record`] where bytes follow it.
-    pub fn at_eof(&self, rest: &[u8]) -> Result<(), Error> {
-        match &self.0 {
-            State::Open(_) => Err(Error::Truncated),
-            State::Ended if rest.is_empty() => Ok(()),
-            State::Ended | State::Broken => Err(Error::Record),
-        }
-    }
-
-    fn closed(&self) -> Error {
-        if matches!(self.0, State::Ended) { Error::Closed } else { Error::Record }
     }
 }
 
@@ -172,8 +126,7 @@ fn read<'s>(cipher: &mut CipherState, record: &'s mut [u8]) -> Option<Opened<'s>
     let end = text.iter().rposition(|byte| *byte != 0)?;
     let (content, rest) = text.split_at_mut(end);
     match rest {
-        [DATA, ..] => Some(Opened::Data(content, size)),
-        [END, ..] if content.is_empty() => Some(Opened::End(size)),
+        [MARK, ..] => Some(Opened::Data(content, size)),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use super::Error;
 use cipher::{KEY, TAG};
 use core::array;
+use hmac::digest::{CtOutput, Output};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
@@ -18,6 +19,12 @@ pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> Secret {
     let secret = Secret::new(digest.into());
     digest.as_mut_slice().zeroize();
     secret
+}
+
+/// Whether both are the same, in a time that does not tell where they differ.
+pub(super) fn is_same(one: &Secret, other: &Secret) -> bool {
+    let [one, other] = [one, other].map(|secret| CtOutput::<Sha256>::from(Output::<Sha256>::from(**secret)));
+    one == other
 }
 
 /// HKDF (RFC 5869) as Noise uses it, with the chaining key as the salt and no further information.

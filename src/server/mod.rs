@@ -12,7 +12,6 @@ use self::listener::Listener;
 use self::sockets::Sockets;
 use self::stubs::{Made, Spot, Stubs, Wish};
 use self::supervise::Supervised;
-use crate::auth::proof::Key;
 use crate::auth::token::read_key;
 use crate::config::Server;
 use crate::config::file::{self as configuration, Loaded};
@@ -31,6 +30,7 @@ use crate::text::name;
 use crate::{debug, diag, exit, limits, report, told};
 use core::ffi::CStr;
 use rustix::io::Errno;
+use rustix::process::DumpableBehavior;
 
 /// A configuration and the stubs that were made by it. There are two: one is in force, and the next is put together in the
 /// other. Large, so they are made as a static.
@@ -109,8 +109,9 @@ fn settle<'g>(setup: &Setup<'_>, server: Option<Server<'g>>, loaded: Loaded<'g>)
 fn has_token(setup: &Setup<'_>, settings: &Settings<'_>) -> Result<bool, Reported> {
     let Some(source) = settings.token() else { return Ok(false) };
     // Whether there is one is reported at once, and not only to the first who connects.
-    let mut key = Key::NONE;
-    read_key(source, &setup.program.environment, &mut key)?;
+    read_key(source, &setup.program.environment)?;
+    // A command of the same user could read it from this process's environment and memory (/proc, ptrace(2)).
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     Ok(true)
 }
 
