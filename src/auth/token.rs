@@ -14,9 +14,7 @@ const _: () = assert!(limits::TOKEN == 4096, "a message says so");
 /// The key of the token as it is now. Without a token nobody gets in, and why there is none is reported.
 pub fn read_key(source: TokenSource<'_>, environment: &Environment) -> Result<PreSharedKey, Reported> {
     match source {
-        TokenSource::Variable(name) => {
-            key("--token-env", name, environment.get(name.to_bytes()).unwrap_or_default())
-        }
+        TokenSource::Variable(name) => key("--token-env", name, environment.get(name.to_bytes()).unwrap_or_default()),
         TokenSource::File(path) => {
             // One byte more than the longest token and its newline shows that there is more.
             let mut buffer = Zeroizing::new([0; limits::TOKEN + 3]);

@@ -3,9 +3,9 @@
 use super::penalties::{Network, Penalties};
 use super::token::{read_key, without_newline};
 use crate::options::settings::TokenSource;
+use crate::protocol::frame::{HEADER, Kind};
 use crate::secure::handshake::{MESSAGE, Responder};
 use crate::secure::key::PreSharedKey;
-use crate::protocol::frame::{HEADER, Kind};
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
