@@ -25,6 +25,7 @@ use crate::{limits, report};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Result;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// A place for a connection.
 ///
@@ -55,7 +56,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The queue, of which a process has one.
+    /// The queue, of which a process has one. From here on that does not show its memory and environment, which have the token
+    /// in them, to others of its user: commands are (/proc, ptrace(2)).
     pub fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
         static GATE: StaticCell<MaybeUninit<Gate>> = StaticCell::new(MaybeUninit::uninit());
         static MEMORY: StaticCell<Memory> = StaticCell::new(Memory {
@@ -63,6 +65,7 @@ impl Gate {
             penalties: Penalties::NONE,
             buffer: [0; limits::TOKEN + 2],
         });
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         let set = epoll::Set::new()?;
         let Memory { places, penalties, buffer } = MEMORY.take();
         let verifier = Verifier { now: Instant::PAST, buffer, penalties, environment };
@@ -148,7 +151,7 @@ impl Gate {
     }
 
     /// The next connection that has proven itself, in the order in which they have.
-    pub fn next(&mut self) -> Option<OwnedFd> {
+    pub fn take_ready(&mut self) -> Option<OwnedFd> {
         let ready = self.connections().filter_map(|(index, connection)| match connection.stage {
             Stage::Ready(order) => Some((order, index)),
             _ => None,
@@ -267,7 +270,7 @@ mod tests {
         fn settle(&mut self, peer: &mut TcpStream) -> Fate {
             for _ in 0..20 {
                 self.gate.turn(self.source);
-                if let Some(socket) = self.gate.next() {
+                if let Some(socket) = self.gate.take_ready() {
                     let mut rest = vec![0; 100];
                     let count = fd::receive(&socket, &mut rest).unwrap_or(0);
                     rest.truncate(count);

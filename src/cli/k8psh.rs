@@ -3,8 +3,8 @@
 use super::{check, install, list, run_command};
 use crate::client::probe;
 use crate::options::help;
-use crate::options::table::{CLIENT, Id};
-use crate::options::words::{UsageError, Word, contains, next};
+use crate::options::table::{CLIENT, Id, SERVER};
+use crate::options::words::{UsageError, Word, next};
 use crate::sys::process::exit;
 use crate::sys::program::{Program, Strings};
 use crate::text::line::Show;
@@ -44,7 +44,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
             Some(Ok(Word::Plain(word))) => line.take_word(program, word, words),
             Some(Ok(Word::End)) => misused(&UsageError::Unknown(c"--")),
             // An option of the server's may come before the one that says so.
-            Some(Err(_)) if contains(&CLIENT, &mut words, Id::Server) => server::main(program, arguments),
+            Some(Err(_)) if asks_for_server(arguments) => server::main(program, arguments),
             Some(Err(error)) => misused(&error),
             None => break,
         }
@@ -89,6 +89,18 @@ impl CommandLine {
         };
         exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     }
+}
+
+/// Whether `--server` is among the options before the command, as the server would read them.
+fn asks_for_server(mut words: Strings) -> bool {
+    while let Some(word) = next(&SERVER, &mut words) {
+        match word {
+            Ok(Word::Option(option, _)) if option.id == Id::Server => return true,
+            Ok(Word::Plain(_) | Word::End) => return false,
+            Ok(Word::Option(..)) | Err(_) => {}
+        }
+    }
+    false
 }
 
 fn print_help() -> ! {

@@ -48,7 +48,7 @@ impl Route {
             Connect::At(host) => host,
             Connect::Unknown => {
                 return Err(told!(
-                    "server {}: --connect is empty; ${NAME_SERVICE_HOST} is set in Pods that are younger than their Service",
+                    "server {}: --connect has no address; create the server's Service before this Pod",
                     server.name()
                 ));
             }

@@ -18,7 +18,7 @@ use core::ffi::CStr;
 
 /// Runs the command `name` with these arguments: how it ended. What keeps it from running has been reported.
 pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], arguments: Strings) -> Result<End, Reported> {
-    let loaded = file::load(config, &program.environment)?;
+    let loaded = file::load_command(name, config, &program.environment)?;
     let command =
         loaded.config.command(name).ok_or_else(|| told!("{}: there is no command {}", loaded.path(), name))?;
     let server = command.server();

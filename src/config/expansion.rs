@@ -78,8 +78,8 @@ fn text_len(text: &[u8]) -> usize {
 pub(super) enum Found<'v> {
     /// No reference.
     Nothing,
-    /// What would be a reference if it had an end. There is no `}` up to the barrier, so no reference either: who
-    /// remembers that does not search for one again.
+    /// What would be a reference if it had an end. There is no `}` up to the barrier, so no other reference with a default
+    /// either: a caller that remembers this need not search again.
     Open,
     /// A reference of that length.
     Whole(Reference<'v>, usize),
@@ -92,9 +92,11 @@ pub(super) fn find(text: &[u8], barrier: Option<u8>) -> Found<'_> {
         return Found::Whole(Reference { name, default: None }, len);
     }
     let rest = after(text, len);
-    let default = until(barrier.map_or(rest, |barrier| until(rest, barrier)), b'}');
-    match rest.get(default.len()) {
-        Some(b'}') => Found::Whole(Reference { name, default: Some(default) }, len + default.len() + 1),
+    let end = rest.iter().position(|byte| *byte == b'}' || Some(*byte) == barrier);
+    match end.and_then(|end| rest.split_at_checked(end)) {
+        Some((default, [b'}', ..])) => {
+            Found::Whole(Reference { name, default: Some(default) }, len + default.len() + 1)
+        }
         _ => Found::Open,
     }
 }

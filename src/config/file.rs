@@ -1,6 +1,8 @@
 //! The configuration file: found, read, and handed to the parser; its problems put into words.
 
-use crate::config::{Config, position};
+use super::parser;
+use super::position::Mark;
+use super::tables::Config;
 use crate::diag::array as output;
 use crate::diag::{self, Reported};
 use crate::files::path::{self, Path};
@@ -10,6 +12,7 @@ use crate::sys::statics::StaticCell;
 use crate::text::bytes::first;
 use crate::text::line::{Line, Part};
 use crate::{add, debug, limits, report, told};
+use core::cell::Cell;
 use core::ffi::CStr;
 use rustix::io::Errno;
 
@@ -31,24 +34,28 @@ pub struct File {
     path: Option<&'static CStr>,
     /// How many things are wrong with it.
     problems: usize,
+    /// The place that was told of last.
+    mark: Cell<Mark>,
     length: usize,
     source: [u8; limits::CONFIG_FILE + 1],
 }
 
-/// A configuration's text.
+/// A configuration's text, and where it came from.
 struct Source<'r> {
     file: &'r CStr,
     bytes: &'r [u8],
+    mark: &'r Cell<Mark>,
 }
 
 impl Source<'_> {
     /// Tells what is wrong at an offset, or worth a warning: as a line, `FILE:LINE:COLUMN: ...`, or in the array that the
     /// output is.
-    #[inline(never)]
     fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
         let mut message = Line::new();
         crate::text::line::add(&mut message, text, parts);
-        let (row, column) = position(self.bytes, at);
+        let mark = self.mark.get().moved_to(at, self.bytes);
+        self.mark.set(mark);
+        let (row, column) = (mark.line(), mark.column());
         if !output::is_array() {
             return report!("{}:{}:{}: {}", self.file, row, column, message);
         }
@@ -75,11 +82,29 @@ pub fn load(given: Option<&'static CStr>, environment: &Environment) -> Result<L
     inspect(given, environment)?.sound()
 }
 
-/// The same, for those who look for what else is wrong with a file that is not sound.
+/// The same, without the commands of other names: a stub starts sooner.
+pub fn load_command(
+    name: &[u8],
+    given: Option<&'static CStr>,
+    environment: &Environment,
+) -> Result<Loaded<'static>, Reported> {
+    take(Some(name), given, environment)?.sound()
+}
+
+/// The same as [`load`], for those who look for what else is wrong with a file that is not sound.
 pub fn inspect(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded<'static>, Reported> {
-    static FILE: StaticCell<File> = StaticCell::new(File::EMPTY);
+    take(None, given, environment)
+}
+
+/// Loads a file into the one place that there is for it.
+fn take(
+    only: Option<&[u8]>,
+    given: Option<&'static CStr>,
+    environment: &Environment,
+) -> Result<Loaded<'static>, Reported> {
+    static FILE: StaticCell<File> = StaticCell::new(File::empty());
     let file = FILE.take();
-    file.load(path(given, environment), environment)?;
+    file.read(path(given, environment), only, environment)?;
     Ok(file)
 }
 
@@ -89,15 +114,18 @@ pub fn path(given: Option<&'static CStr>, environment: &Environment) -> &'static
 }
 
 impl File {
-    /// Nothing in it, and all zero.
-    pub const EMPTY: File = File {
-        config: Config::empty(),
-        base: Path::new(),
-        path: None,
-        problems: 0,
-        length: 0,
-        source: [0; limits::CONFIG_FILE + 1],
-    };
+    /// One that was not loaded: all zero.
+    pub const fn empty() -> File {
+        File {
+            config: Config::empty(),
+            base: Path::new(),
+            path: None,
+            problems: 0,
+            mark: Cell::new(Mark::START),
+            length: 0,
+            source: [0; limits::CONFIG_FILE + 1],
+        }
+    }
 
     /// The file's path as it was given.
     pub fn path(&self) -> &'static CStr {
@@ -111,33 +139,42 @@ impl File {
 
     /// Tells of an offset in it.
     pub fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
-        Source { file: self.path(), bytes: first(&self.source, self.length) }.tell(at, text, parts);
+        let bytes = first(&self.source, self.length);
+        Source { file: self.path(), bytes, mark: &self.mark }.tell(at, text, parts);
     }
 
     /// Loads a file in the place of what was there. Whether that is sound, [`Self::sound`] tells.
-    #[inline(never)]
     pub fn load(&mut self, file: &'static CStr, environment: &Environment) -> Result<(), Reported> {
-        let bytes = read(file, &mut self.source).map_err(|errno| match errno {
-            Errno::INVAL => told!("{}: not a regular file", file),
-            Errno::NOENT => told!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
-            _ => told!("{}: {}", file, errno),
-        })?;
+        self.read(file, None, environment)
+    }
+
+    /// The same; with `only`, without the commands of other names.
+    fn read(&mut self, file: &'static CStr, only: Option<&[u8]>, environment: &Environment) -> Result<(), Reported> {
+        let bytes = read(file, &mut self.source).map_err(|errno| unreadable(file, errno))?;
         (self.path, self.length) = (Some(file), bytes.len());
-        let source = Source { file, bytes };
+        self.mark.set(Mark::START);
+        let source = Source { file, bytes, mark: &self.mark };
         let mut warn = |name: &[u8], at| tell!(source, at, "warning: the variable {} is not set", name);
         let mut problems = 0;
-        self.config.load(bytes, &|name| environment.get(name), &mut warn, &mut |problem| {
+        let lookup = |name: &[u8]| environment.get(name);
+        self.config.load(&parser::Source { bytes, only, environment: &lookup }, &mut warn, &mut |problem| {
             problems += 1;
-            match problem.reason.limit() {
-                Some(limit) => tell!(source, problem.at, "{}; the limit is {}", problem.reason.text(), limit),
-                None => tell!(source, problem.at, "{}", problem.reason.text()),
-            }
+            tell!(source, problem.at, "{}", problem);
         });
         self.problems = problems;
         base_directory(file, &self.config, &mut self.base)
             .map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
         debug!(Config, "loaded {}, baseDirectory {}", file, self.base.as_c_str());
         Ok(())
+    }
+}
+
+/// Says why a file cannot be read, and what to do.
+fn unreadable(file: &CStr, errno: Errno) -> Reported {
+    match errno {
+        Errno::INVAL => told!("{}: not a regular file", file),
+        Errno::NOENT => told!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
+        _ => told!("{}: {}", file, errno),
     }
 }
 

@@ -5,22 +5,30 @@
 //! ends one, and neither does a variable's value.
 
 use super::expansion::{self, Found, Reference};
-use super::{Problem, Reason, Text, Word, index};
+use super::index::hash;
+use super::problem::{Fault, Reason};
+use super::tables::{Text, Word, index};
+use crate::limits::NAME;
 use crate::text::bytes::{after, first, has, until};
 use crate::text::number;
 
-/// Where a word stands: the byte that ends its unquoted text beside white space and `#`.
+/// Where a word stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    Key = b'=' as isize,
-    Section = b']' as isize,
-    /// Nothing else: the end of the line is white space.
-    Elsewhere = b'\n' as isize,
+    Key,
+    Section,
+    Elsewhere,
 }
 
 impl Place {
+    /// Whether a byte ends unquoted text here.
     fn ends_at(self, byte: u8) -> bool {
-        byte == self as u8 || matches!(byte, b'\n' | b'#') || is_blank(byte)
+        match byte {
+            b'\n' | b'#' => true,
+            b'=' => self == Place::Key,
+            b']' => self == Place::Section,
+            _ => is_blank(byte),
+        }
     }
 }
 
@@ -53,7 +61,15 @@ pub(super) struct Lexer<'s, 'e> {
     deferred: bool,
     environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
     unset: &'s mut dyn FnMut(&[u8], usize),
+    /// Variables that were looked up, by the hash of their names: the environment is a list.
+    known: [Known<'s, 'e>; KNOWN],
 }
+
+/// How many variables the lexer remembers. Few files have more.
+const KNOWN: usize = 32;
+
+/// A variable's name and its value, if it is set. The empty name is no variable's.
+type Known<'s, 'e> = (&'s [u8], Option<&'e [u8]>);
 
 /// A `${NAME:-` in double quotes whose `}` has not been seen yet. Until then it is text like any other.
 struct Open<'s> {
@@ -71,7 +87,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
         environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
         unset: &'s mut dyn FnMut(&[u8], usize),
     ) -> Self {
-        Self { source, at: 0, open_until: 0, deferred: false, environment, unset }
+        Self { source, at: 0, open_until: 0, deferred: false, environment, unset, known: [(&[], None); KNOWN] }
     }
 
     /// Goes to the next line that has something; false at the end of the source.
@@ -107,14 +123,27 @@ impl<'s, 'e> Lexer<'s, 'e> {
         found
     }
 
+    /// Passes over lines that are commands of other names and have nothing but plain words. How many, up to `most`.
+    pub(super) fn skip_plain_commands(&mut self, but: &[u8], most: usize) -> usize {
+        let mut count = 0;
+        while count < most {
+            let Some(len) = plain_command(self.rest(), but) else { break };
+            self.at += len;
+            count += 1;
+        }
+        count
+    }
+
     /// Reads the word that begins here; an empty one where none does.
-    pub(super) fn word(&mut self, place: Place, text: &mut Text) -> Result<Word, Problem> {
+    pub(super) fn word(&mut self, place: Place, text: &mut Text) -> Result<Word, Fault> {
         let (at, start) = (self.at, text.len());
         self.deferred = false;
-        while let Some(byte) = self.peek().filter(|byte| !place.ends_at(*byte)) {
-            match byte {
-                b'"' | b'\'' => self.quoted(byte, text)?,
-                _ => self.unquoted(text)?,
+        loop {
+            self.copy_until(|byte| place.ends_at(byte) || matches!(byte, b'"' | b'\'' | b'$'), text)?;
+            match self.peek() {
+                Some(quote @ (b'"' | b'\'')) => self.quoted(quote, text)?,
+                Some(b'$') => self.unquoted_reference(text)?,
+                _ => break,
             }
         }
         let len = text.len() - start;
@@ -122,29 +151,34 @@ impl<'s, 'e> Lexer<'s, 'e> {
         Ok(Word { start: index(start), len: index(len), at: index(at), deferred: self.deferred })
     }
 
-    /// One byte, or one reference: that is a unit even if there is white space in it.
-    fn unquoted(&mut self, text: &mut Text) -> Result<(), Problem> {
+    /// At a `$` in unquoted text: a whole reference is a unit, even if there is white space in it.
+    fn unquoted_reference(&mut self, text: &mut Text) -> Result<(), Fault> {
         if self.at < self.open_until {
             return self.copy(1, text);
         }
         match expansion::find(self.rest(), Some(b'\n')) {
-            Found::Nothing => return self.copy(1, text),
-            Found::Open => self.open_until = self.line_end(),
+            Found::Nothing => self.copy(1, text),
+            Found::Open => {
+                self.open_until = self.line_end();
+                self.copy(1, text)
+            }
             Found::Whole(Reference { name, default }, len) => {
                 let value = self.lookup(name, default.is_some());
                 self.append(value.or(default).unwrap_or_default(), text)?;
                 self.at += len;
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// `"…"` or `'…'`. The quote that closes it, twice, is one of its text.
-    fn quoted(&mut self, quote: u8, text: &mut Text) -> Result<(), Problem> {
+    fn quoted(&mut self, quote: u8, text: &mut Text) -> Result<(), Fault> {
         let start = self.at;
         let mut open = None;
         self.at += 1;
-        while let Some(byte) = self.peek() {
+        loop {
+            self.copy_until(|byte| byte == quote || matches!(byte, b'\\' | b'$' | b'}'), text)?;
+            let Some(byte) = self.peek() else { return Err(Reason::OpenQuote.at(start)) };
             if byte == quote {
                 self.at += 1;
                 if self.peek() != Some(quote) {
@@ -158,11 +192,10 @@ impl<'s, 'e> Lexer<'s, 'e> {
                 self.copy(1, text)?;
             }
         }
-        Err(Reason::OpenQuote.at(start))
     }
 
     /// At a byte in double quotes: an escape, the beginning or the end of a reference, or text.
-    fn double_quoted(&mut self, byte: u8, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Problem> {
+    fn double_quoted(&mut self, byte: u8, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Fault> {
         match (byte, &open) {
             (b'\\', _) => self.escape(text),
             (b'$', None) => self.quoted_reference(open, text),
@@ -176,7 +209,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At a `$` in double quotes: replaces a whole reference, begins one with a default, or takes the byte as it is.
-    fn quoted_reference(&mut self, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Problem> {
+    fn quoted_reference(&mut self, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Fault> {
         let Some(head) = expansion::head(self.rest()) else {
             return self.copy(1, text);
         };
@@ -193,7 +226,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At the `}` of a reference with a default: puts the variable's value, or else the default, in its place.
-    fn close(&mut self, open: &Open<'_>, text: &mut Text) -> Result<(), Problem> {
+    fn close(&mut self, open: &Open<'s>, text: &mut Text) -> Result<(), Fault> {
         if let Some(value) = self.lookup(open.name, true) {
             text.truncate(open.start);
             self.append(value, text)?;
@@ -212,7 +245,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At a `\` in double quotes. At the end of the source it is passed over: the quotes are open then.
-    fn escape(&mut self, text: &mut Text) -> Result<(), Problem> {
+    fn escape(&mut self, text: &mut Text) -> Result<(), Fault> {
         let rest = self.rest();
         let Some(letter) = rest.get(1) else {
             self.at += 1;
@@ -229,24 +262,35 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// The value of the variable at the current place. The caller hears of one that is unset without a default.
-    fn lookup(&mut self, name: &[u8], has_default: bool) -> Option<&'e [u8]> {
-        let value = (self.environment)(name);
+    fn lookup(&mut self, name: &'s [u8], has_default: bool) -> Option<&'e [u8]> {
+        let known = &mut self.known[hash(name) % KNOWN];
+        if known.0 != name {
+            *known = (name, (self.environment)(name));
+        }
+        let value = known.1;
         if value.is_none() && !has_default {
             (self.unset)(name, self.at);
         }
         value
     }
 
-    /// Takes `len` bytes as they stand.
-    fn copy(&mut self, len: usize, text: &mut Text) -> Result<(), Problem> {
+    /// Takes the bytes up to one that ends them as they stand.
+    fn copy_until(&mut self, ends: impl Fn(u8) -> bool, text: &mut Text) -> Result<(), Fault> {
+        let rest = self.rest();
+        let len = rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
+        self.copy(len, text)
+    }
+
+    /// Takes `len` bytes as they stand. There is no NUL in the source.
+    fn copy(&mut self, len: usize, text: &mut Text) -> Result<(), Fault> {
         let bytes = first(self.rest(), len);
-        self.append(bytes, text)?;
+        text.extend_from_slice(bytes).map_err(|_| Reason::TextFull.at(self.at))?;
         self.at += bytes.len();
         Ok(())
     }
 
-    /// Adds to the word. Every byte of a word comes this way, so none holds a NUL.
-    fn append(&self, bytes: &[u8], text: &mut Text) -> Result<(), Problem> {
+    /// Adds what is not in the source to the word.
+    fn append(&self, bytes: &[u8], text: &mut Text) -> Result<(), Fault> {
         if has(bytes, 0) {
             return Err(Reason::Nul.at(self.at));
         }
@@ -265,6 +309,62 @@ impl<'s, 'e> Lexer<'s, 'e> {
     fn rest(&self) -> &'s [u8] {
         after(self.source, self.at)
     }
+}
+
+/// What bytes mean to [`plain_command`].
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    mark(&mut classes, b"/ \t\r\x0b\x0c", ENDS_NAME);
+    mark(&mut classes, b"\n\"'$#=", ENDS_NAME | ENDS_WORDS);
+    classes
+};
+const ENDS_NAME: u8 = 1;
+const ENDS_WORDS: u8 = 2;
+
+/// Gives these bytes a class.
+const fn mark(classes: &mut [u8; 256], bytes: &[u8], class: u8) {
+    let mut index = 0;
+    while index < bytes.len() {
+        classes[bytes[index] as usize] = class;
+        index += 1;
+    }
+}
+
+/// The length of the line that `source` begins with, its end included, if it is a command of another name and made of plain
+/// words: no quotes, references or comments, no variable with a prefix. What may be anything else is left to be read word by
+/// word, so this says nothing about it; it is there because a stub's configuration may have thousands of such lines.
+fn plain_command(source: &[u8], but: &[u8]) -> Option<usize> {
+    let name_len = source.iter().position(|byte| class(*byte) != 0)?;
+    let is_name = (1..=NAME).contains(&name_len) && source[0] != b'.' && source[0] != b'[';
+    if !is_name || !(source[name_len] == b'\n' || is_blank(source[name_len])) || source[..name_len] == *but {
+        return None;
+    }
+    let mut at = name_len;
+    loop {
+        at += plain_len(source.get(at..)?);
+        match *source.get(at)? {
+            b'\n' => return Some(at + 1),
+            b'=' if !is_blank(source[at - 1]) && !matches!(source[at - 1], b'?' | b'=') => at += 1,
+            _ => return None,
+        }
+    }
+}
+
+/// How many bytes there are before the first that ends plain words. Four at a time: most of a stub's start-up goes by here.
+fn plain_len(source: &[u8]) -> usize {
+    let mut rest = source;
+    while let [a, b, c, d, tail @ ..] = rest {
+        if (class(*a) | class(*b) | class(*c) | class(*d)) & ENDS_WORDS != 0 {
+            break;
+        }
+        rest = tail;
+    }
+    let len = rest.iter().position(|byte| class(*byte) & ENDS_WORDS != 0).unwrap_or(rest.len());
+    source.len() - rest.len() + len
+}
+
+fn class(byte: u8) -> u8 {
+    CLASSES[usize::from(byte)]
 }
 
 /// The byte that the two hexadecimal digits of `\x41` stand for.
@@ -288,7 +388,7 @@ mod tests {
     }
 
     /// All words of a source, a `|` after each and a `*` before one that is deferred, LF for the end of a line.
-    fn words(source: &str, place: Place) -> Result<String, Problem> {
+    fn words(source: &str, place: Place) -> Result<String, Fault> {
         let mut text = Text::new();
         let mut unset = |_: &[u8], _| {};
         let mut lexer = Lexer::new(source.as_bytes(), &environment, &mut unset);

@@ -1,35 +1,94 @@
 //! Words to settings, sections and commands. A line is one of the three, which its beginning and its place tell.
 
+use super::capacity;
 use super::lexer::{Lexer, Place};
-use super::{Config, Entry, Header, Problem, Reason, Word, index};
+use super::problem::{Fault, Problem, Reason};
+use super::tables::{Config, Entry, Header, Word, index, text_of};
 use crate::limits::{FIRST_PORT, NAME, PATH};
-use crate::text::bytes::{after, has, until};
+use crate::text::bytes::{after, c_str, first, has, until};
 use crate::text::number;
+
+/// What a configuration is loaded from.
+pub struct Source<'s, 'e> {
+    /// The file's bytes.
+    pub bytes: &'s [u8],
+    /// The name of the only command that is wanted: others are checked, but not kept. `None`: all are.
+    pub only: Option<&'s [u8]>,
+    /// Looks up a variable of this process.
+    pub environment: &'s dyn Fn(&[u8]) -> Option<&'e [u8]>,
+}
+
+impl Config {
+    /// Becomes what the source says: all of it, unless there is a problem with it.
+    ///
+    /// `unset` hears of each reference without a default whose variable is not set: its name, and its offset in the
+    /// source. `problems` hears of each problem, in the order of the source; the lines concerned are left out, for those who
+    /// look for more problems. Such a configuration is of no other use.
+    pub fn load(
+        &mut self,
+        source: &Source<'_, '_>,
+        unset: &mut dyn FnMut(&[u8], usize),
+        problems: &mut dyn FnMut(Problem<'_>),
+    ) {
+        self.clear();
+        match check_bytes(source.bytes) {
+            Ok(()) => {
+                let lexer = Lexer::new(source.bytes, source.environment, unset);
+                parse(self, lexer, source.only, problems);
+            }
+            Err(Fault { at, reason }) => problems(Problem { at, reason, word: &[], owner: &[] }),
+        }
+    }
+}
+
+/// What can be said before any word is read.
+fn check_bytes(source: &[u8]) -> Result<(), Fault> {
+    if source.len() > capacity::FILE {
+        return Err(Reason::FileLong.at(capacity::FILE));
+    }
+    c_str(source).map_or(Ok(()), |before| Err(Reason::Nul.at(before.count_bytes())))
+}
+
+/// After so many quotes that are never closed there are enough: to find each, the rest of the file is read.
+const OPEN_QUOTES: u32 = 16;
 
 /// Reads the whole source into an empty configuration. `problems` hears of everything that is wrong, in the order in which
 /// it stands there: the next line is read as though the one concerned were not there.
-pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>, problems: &mut dyn FnMut(Problem)) {
+fn parse(config: &mut Config, lexer: Lexer<'_, '_>, only: Option<&[u8]>, problems: &mut dyn FnMut(Problem<'_>)) {
     let mut parser = Parser {
         config,
         lexer,
-        word: Word { start: 0, len: 0, at: 0, deferred: false },
+        only,
+        word: Word::NONE,
+        owner: Word::NONE,
         variables_end: 0,
         next_port: Some(FIRST_PORT),
         in_sections: false,
         header: None,
+        commands: 0,
     };
+    let mut open_quotes = 0;
     while parser.lexer.next_line() {
+        if parser.skip_commands() {
+            continue;
+        }
         let (text, words) = (parser.config.text.len(), parser.config.words.len());
-        let Err(problem) = parser.line() else { continue };
-        problems(problem);
-        if problem.reason.is_final() {
-            break;
+        match parser.line() {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(fault) => {
+                problems(parser.problem(fault));
+                open_quotes += u32::from(fault.reason == Reason::OpenQuote);
+                if fault.reason.is_final() || open_quotes == OPEN_QUOTES {
+                    break;
+                }
+                if fault.reason == Reason::OpenQuote {
+                    // It has taken in everything up to the end.
+                    parser.lexer.at = fault.at;
+                }
+                parser.lexer.at = parser.lexer.line_end();
+            }
         }
-        if problem.reason == Reason::OpenQuote {
-            // It has taken in everything up to the end.
-            parser.lexer.at = problem.at;
-        }
-        parser.lexer.at = parser.lexer.line_end();
         parser.config.text.truncate(text);
         parser.config.words.truncate(words);
     }
@@ -38,8 +97,12 @@ pub(super) fn parse(config: &mut Config, lexer: Lexer<'_, '_>, problems: &mut dy
 struct Parser<'p, 's, 'e> {
     config: &'p mut Config,
     lexer: Lexer<'s, 'e>,
-    /// The word that was read last.
+    /// The command that is wanted, if not all are.
+    only: Option<&'p [u8]>,
+    /// The word that was read last, or the part of it that is concerned.
     word: Word,
+    /// What it belongs to: a setting's name, or a section's.
+    owner: Word,
     /// The number of the first word that is no variable, after a name.
     variables_end: u32,
     /// The port after the last section's.
@@ -48,25 +111,27 @@ struct Parser<'p, 's, 'e> {
     in_sections: bool,
     /// The number of the header that the next command belongs to; none for a bad one.
     header: Option<u32>,
+    /// How many commands there are, kept or not.
+    commands: usize,
 }
 
 impl Parser<'_, '_, '_> {
-    #[inline(never)]
-    fn line(&mut self) -> Result<(), Problem> {
+    /// Reads a line. Whether its words are kept.
+    fn line(&mut self) -> Result<bool, Fault> {
         let at = self.lexer.at;
         if self.lexer.accept(b'[') {
             self.in_sections = true;
             self.header = None;
-            self.section(at)
+            self.section(at).map(|()| true)
         } else if self.in_sections {
             self.command()
         } else {
-            self.setting()
+            self.setting().map(|()| true)
         }
     }
 
     /// `key = value`
-    fn setting(&mut self) -> Result<(), Problem> {
+    fn setting(&mut self) -> Result<(), Fault> {
         self.read(Place::Key)?;
         self.lexer.skip_blank();
         if !self.lexer.accept(b'=') {
@@ -74,17 +139,21 @@ impl Parser<'_, '_, '_> {
         }
         let is_base = self.text() == b"baseDirectory";
         if !is_base && self.text() != b"connectTimeoutMs" {
-            return self.wrong(Reason::UnknownKey);
+            return self.wrong(Reason::UnknownSetting);
         }
+        self.owner = self.word;
         self.lexer.skip_blank();
         self.read(Place::Elsewhere)?;
+        let value = self.word;
         if !self.lexer.at_line_end() {
-            return Err(Reason::TrailingWord.at(self.lexer.at));
+            self.read(Place::Elsewhere)?;
+            return self.wrong(Reason::TrailingWord);
         }
+        self.word = value;
         if is_base { self.base_directory() } else { self.connect_timeout() }
     }
 
-    fn base_directory(&mut self) -> Result<(), Problem> {
+    fn base_directory(&mut self) -> Result<(), Fault> {
         if self.text().len() >= PATH {
             return self.wrong(Reason::PathLong);
         }
@@ -92,80 +161,110 @@ impl Parser<'_, '_, '_> {
         self.keep()
     }
 
-    fn connect_timeout(&mut self) -> Result<(), Problem> {
+    fn connect_timeout(&mut self) -> Result<(), Fault> {
         self.config.timeout = number::parse_signed(self.text());
         if self.config.timeout.is_none() { self.wrong(Reason::BadNumber) } else { Ok(()) }
     }
 
     /// `name[:port] ] [environment…] [options…]`, after the `[` at `open`.
-    fn section(&mut self, open: usize) -> Result<(), Problem> {
+    fn section(&mut self, open: usize) -> Result<(), Fault> {
         self.lexer.skip_blank();
         self.read(Place::Section)?;
         if self.lexer.at_line_end() {
             return Err(Reason::OpenSection.at(open));
         }
+        self.owner = self.word;
         if !self.lexer.accept(b']') {
-            return Err(Reason::SectionWords.at(self.lexer.at));
+            self.read(Place::Section)?;
+            return self.wrong(Reason::SectionWords);
         }
         let (first, port) = self.name_and_port()?;
         let name = self.next_number();
         self.rest_of_line(true)?;
-        let header = Header { name, options: self.variables_end, end: self.next_number(), first, port };
+        let header =
+            Header { name, options: self.variables_end, end: self.next_number(), first, port, has_commands: false };
         self.header = Some(index(self.config.headers.len()));
-        self.config.headers.push(header).map_err(|_| Reason::SectionsFull.at(open))
+        self.config.headers.push(header).map_err(|_| Reason::SectionsFull.at(open))?;
+        self.config.header_index.add(text_of(&self.config.text, self.owner));
+        Ok(())
     }
 
     /// Cuts the word at its first `:`, where the name gets its NUL. Gives the first header of that name, and the port:
     /// the one that is given, else the one that the section has already, else the next.
-    fn name_and_port(&mut self) -> Result<(u32, u16), Problem> {
-        let text = self.text();
-        let name = until(text, b':');
-        if name.is_empty() {
+    fn name_and_port(&mut self) -> Result<(u32, u16), Fault> {
+        let (whole, name_len) = (self.word, until(self.text(), b':').len());
+        if name_len == 0 {
             return self.wrong(Reason::EmptySection);
         }
-        let before = self.config.find_header(name);
-        let first = before.map_or(index(self.config.headers.len()), |header| header.first);
-        let before = before.map(|header| header.port);
-        let port = match text.get(name.len() + 1..) {
-            None => before.or(self.next_port).ok_or(self.word.problem(Reason::NextPort))?,
-            Some(digits) => {
-                let port = given_port(digits, before);
-                port.map_err(|reason| reason.at(self.place_of(name.len() + 1)))?
-            }
+        self.owner.len = index(name_len);
+        let before = self.config.find_header(self.config.bytes(self.owner)).map(|header| (header.first, header.port));
+        let port = if index(name_len) == whole.len {
+            before.map(|(_, port)| port).or(self.next_port).ok_or(Reason::NextPort)
+        } else {
+            self.word = self.part(name_len + 1);
+            given_port(self.text(), before.map(|(_, port)| port))
         };
-        self.word.len = index(name.len());
+        let port = port.or_else(|reason| self.wrong(reason))?;
+        self.word = Word { len: index(name_len), ..whole };
         if let Some(separator) = self.config.text.get_mut(self.word.end()) {
             *separator = 0;
         }
         self.next_port = port.checked_add(1);
+        let first = before.map_or(index(self.config.headers.len()), |(first, _)| first);
         Ok((first, port))
     }
 
-    /// Where the word's byte at `offset` stands in the source. That is known only if the word was written without quotes,
+    /// The word from an offset on. Where that stands in the source is known only if the word was written without quotes,
     /// escapes and references; else it is where the word stands.
-    fn place_of(&self, offset: usize) -> usize {
-        let at = self.word.at as usize;
-        let source = after(self.lexer.source, at);
-        if source.starts_with(self.text()) { at + offset } else { at }
+    fn part(&self, offset: usize) -> Word {
+        let Word { start, len, at, .. } = self.word;
+        let is_plain = after(self.lexer.source, at as usize).starts_with(self.text());
+        let offset = index(offset);
+        Word { start: start + offset, len: len - offset, at: if is_plain { at + offset } else { at }, deferred: false }
     }
 
-    /// `name [environment…] [executable [arguments…]]`
-    fn command(&mut self) -> Result<(), Problem> {
+    /// `name [environment…] [executable [arguments…]]`. Whether it is kept.
+    fn command(&mut self) -> Result<bool, Fault> {
+        let at = self.lexer.at;
         self.read(Place::Elsewhere)?;
         if let Some(reason) = bad_command_name(self.text()) {
             return self.wrong(reason);
         }
-        let at = self.word.at as usize;
-        let name = self.next_number();
+        let (name, word) = (self.next_number(), self.word);
         self.rest_of_line(false)?;
-        let Some(header) = self.header else { return Ok(()) };
+        self.count_commands(1);
+        if self.commands > capacity::COMMANDS {
+            return Err(Reason::CommandsFull.at(at));
+        }
+        let text = text_of(&self.config.text, word);
+        let Some(header) = self.header.filter(|_| self.only.is_none_or(|only| only == text)) else { return Ok(false) };
         let entry = Entry { name, arguments: self.variables_end, end: self.next_number(), header };
-        self.config.entries.push(entry).map_err(|_| Reason::CommandsFull.at(at))
+        self.config.entry_index.add(text);
+        self.config.entries.push(entry).map_err(|_| Reason::CommandsFull.at(at))?;
+        Ok(true)
+    }
+
+    /// Passes over commands that are not wanted, where that can be told without making words of them. Whether there are any.
+    fn skip_commands(&mut self) -> bool {
+        let (Some(only), Some(_)) = (self.only, self.header) else { return false };
+        let count = self.lexer.skip_plain_commands(only, capacity::COMMANDS - self.commands);
+        self.count_commands(count);
+        count > 0
+    }
+
+    /// Counts commands of the current section, kept or not.
+    fn count_commands(&mut self, count: usize) {
+        let Some(header) = self.header.and_then(|number| self.config.headers.get(number as usize)) else { return };
+        let first = header.first as usize;
+        if let Some(first) = self.config.headers.get_mut(first) {
+            first.has_commands |= count > 0;
+        }
+        self.commands += count;
     }
 
     /// Keeps the name and the words after it, and finds `variables_end`. In a section an option is no variable,
     /// whatever is in it.
-    fn rest_of_line(&mut self, in_section: bool) -> Result<(), Problem> {
+    fn rest_of_line(&mut self, in_section: bool) -> Result<(), Fault> {
         self.keep()?;
         self.variables_end = self.next_number();
         while !self.lexer.at_line_end() {
@@ -179,7 +278,7 @@ impl Parser<'_, '_, '_> {
     }
 
     /// Whether the word is `NAME=value`; a `=` or `?` at its front is a prefix.
-    fn is_variable(&self, in_section: bool) -> Result<bool, Problem> {
+    fn is_variable(&self, in_section: bool) -> Result<bool, Fault> {
         match self.text() {
             [b'-', ..] if in_section => Ok(false),
             [b'?' | b'=', b'=', ..] => self.wrong(Reason::EmptyVariable),
@@ -189,25 +288,32 @@ impl Parser<'_, '_, '_> {
     }
 
     /// Reads a word.
-    fn read(&mut self, place: Place) -> Result<(), Problem> {
+    fn read(&mut self, place: Place) -> Result<(), Fault> {
         self.word = self.lexer.word(place, &mut self.config.text)?;
         Ok(())
     }
 
     /// Its text.
-    #[inline(never)]
     fn text(&self) -> &[u8] {
         self.config.bytes(self.word)
     }
 
     /// What is wrong with it.
-    fn wrong<T>(&self, reason: Reason) -> Result<T, Problem> {
-        Err(self.word.problem(reason))
+    fn wrong<T>(&self, reason: Reason) -> Result<T, Fault> {
+        Err(reason.at(self.word.at as usize))
+    }
+
+    /// A fault with the words that its message has.
+    fn problem(&self, Fault { at, reason }: Fault) -> Problem<'_> {
+        let word = reason
+            .source_len()
+            .map_or_else(|| self.text(), |len| until(first(after(self.lexer.source, at), len), b'\n'));
+        Problem { at, reason, word, owner: self.config.bytes(self.owner) }
     }
 
     /// Adds it to the configuration's.
-    fn keep(&mut self) -> Result<(), Problem> {
-        self.config.words.push(self.word).map_err(|word| word.problem(Reason::WordsFull))
+    fn keep(&mut self) -> Result<(), Fault> {
+        self.config.words.push(self.word).map_err(|word| Reason::WordsFull.at(word.at as usize))
     }
 
     /// The number that the next word of the configuration gets.
@@ -236,12 +342,23 @@ fn given_port(digits: &[u8], before: Option<u16>) -> Result<u16, Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line;
 
-    fn load(source: &str) -> Result<Config, Problem> {
-        let mut config = Config::empty();
+    /// Loads a source without any variable; all that is wrong with it, each with its message.
+    fn load_into(config: &mut Config, source: &str, only: Option<&[u8]>) -> Vec<(Fault, String)> {
         let mut problems = Vec::new();
-        config.load(source.as_bytes(), &|_| None, &mut |_, _| {}, &mut |problem| problems.push(problem));
-        problems.first().map_or(Ok(config), |problem| Err(*problem))
+        let source = Source { bytes: source.as_bytes(), only, environment: &|_| None };
+        config.load(&source, &mut |_, _| {}, &mut |problem| {
+            let message = String::from_utf8(line!("{}", problem).bytes().to_vec()).expect("ASCII");
+            problems.push((problem.reason.at(problem.at), message));
+        });
+        problems
+    }
+
+    fn load(source: &str) -> Result<Config, Fault> {
+        let mut config = Config::empty();
+        let problems = load_into(&mut config, source, None);
+        problems.first().map_or(Ok(config), |(fault, _)| Err(*fault))
     }
 
     fn loaded(source: &str) -> Config {
@@ -281,10 +398,10 @@ mod tests {
     #[test]
     fn bad_settings() {
         check_problems(&[
-            ("\n ^port = 1", Reason::UnknownKey),
-            ("^basedirectory = 1", Reason::UnknownKey),
-            ("^= 1", Reason::UnknownKey),
-            ("^\"\" = 1", Reason::UnknownKey),
+            ("\n ^port = 1", Reason::UnknownSetting),
+            ("^basedirectory = 1", Reason::UnknownSetting),
+            ("^= 1", Reason::UnknownSetting),
+            ("^\"\" = 1", Reason::UnknownSetting),
             ("^baseDirectory", Reason::NotSetting),
             ("^baseDirectory /work", Reason::NotSetting),
             ("^baseDirectory # = /work", Reason::NotSetting),
@@ -390,18 +507,17 @@ mod tests {
         ] {
             let source = marked.replace('^', "");
             let wanted: Vec<_> = marked.match_indices('^').enumerate().map(|(before, (at, _))| at - before).collect();
-            let (mut config, mut found) = (Config::empty(), Vec::new());
-            config.load(source.as_bytes(), &|_| None, &mut |_, _| {}, &mut |problem| found.push(problem.at));
+            let problems = load_into(&mut Config::empty(), &source, None);
+            let found: Vec<_> = problems.iter().map(|(fault, _)| fault.at).collect();
             assert_eq!(found, wanted, "{marked:?}");
         }
     }
 
     #[test]
     fn what_is_right_beside_a_problem_stays() {
-        let (mut config, mut count) = (Config::empty(), 0);
-        let source = b"connectTimeoutMs = 5\nx\n[a:7] -x\n.\nb 'c\nd e\n[f";
-        config.load(source, &|_| None, &mut |_, _| {}, &mut |_| count += 1);
-        assert_eq!((count, config.connect_timeout()), (4, 5));
+        let mut config = Config::empty();
+        let source = "connectTimeoutMs = 5\nx\n[a:7] -x\n.\nb 'c\nd e\n[f";
+        assert_eq!((load_into(&mut config, source, None).len(), config.connect_timeout()), (4, 5));
         let names: Vec<_> = config.commands().map(|command| (command.name(), command.server().port())).collect();
         assert_eq!(names, [(c"d", 7)]);
     }
@@ -409,9 +525,11 @@ mod tests {
     #[test]
     fn a_full_table_is_the_last_problem() {
         let source = "x\n[a]".to_owned() + &"\nx".repeat(crate::config::capacity::COMMANDS + 9) + "\n.";
-        let (mut config, mut found) = (Config::empty(), Vec::new());
-        config.load(source.as_bytes(), &|_| None, &mut |_, _| {}, &mut |problem| found.push(problem.reason));
-        assert_eq!(found, [Reason::NotSetting, Reason::CommandsFull]);
+        for only in [None, Some(&b"y"[..])] {
+            let problems = load_into(&mut Config::empty(), &source, only);
+            let found: Vec<_> = problems.iter().map(|(fault, _)| fault.reason).collect();
+            assert_eq!(found, [Reason::NotSetting, Reason::CommandsFull]);
+        }
     }
 
     #[test]
@@ -424,19 +542,98 @@ mod tests {
         let words = "[a]".to_owned() + &" x".repeat(WORDS - 1);
         let commands = "[a]".to_owned() + &"\nx".repeat(COMMANDS);
         let sections = "[a]\n".repeat(SECTIONS);
-        for (fits, more, at, reason, limit) in [
-            (&name, "n", 4, Reason::CommandNameLong, 255),
-            (&path, "p", 14, Reason::PathLong, 4095),
-            (&file, "#", FILE, Reason::FileLong, FILE),
-            (&text, "x", 4, Reason::TextFull, TEXT),
-            (&words, " x", words.len() + 1, Reason::WordsFull, WORDS),
-            (&commands, "\nx", commands.len() + 1, Reason::CommandsFull, COMMANDS),
-            (&sections, "[a]", sections.len(), Reason::SectionsFull, SECTIONS),
+        for (fits, more, at, reason) in [
+            (&name, "n", 4, Reason::CommandNameLong),
+            (&path, "p", 14, Reason::PathLong),
+            (&file, "#", FILE, Reason::FileLong),
+            (&text, "x", 4, Reason::TextFull),
+            (&words, " x", words.len() + 1, Reason::WordsFull),
+            (&commands, "\nx", commands.len() + 1, Reason::CommandsFull),
+            (&sections, "[a]", sections.len(), Reason::SectionsFull),
         ] {
             assert_eq!(load(fits).err(), None, "{reason:?}");
             assert_eq!(load(&(fits.clone() + more)).err(), Some(reason.at(at)), "{reason:?}");
-            assert_eq!(reason.limit(), Some(limit));
         }
-        assert_eq!(Reason::NextPort.limit(), None);
+    }
+
+    #[test]
+    fn a_message_names_the_thing_concerned() {
+        for (source, message) in [
+            ("baseDirektory = x", "unknown setting baseDirektory"),
+            ("gcc A=", "gcc is neither a setting, key = value, nor below a [ section ]"),
+            ("connectTimeoutMs = 12x", "connectTimeoutMs: 12x is not a number of milliseconds"),
+            ("connectTimeoutMs =", "connectTimeoutMs: '' is not a number of milliseconds"),
+            (
+                "baseDirectory = a extra",
+                "unexpected word extra after the value of baseDirectory; quote white space in it",
+            ),
+            ("baseDirectory = \"a", "the quote \" is never closed"),
+            ("baseDirectory = \"\\q\"", "unknown escape \\q"),
+            ("baseDirectory = \"\\x4g\"", "\\x4g: \\x needs two hexadecimal digits"),
+            ("baseDirectory = \"\\x4\n", "\\x4: \\x needs two hexadecimal digits"),
+            ("[a", "section a: there is no ] on this line"),
+            ("[a b]", "section a: unexpected word b; quote white space in a name"),
+            ("[]", "a section needs a name"),
+            ("[a:x]", "section a: port x is not a number"),
+            ("[a:]", "section a: port '' is not a number"),
+            ("[a:65536]", "section a: port 65536 is above 65535"),
+            ("[a:65535]\n[b]", "section b: there is no port after 65535; give one"),
+            ("[a:1]\n[a:2]", "section a: port 2 is not the one that it has above"),
+            ("[a]\nb/c d", "command b/c: a name cannot be empty, . or .., nor contain /"),
+            ("[a]\n''", "command '': a name cannot be empty, . or .., nor contain /"),
+            ("[a]\nb ?=x", "variable ?=x has no name"),
+        ] {
+            let problems = load_into(&mut Config::empty(), source, None);
+            assert_eq!(problems.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), [message], "{source:?}");
+        }
+    }
+
+    #[test]
+    fn open_quotes_are_looked_for_up_to_a_limit() {
+        let source = "[a]\n".to_owned() + &"\\\"\n".repeat(100);
+        let problems = load_into(&mut Config::empty(), &source, None);
+        assert_eq!(problems.len(), OPEN_QUOTES as usize);
+        assert!(problems.iter().all(|(fault, _)| fault.reason == Reason::OpenQuote));
+    }
+
+    #[test]
+    fn one_command_is_found_as_in_the_whole_configuration() {
+        let lines = [
+            "c A=1 =B=2 x",
+            "c",
+            "d ?C= 'quoted'",
+            "c.d e/f #",
+            "[a] -k",
+            "[b:7] X=1",
+            " c \"\n\" y",
+            "'c' z",
+            "cc c",
+            "b ?=x",
+            ".",
+            "e/f",
+            "c ${U:-x y}",
+        ];
+        let mut random = fastrand::Rng::with_seed(11);
+        for _ in 0..20_000 {
+            let source: String =
+                (0..random.usize(..7)).map(|_| lines[random.usize(..lines.len())].to_owned() + "\n").collect();
+            let source = "[a]\n".to_owned() + &source;
+            let (mut all, mut one) = (Config::empty(), Config::empty());
+            let problems = load_into(&mut all, &source, None);
+            assert_eq!(load_into(&mut one, &source, Some(b"c")), problems, "{source:?}");
+            let shown = |config: &Config| {
+                let shown = |command: crate::config::Command<'_>| {
+                    let variables: Vec<_> = command.environment().map(|variable| variable.word.to_owned()).collect();
+                    let arguments: Vec<_> = command.arguments().map(ToOwned::to_owned).collect();
+                    (command.name().to_owned(), command.at(), command.server().at(), variables, arguments)
+                };
+                config.commands().filter(|command| command.name() == c"c").map(shown).collect::<Vec<_>>()
+            };
+            assert_eq!(shown(&one), shown(&all), "{source:?}");
+            assert_eq!(one.commands().count(), shown(&one).len());
+            let owners =
+                |config: &Config| config.servers().map(crate::config::Server::has_commands).collect::<Vec<_>>();
+            assert_eq!(owners(&one), owners(&all), "{source:?}");
+        }
     }
 }

@@ -1,28 +1,33 @@
-//! What can be wrong with a configuration, and where.
+//! What can be wrong with a configuration, and what is said about it.
 
 use super::capacity::{COMMANDS, FILE, SECTIONS, TEXT, WORDS};
+use crate::add;
 use crate::limits::{NAME, PATH};
-use crate::text::bytes;
+use crate::text::line::{Line, Show};
 
-/// Something that is wrong with a configuration; nothing of such a configuration is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Offset in the source of the thing concerned, never beyond its end. See [`position`].
+/// Something that is wrong with a configuration; nothing of such a configuration is used. It is shown as one line.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem<'p> {
+    /// Offset in the source of the thing concerned, never beyond its end.
     pub at: usize,
     /// What is wrong with it.
     pub reason: Reason,
+    /// The thing concerned: a word, or a part of one.
+    pub(super) word: &'p [u8],
+    /// What it belongs to: the setting's name, or the section's.
+    pub(super) owner: &'p [u8],
 }
 
-/// What is wrong. Variants carry nothing: the offset beside it leads to the text.
+/// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A setting that does not exist.
-    UnknownKey,
+    UnknownSetting,
     /// A line before the first section that has no `=`.
     NotSetting,
-    /// A setting with more than one word.
+    /// A setting with more than one word; the further one is concerned.
     TrailingWord,
-    /// A quote that is never closed; the offset is the opening one's.
+    /// A quote that is never closed; the opening one is concerned.
     OpenQuote,
     /// A backslash with something after it that is no escape.
     BadEscape,
@@ -32,7 +37,7 @@ pub enum Reason {
     Nul,
     /// `[` without `]` on its line.
     OpenSection,
-    /// More than one word between `[` and `]`.
+    /// More than one word between `[` and `]`; the further one is concerned.
     SectionWords,
     /// A section without a name.
     EmptySection,
@@ -66,105 +71,81 @@ pub enum Reason {
     SectionsFull,
 }
 
-/// The message of each [`Reason`], a line each, in their order: one text, so that there is no table of addresses.
-const TEXTS: &[u8] = b"\
-unknown setting
-neither key = value nor below a [ section ]
-a setting has one value; quote white space in it
-this quote is never closed
-unknown escape
-\\x needs two hexadecimal digits
-NUL bytes cannot be used
-[ without ] on its line
-a section's name is one word
-a section needs a name
-a port is a number
-a port is at most 65535
-no port after 65535; give one
-this section has another port above
-a command's name cannot be empty, . or .., nor contain /
-command's name is too long
-variable without a name
-not a number of milliseconds
-path is too long
-file is too large
-too much text
-too many words
-too many commands
-too many sections";
+/// A reason and its place: a problem before anything is said about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) reason: Reason,
+}
 
 impl Reason {
-    /// A message of one line, without the position and the limit.
-    pub fn text(self) -> &'static [u8] {
-        bytes::line(TEXTS, self as usize)
+    /// Whether nothing after it makes sense: there is no room.
+    pub(super) fn is_final(self) -> bool {
+        matches!(
+            self,
+            Reason::FileLong | Reason::TextFull | Reason::WordsFull | Reason::CommandsFull | Reason::SectionsFull
+        )
     }
 
-    /// The limit that was exceeded, where it is one: bytes, or a number of things.
-    #[inline(never)]
-    pub fn limit(self) -> Option<usize> {
+    /// How many bytes at the offset are concerned where the lexer has made no word of them: up to the end of the line.
+    pub(super) fn source_len(self) -> Option<usize> {
         match self {
-            Self::CommandNameLong => Some(NAME),
-            Self::PathLong => Some(PATH - 1),
-            Self::FileLong => Some(FILE),
-            Self::TextFull => Some(TEXT),
-            Self::WordsFull => Some(WORDS),
-            Self::CommandsFull => Some(COMMANDS),
-            Self::SectionsFull => Some(SECTIONS),
+            Reason::OpenQuote => Some(1),
+            Reason::BadEscape => Some(2),
+            Reason::BadHex => Some(4),
             _ => None,
         }
     }
 
-    /// Whether nothing after it makes sense: there is no room.
-    pub(super) fn is_final(self) -> bool {
-        self as u8 >= Self::FileLong as u8
-    }
-
-    /// This reason, at a place.
-    pub(super) fn at(self, at: usize) -> Problem {
-        Problem { at, reason: self }
+    /// This reason, at an offset.
+    pub(super) fn at(self, at: usize) -> Fault {
+        Fault { at, reason: self }
     }
 }
 
-/// Line and column of an offset, both from 1. The column counts bytes: no encoding is assumed.
-pub fn position(source: &[u8], at: usize) -> (usize, usize) {
-    let (mut line, mut column) = (1, 1);
-    for byte in source.iter().take(at) {
-        column += 1;
-        if *byte == b'\n' {
-            (line, column) = (line + 1, 1);
-        }
+/// Somebody else's word in a message; an empty one is shown as `''`.
+struct Quoted<'p>(&'p [u8]);
+
+impl Show for Quoted<'_> {
+    fn show(&self, line: &mut Line) {
+        if self.0.is_empty() { line.add(b"''") } else { self.0.show(line) }
     }
-    (line, column)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_has_its_own_message() {
-        for (reason, text) in [
-            (Reason::UnknownKey, "unknown setting"),
-            (Reason::OpenQuote, "this quote is never closed"),
-            (Reason::BadHex, "\\x needs two hexadecimal digits"),
-            (Reason::EmptySection, "a section needs a name"),
-            (Reason::PortRange, "a port is at most 65535"),
-            (Reason::CommandNameLong, "command's name is too long"),
-            (Reason::FileLong, "file is too large"),
-            (Reason::SectionsFull, "too many sections"),
-        ] {
-            assert_eq!(reason.text(), text.as_bytes());
+impl Show for Problem<'_> {
+    fn show(&self, line: &mut Line) {
+        let (word, owner) = (Quoted(self.word), Quoted(self.owner));
+        match self.reason {
+            Reason::UnknownSetting => add!(line, "unknown setting {}", word),
+            Reason::NotSetting => add!(line, "{} is neither a setting, key = value, nor below a [ section ]", word),
+            Reason::TrailingWord => {
+                add!(line, "unexpected word {} after the value of {}; quote white space in it", word, owner);
+            }
+            Reason::OpenQuote => add!(line, "the quote {} is never closed", word),
+            Reason::BadEscape => add!(line, "unknown escape {}", word),
+            Reason::BadHex => add!(line, "{}: \\x needs two hexadecimal digits", word),
+            Reason::Nul => add!(line, "NUL bytes cannot be used"),
+            Reason::OpenSection => add!(line, "section {}: there is no ] on this line", word),
+            Reason::SectionWords => {
+                add!(line, "section {}: unexpected word {}; quote white space in a name", owner, word);
+            }
+            Reason::EmptySection => add!(line, "a section needs a name"),
+            Reason::BadPort => add!(line, "section {}: port {} is not a number", owner, word),
+            Reason::PortRange => add!(line, "section {}: port {} is above 65535", owner, word),
+            Reason::NextPort => add!(line, "section {}: there is no port after 65535; give one", owner),
+            Reason::PortConflict => add!(line, "section {}: port {} is not the one that it has above", owner, word),
+            Reason::CommandName => {
+                add!(line, "command {}: a name cannot be empty, . or .., nor contain /", word);
+            }
+            Reason::CommandNameLong => add!(line, "command {}: the name is longer than {} bytes", word, NAME),
+            Reason::EmptyVariable => add!(line, "variable {} has no name", word),
+            Reason::BadNumber => add!(line, "{}: {} is not a number of milliseconds", owner, word),
+            Reason::PathLong => add!(line, "{}: the path is longer than {} bytes", owner, PATH - 1),
+            Reason::FileLong => add!(line, "the file is longer than {} bytes", FILE),
+            Reason::TextFull => add!(line, "there are more than {} bytes of text", TEXT),
+            Reason::WordsFull => add!(line, "there are more than {} words", WORDS),
+            Reason::CommandsFull => add!(line, "there are more than {} commands", COMMANDS),
+            Reason::SectionsFull => add!(line, "there are more than {} sections", SECTIONS),
         }
-        assert_eq!(TEXTS.split(|byte| *byte == b'\n').count(), Reason::SectionsFull as usize + 1);
-    }
-
-    #[test]
-    fn lines_and_columns_count_from_one() {
-        let source = b"ab\n\ncd\r\n";
-        let expected = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (3, 2), (3, 3), (3, 4), (4, 1)];
-        for (at, expected) in expected.into_iter().enumerate() {
-            assert_eq!(position(source, at), expected, "offset {at}");
-        }
-        assert_eq!(position(source, 1000), (4, 1));
     }
 }

@@ -3,6 +3,12 @@
 use std::vec::Vec;
 
 use super::*;
+use core::ffi::CStr;
+
+/// Loads the source into the configuration; `problem` hears of what is wrong with it.
+fn load(config: &mut Config, bytes: &[u8], problem: &mut dyn FnMut(Problem<'_>)) {
+    config.load(&Source { bytes, only: None, environment: &environment }, &mut |_, _| {}, problem);
+}
 
 fn environment(name: &[u8]) -> Option<&'static [u8]> {
     (name == b"A").then_some(b"value")
@@ -10,7 +16,7 @@ fn environment(name: &[u8]) -> Option<&'static [u8]> {
 
 fn loaded(source: &str) -> Config {
     let mut config = Config::empty();
-    config.load(source.as_bytes(), &environment, &mut |_, _| {}, &mut |problem| panic!("{problem:?}"));
+    load(&mut config, source.as_bytes(), &mut |problem| panic!("{problem:?}"));
     config
 }
 
@@ -137,7 +143,7 @@ fn a_server_comes_once_however_many_headers_it_has() {
 fn a_problem_leaves_nothing_of_an_earlier_configuration() {
     let mut config = loaded("baseDirectory = x\nconnectTimeoutMs = 5\n[a]\nb");
     let mut count = 0;
-    config.load(b"[", &environment, &mut |_, _| {}, &mut |_| count += 1);
+    load(&mut config, b"[", &mut |_| count += 1);
     assert_eq!(count, 1);
     assert_eq!((config.base_directory(), config.connect_timeout()), (None, 30_000));
     assert!(config.command(b"b").is_none() && config.server(b"a").is_none());
@@ -146,7 +152,7 @@ fn a_problem_leaves_nothing_of_an_earlier_configuration() {
 #[test]
 fn any_byte_may_be_part_of_a_word() {
     let mut config = Config::empty();
-    config.load(b"[\xff]\n\x01\x80 '\xfe'", &environment, &mut |_, _| {}, &mut |problem| panic!("{problem:?}"));
+    load(&mut config, b"[\xff]\n\x01\x80 '\xfe'", &mut |problem| panic!("{problem:?}"));
     let arguments: Vec<_> = config.command(b"\x01\x80").expect("a command").arguments().collect();
     assert_eq!(arguments, [c"\xfe"]);
 }
@@ -218,7 +224,8 @@ fn random_sources_never_panic() {
             source.extend_from_slice(if random.u8(..) == 0 { b"\0" } else { PARTS[random.usize(..PARTS.len())] });
         }
         let (mut heard, mut problems) = (0, 0);
-        config.load(&source, &environment, &mut |_, at| heard = at, &mut |problem| {
+        let text = Source { bytes: &source, only: None, environment: &environment };
+        config.load(&text, &mut |_, at| heard = at, &mut |problem| {
             assert!(problem.at <= source.len(), "{source:?}");
             problems += 1;
         });

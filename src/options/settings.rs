@@ -1,18 +1,18 @@
 //! What the options of a section say, as one typed value. It is read in one way by whoever needs it: the server, which
 //! adds those of its command line, the section's stubs, the probe and `--check`.
 
+use super::command_line::{ignores_invalid, report_error};
 use super::names::{Format, Named, Transport, Tty};
 use super::table::{Id, SERVER, Scope};
 use super::value;
 use super::words::{UsageError, Word, contains, next};
 use crate::config::Server;
 use crate::config::file::Loaded;
-use crate::diag::{self, Reported};
+use crate::diag::Reported;
 use crate::limits;
 use crate::sys::program::Strings;
 use crate::text::address;
 use crate::text::line::{Part, Show};
-use crate::told;
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::net::IpAddr;
@@ -133,6 +133,17 @@ pub fn is_trigger(server: Server<'_>) -> bool {
 /// What a stub is told that is left over, or has another configuration: the section's name, and its port.
 pub const NOT_FOR_STUBS: &str = "section {} is a trigger: any client but a stub may connect to port {}";
 
+/// Who reads a section's header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// The server, or `--check`: the one that warns of unknown options where the section wants no more.
+    Server,
+    /// The server once more: it has warned already.
+    ServerAgain,
+    /// A stub, or the probe, which leave the warning to the server.
+    Stub,
+}
+
 /// Options of a section that do not go together.
 #[derive(Debug, PartialEq, Eq)]
 enum Disagreement<'g> {
@@ -143,16 +154,21 @@ enum Disagreement<'g> {
 }
 
 impl<'g> Settings<'g> {
-    /// What a section's header says. Whatever is wrong with it is reported, and then nothing of it is used.
+    /// What a section's header says to its stubs and to the probe. Whatever is wrong with it is reported, and then nothing of
+    /// it is used. What goes with the options of the server's command line only the server knows.
     pub fn of_section(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let mut settings = Settings { ignore_invalid: ignores_invalid(&mut header(server)), ..Settings::default() };
-        settings.read_header(server, loaded)?;
+        let mut settings = Settings::default();
+        settings.read_header(server, loaded, Reader::Stub)?;
+        if settings.has_several_tokens() {
+            return Err(Disagreement::SeveralTokens.report(server, loaded));
+        }
         Ok(settings)
     }
 
-    /// The same, where the options also go together. For the server that the section is, and for `--check`.
+    /// What a section's header says by itself, for `--check`.
     pub fn checked(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let settings = Settings::of_section(server, loaded)?;
+        let mut settings = Settings::default();
+        settings.read_header(server, loaded, Reader::Server)?;
         settings.check_agreement(server, loaded)?;
         Ok(settings)
     }
@@ -162,11 +178,11 @@ impl<'g> Settings<'g> {
         server: Option<Server<'g>>,
         loaded: Loaded<'g>,
         command_line: Strings,
+        reader: Reader,
     ) -> Result<Settings<'g>, Reported> {
         let mut settings = Settings { ignore_invalid: ignores_invalid(&mut { command_line }), ..Settings::default() };
         if let Some(server) = server {
-            settings.ignore_invalid |= ignores_invalid(&mut header(server));
-            settings.read_header(server, loaded)?;
+            settings.read_header(server, loaded, reader)?;
         }
         let mut words = command_line;
         while let Some(Ok(Word::Option(option, value))) = next_option(&mut words) {
@@ -179,7 +195,8 @@ impl<'g> Settings<'g> {
     }
 
     /// Takes the options of all headers of the section.
-    fn read_header(&mut self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Reported> {
+    fn read_header(&mut self, server: Server<'g>, loaded: Loaded<'g>, reader: Reader) -> Result<(), Reported> {
+        self.ignore_invalid |= ignores_invalid(&mut header(server));
         let mut outcome = Ok(());
         // Where the word stands that was taken last.
         let at = Cell::new(server.at());
@@ -198,6 +215,9 @@ impl<'g> Settings<'g> {
                 Ok(Word::End) => UsageError::Unknown(c"--"),
                 Err(error) => error,
             };
+            if reader != Reader::Server && self.ignore_invalid && error.can_be_ignored() {
+                continue;
+            }
             let tell = &mut |text: &str, parts: &[Part<'_>]| loaded.tell(at.get(), text, parts);
             outcome = report_error(&error, self.ignore_invalid, tell).and(outcome);
         }
@@ -264,12 +284,37 @@ impl<'g> Settings<'g> {
     /// Checks whether the options go together: a trigger has its command, and nobody reaches a server from beyond its Pod
     /// without a token, unless the section says so.
     fn check_agreement(&self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Reported> {
-        let Some(disagreement) = self.disagreement(server) else { return Ok(()) };
-        let name = server.name();
+        self.disagreement(server).map_or(Ok(()), |disagreement| Err(disagreement.report(server, loaded)))
+    }
+
+    fn disagreement(&self, server: Server<'g>) -> Option<Disagreement<'g>> {
+        match self.trigger {
+            Some(command) if server.command(command.to_bytes()).is_none() => Some(Disagreement::NoSuchCommand(command)),
+            Some(command) if self.transport == Transport::Direct || self.tty == Tty::Always => {
+                Some(Disagreement::TriggerStreams(command))
+            }
+            _ if self.has_several_tokens() => Some(Disagreement::SeveralTokens),
+            _ if self.token().is_none() && !self.no_token && !self.listen.is_loopback() => {
+                Some(Disagreement::OpenPort(self.listen))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether more than one option says where the token is, or that there is none.
+    fn has_several_tokens(&self) -> bool {
+        let given = [self.token_file.is_some(), self.token_env.is_some(), self.no_token];
+        given.into_iter().filter(|is_given| *is_given).count() > 1
+    }
+}
+
+impl Disagreement<'_> {
+    /// Reports it where the section begins.
+    fn report(&self, server: Server<'_>, loaded: Loaded<'_>) -> Reported {
         let tell = |text: &str, parts: &[Part<'_>]| loaded.tell(server.at(), text, parts);
-        match disagreement {
+        match self {
             Disagreement::NoSuchCommand(command) => {
-                tell("--trigger {}: section {} has no such command", &[command.part(), name.part()]);
+                tell("--trigger {}: section {} has no such command", &[command.part(), server.name().part()]);
             }
             Disagreement::TriggerStreams(command) => {
                 tell("--trigger {}: its streams are a TCP connection: no --transport, no --tty", &[command.part()]);
@@ -281,90 +326,13 @@ impl<'g> Settings<'g> {
                 tell("there is more than one of --token-file, --token-env and --no-token", &[]);
             }
         }
-        Err(Reported)
-    }
-
-    fn disagreement(&self, server: Server<'g>) -> Option<Disagreement<'g>> {
-        let tokens = [self.token_file.is_some(), self.token_env.is_some(), self.no_token];
-        let tokens = tokens.into_iter().filter(|is_given| *is_given).count();
-        match self.trigger {
-            Some(command) if server.command(command.to_bytes()).is_none() => Some(Disagreement::NoSuchCommand(command)),
-            Some(command) if self.transport == Transport::Direct || self.tty == Tty::Always => {
-                Some(Disagreement::TriggerStreams(command))
-            }
-            _ if tokens == 0 && !self.listen.is_loopback() => Some(Disagreement::OpenPort(self.listen)),
-            _ if tokens > 1 => Some(Disagreement::SeveralTokens),
-            _ => None,
-        }
-    }
-}
-
-/// What a server's command line says beyond [`Settings`].
-pub struct CommandLine {
-    /// All of its words.
-    pub words: Strings,
-    /// The configuration file.
-    pub config: Option<&'static CStr>,
-    /// The server's name.
-    pub name: Option<&'static CStr>,
-    /// The program behind `--` and its arguments.
-    pub program: Option<Strings>,
-}
-
-/// What a command line asks for.
-pub enum Asked {
-    /// To be the server.
-    Serve(CommandLine),
-    /// Its usage.
-    Help,
-    /// Its version.
-    Version,
-}
-
-impl CommandLine {
-    /// Reads a server's command line. Whatever is wrong with it is reported.
-    pub fn read(words: Strings) -> Result<Asked, Reported> {
-        let ignores = ignores_invalid(&mut { words });
-        let mut line = CommandLine { words, config: None, name: None, program: None };
-        let mut outcome = Ok(());
-        let mut rest = words;
-        while let Some(word) = next(&SERVER, &mut rest) {
-            let error = match word {
-                Ok(Word::Option(option, value)) => {
-                    match option.id {
-                        Id::Help => return Ok(Asked::Help),
-                        Id::Version => return Ok(Asked::Version),
-                        Id::Config => line.config = Some(value),
-                        Id::Name => line.name = Some(value),
-                        _ => {}
-                    }
-                    continue;
-                }
-                Ok(Word::End) => {
-                    line.program = Some(rest);
-                    break;
-                }
-                Ok(Word::Plain(word)) => UsageError::Unexpected(word),
-                Err(error) => error,
-            };
-            outcome = report_error(&error, ignores, &mut |text, parts| diag::report(text, parts)).and(outcome);
-        }
-        outcome?;
-        if line.program.is_some_and(|mut program| program.next().is_none()) {
-            return Err(told!("-- needs a program; see k8pshd --help"));
-        }
-        Ok(Asked::Serve(line))
+        Reported
     }
 }
 
 /// The words of a section's header that are options.
 fn header(server: Server<'_>) -> impl Iterator<Item = &CStr> {
     server.options().map(|word| word.text)
-}
-
-/// Whether an unknown option is to be a warning, wherever among the words that stands.
-fn ignores_invalid<'w>(words: &mut dyn Iterator<Item = &'w CStr>) -> bool {
-    contains(&SERVER, words, Id::IgnoreInvalid)
 }
 
 /// The next option, without the words that were warned of.
@@ -376,18 +344,4 @@ fn next_option<'w>(words: &mut dyn Iterator<Item = &'w CStr>) -> Option<Result<W
             other => return Some(other),
         }
     }
-}
-
-/// Reports what is wrong with an option, or warns of it where the section wants no more.
-fn report_error(
-    error: &UsageError<'_>,
-    ignores: bool,
-    tell: &mut dyn FnMut(&str, &[Part<'_>]),
-) -> Result<(), Reported> {
-    if ignores && error.can_be_ignored() {
-        tell("warning: {}: ignored", &[error.part()]);
-        return Ok(());
-    }
-    tell("{}; see k8pshd --help", &[error.part()]);
-    Err(Reported)
 }

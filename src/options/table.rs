@@ -3,111 +3,7 @@
 
 use super::value::Kind;
 
-/// Every option, as what reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the table below says what each is")]
-pub enum Id {
-    AllowUid,
-    Background,
-    Check,
-    Config,
-    Connect,
-    DetachOnClose,
-    DisableStubs,
-    ExecutableDirectory,
-    Help,
-    IgnoreInvalid,
-    Install,
-    Json,
-    KeepStubs,
-    List,
-    Listen,
-    LocalStubs,
-    Log,
-    LogArguments,
-    MaxConnections,
-    MaxSessions,
-    Name,
-    NoToken,
-    NoWait,
-    OverwriteFiles,
-    PidFile,
-    Probe,
-    Server,
-    ServerUid,
-    SessionTimeout,
-    Timeout,
-    TokenEnv,
-    TokenFile,
-    Transport,
-    Trigger,
-    Tty,
-    Version,
-}
-
-/// Where an option may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// On the command line alone.
-    CommandLine,
-    /// In a section's header too.
-    Header,
-}
-
-/// Whom an option in a section's header concerns. Both ends check its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// The server.
-    Server,
-    /// The section's stubs.
-    Stub,
-    /// Both.
-    Both,
-}
-
-/// An option.
-#[derive(Debug)]
-pub struct OptionSpec {
-    /// Which it is.
-    pub id: Id,
-    /// The letter of its short name, `-x`.
-    pub letter: Option<u8>,
-    /// Its long name, hyphens included.
-    pub name: &'static str,
-    /// What stands for its value in `--help`; empty where it takes none. In brackets, it is a word that may follow.
-    pub metavar: &'static str,
-    /// What its value has to be; `None` where it takes none.
-    pub value: Option<Kind>,
-    /// Where it may stand.
-    pub scope: Scope,
-    /// Whom it concerns.
-    pub audience: Audience,
-    /// What it does, as a sentence without capital and full stop.
-    pub help: &'static str,
-}
-
-impl PartialEq for OptionSpec {
-    fn eq(&self, other: &OptionSpec) -> bool {
-        self.id == other.id && self.name == other.name
-    }
-}
-
-impl Eq for OptionSpec {}
-
-/// The options of a program, and what `--help` says around them.
-#[derive(Debug)]
-pub struct Program {
-    /// What it is called.
-    pub name: &'static str,
-    /// The line behind `Usage: `.
-    pub usage: &'static str,
-    /// What it does.
-    pub about: &'static str,
-    /// Its options, in alphabetical order of their long names.
-    pub options: &'static [OptionSpec],
-    /// What else is to be known.
-    pub notes: &'static str,
-}
+pub use super::spec::{Audience, Id, OptionSpec, Program, Scope};
 
 /// An option of the command line alone.
 const fn on_command_line(
@@ -248,7 +144,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
         in_header(
             Id::ExecutableDirectory,
             (Some(b'e'), "--executable-directory"),
-            ("DIR", Some(Kind::Any)),
+            ("DIR", Some(Kind::Path)),
             Audience::Server,
             "where stubs are made; default: the working directory",
         ),
@@ -334,7 +230,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
         in_header(
             Id::PidFile,
             (Some(b'p'), "--pidfile"),
-            ("FILE", Some(Kind::Any)),
+            ("FILE", Some(Kind::Path)),
             Audience::Server,
             "a daemon's PID file, which must not exist yet; default: /run/k8pshd.pid",
         ),
@@ -401,16 +297,6 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
 INT, TERM and HUP end it when the running commands have ended; a second one ends them. A program behind -- gets all \
 signals instead. HUP has a daemon, or a server with a program, read its configuration again.",
 };
-
-impl Program {
-    /// The option of this name, hyphens included: `--long` or `-x`.
-    pub fn find(&self, name: &[u8]) -> Option<&'static OptionSpec> {
-        self.options.iter().find(|option| match name {
-            [b'-', letter] => option.letter == Some(*letter),
-            _ => option.name.as_bytes() == name,
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {

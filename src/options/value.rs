@@ -14,9 +14,11 @@ pub use super::names::{Format, Transport, Tty};
 /// What an option's value has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Any text, such as a file's path.
+    /// Any text: what is wrong with it shows when it is used.
     Any,
-    /// A name, of one byte at the least: a variable that is not set must not stand for one.
+    /// A path, of one byte at the least: a variable that is not set must not stand for one.
+    Path,
+    /// A name, likewise.
     Name,
     /// A number.
     Number,
@@ -50,7 +52,7 @@ impl Kind {
         let bytes = text.to_bytes();
         match self {
             Kind::Any => true,
-            Kind::Name => !bytes.is_empty(),
+            Kind::Path | Kind::Name => !bytes.is_empty(),
             Kind::Number => number::parse(bytes, 10).is_some(),
             Kind::Limit => limit(bytes).is_some(),
             Kind::Sessions => sessions(bytes).is_some(),
@@ -72,6 +74,7 @@ impl Show for Kind {
     fn show(&self, line: &mut Line) {
         let text = match self {
             Kind::Any => "a text",
+            Kind::Path => "a path",
             Kind::Name => "a name",
             Kind::Number | Kind::Limit => "a number",
             Kind::Sessions => return add!(line, "a number from 1 to {}", limits::MAX_SESSIONS),
@@ -132,6 +135,7 @@ mod tests {
     fn each_kind_accepts_its_own_values_and_no_other() {
         for (kind, good, bad) in [
             (Kind::Any, &[c"", c"-1"][..], &[][..]),
+            (Kind::Path, &[c"x", c"/"], &[c""]),
             (Kind::Name, &[c"x", c"-1"], &[c""]),
             (Kind::Number, &[c"0", c"1000"], &[c"", c"-1", c"1s", c" 1", c"0x1", c"18446744073709551616"]),
             (Kind::Limit, &[c"0", c"-1", c"86400000"], &[c"", c"-", c"1.5", c"one", c"9223372036854775808"]),

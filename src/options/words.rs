@@ -39,6 +39,11 @@ impl UsageError<'_> {
     pub fn can_be_ignored(&self) -> bool {
         matches!(self, UsageError::Unknown(_) | UsageError::Unexpected(_))
     }
+
+    /// Whether the option is right but for its value or its place, of which the message says all that there is to know.
+    pub fn is_of_value(&self) -> bool {
+        matches!(self, UsageError::NeedlessValue(_) | UsageError::BadValue(..) | UsageError::NotInHeader(_))
+    }
 }
 
 impl Show for UsageError<'_> {
@@ -76,8 +81,8 @@ pub fn next<'w>(
     Some(value_of(option, attached, words).map(|value| Word::Option(option, value)))
 }
 
-/// Whether this option is among the words.
-pub fn contains<'w>(program: &Program, words: &mut dyn Iterator<Item = &'w CStr>, id: Id) -> bool {
+/// Whether this option is among the words, whatever else is.
+pub fn contains(program: &Program, words: &mut dyn Iterator<Item = &CStr>, id: Id) -> bool {
     while let Some(word) = next(program, words) {
         match word {
             Ok(Word::Option(option, _)) if option.id == id => return true,

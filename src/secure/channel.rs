@@ -5,9 +5,10 @@
 //! space → (socket) → arrived → next      what comes in
 //! ```
 
+use super::error::Error;
 use super::handshake::{Confirmation, Unconfirmed};
 use super::record::{self, HEADER, Opened, RECORD};
-use super::{Error, Transport};
+use super::transport::Transport;
 use zeroize::Zeroize;
 
 /// The memory for a record that is being sent.

@@ -8,10 +8,11 @@
 //! Each message is an ephemeral public key of 32 bytes and a tag of 16 over everything so far. Their payloads are empty, so
 //! every handshake looks the same.
 
+use super::error::Error;
 use super::key::PreSharedKey;
 use super::record::{Opened, Opener, Sealer};
 use super::symmetric::{Secret, SymmetricState};
-use super::{Error, Transport};
+use super::transport::Transport;
 use cipher::TAG;
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 use zeroize::{Zeroize, Zeroizing};

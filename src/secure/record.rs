@@ -12,7 +12,7 @@
 //!
 //! Both ends replace a direction's key after each [`REKEY_RECORDS`] records. No record says that it is the last: the frames in them do.
 
-use super::Error;
+use super::error::Error;
 use super::symmetric::CipherState;
 use cipher::TAG;
 

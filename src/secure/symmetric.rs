@@ -1,6 +1,6 @@
 //! The symmetric part of a handshake, named as in the Noise specification, revision 34, section 5.
 
-use super::Error;
+use super::error::Error;
 use cipher::{KEY, TAG};
 use core::array;
 use hmac::digest::{CtOutput, Output};

@@ -3,7 +3,6 @@
 
 use crate::auth::gate::Gate;
 use crate::session::connection::Accepted;
-use crate::sys::process::end_like;
 
 use super::daemon::become_daemon;
 use super::pool::Pool;
@@ -13,10 +12,11 @@ use super::worker::Worker;
 use crate::diag::Reported;
 use crate::exit::End;
 use crate::files::path::Path;
+use crate::options::settings::Settings;
 use crate::session::service::Service;
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
-use crate::sys::process::{self, Children, Reaped};
+use crate::sys::process::{self};
 use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::statics::StaticCell;
@@ -27,16 +27,6 @@ use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
 
-/// When a server ends by itself, and how.
-pub(super) struct Limits {
-    /// Connections that it takes; [`u64::MAX`]: any number.
-    pub(super) connections: u64,
-    /// Its time; [`u64::MAX`]: as long as it may take.
-    pub(super) milliseconds: u64,
-    /// Whether it waits for its sessions before it ends.
-    pub(super) wait: bool,
-}
-
 /// The slots of the poll loop.
 const SIGNALS: usize = 0;
 /// The relay's socket, and behind it the direct transport's.
@@ -45,7 +35,7 @@ const GATE: usize = 3;
 
 /// What ends the server, in the order in which it becomes urgent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(super) enum Phase {
     Serving,
     /// No further connections; running sessions finish.
     Draining,
@@ -55,38 +45,42 @@ enum Phase {
     Killing,
 }
 
-/// A server that listens. What is used most comes first, where short instructions reach it.
-#[repr(C)]
+/// A server that listens.
 pub(super) struct Listener {
-    limits: Limits,
-    phase: Phase,
+    /// Connections after which it ends; `None`: no limit.
+    max_connections: Option<u64>,
+    /// Milliseconds after which it ends; `None`: no limit.
+    timeout: Option<u64>,
+    /// Whether it waits for its sessions before it ends.
+    pub(super) waits_for_sessions: bool,
+    pub(super) phase: Phase,
     /// Connections that it has taken, where it takes them itself.
     accepted: u64,
     /// The processes that serve connections.
-    pool: Pool,
+    pub(super) pool: Pool,
     /// A connection for which there was no process yet.
-    waiting: Option<Accepted>,
+    pub(super) waiting: Option<Accepted>,
     /// What holds the connections until they have proven that they have the token.
     gate: Option<&'static mut Gate>,
     /// Whether there is a token.
     has_token: bool,
     /// When to try again after a shortage; past if there is none.
-    pause: Instant,
+    pub(super) pause: Instant,
     /// When it ends by itself.
     end: Instant,
-    signals: OwnedFd,
+    pub(super) signals: OwnedFd,
     /// Whether HUP has it reload instead of ending it, and whether one has come.
-    reloads: bool,
-    reload: bool,
+    pub(super) reloads: bool,
+    pub(super) reload: bool,
     /// Whether it has served.
     has_begun: bool,
-    /// Whether processes are on their way out that would take connections by the configuration before.
-    retires: bool,
+    /// Whether idle workers are on their way out that know the configuration before a reload.
+    awaits_old_workers: bool,
     /// The program that it was started with, which has the signals and is what it ends with.
-    supervised: Supervised,
+    pub(super) supervised: Supervised,
     pid_file: Option<&'static Path>,
     /// The listening sockets, until the server drains.
-    sockets: Sockets,
+    pub(super) sockets: Sockets,
 }
 
 impl Listener {
@@ -95,7 +89,9 @@ impl Listener {
         let (pool, signals) = (Pool::new()?, signal::descriptor(Set::ALL)?);
         Ok(Listener {
             sockets: Sockets::NONE,
-            limits: Limits { connections: u64::MAX, milliseconds: u64::MAX, wait: true },
+            max_connections: None,
+            timeout: None,
+            waits_for_sessions: true,
             phase: Phase::Serving,
             accepted: 0,
             pool,
@@ -108,7 +104,7 @@ impl Listener {
             reloads: supervised.is_some(),
             reload: false,
             has_begun: false,
-            retires: false,
+            awaits_old_workers: false,
             supervised,
             pid_file: None,
         })
@@ -135,13 +131,15 @@ impl Listener {
         Ok(())
     }
 
-    /// Follows these limits from now on. A time that has not changed goes on from where it began.
-    pub(super) fn set_limits(&mut self, limits: Limits, most: usize) {
-        if limits.milliseconds != self.limits.milliseconds {
-            self.end = Instant::after(limits.milliseconds);
+    /// Follows these settings from now on. A time-out that has not changed goes on from where it began.
+    pub(super) fn follow(&mut self, settings: &Settings<'_>) {
+        if settings.timeout != self.timeout {
+            self.timeout = settings.timeout;
+            self.end = settings.timeout.map_or(Instant::NEVER, Instant::after);
         }
-        self.limits = limits;
-        self.pool.resize(most);
+        self.max_connections = settings.max_connections;
+        self.waits_for_sessions = !settings.no_wait;
+        self.pool.resize(settings.max_sessions);
     }
 
     /// The sockets that it listens on.
@@ -169,46 +167,48 @@ impl Listener {
             }
             _ => self.close_gate(),
         }
-        self.retires = self.has_begun;
+        self.awaits_old_workers = self.has_begun;
         self.pool.signal(name::USR1);
     }
 
-    /// Ends as it is to end.
-    pub(super) fn finish(&self, end: End) -> ! {
+    /// Removes the PID file of a daemon that ends.
+    pub(super) fn remove_pid_file(&self) {
         if let Some(path) = self.pid_file {
             let _ = rustix::fs::unlink(path.as_c_str());
         }
-        end_like(end)
     }
 
     /// Serves until told to end or a limit is reached, and gives how to end then: as the program did. `None`: told to reload.
     /// At first, with a PID file, it goes to the background.
-    pub(super) fn serve(&mut self, work: &Service<'_>, daemon: Option<&CStr>) -> Option<End> {
-        if !self.has_begun && self.begin(daemon, work.loaded.path()).is_err() {
+    pub(super) fn serve(&mut self, service: &Service<'_>, daemon: Option<&CStr>) -> Option<End> {
+        if !self.has_begun && self.begin(daemon, service.loaded.path()).is_err() {
             return Some(End::Code(exit::FAILURE));
         }
         loop {
             let now = Instant::now();
             let is_over = self.end <= now;
-            let is_full = self.accepted >= self.limits.connections;
+            let is_full = self.max_connections.is_some_and(|most| self.accepted >= most);
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
-            if self.phase > Phase::Serving && !self.supervised.runs() && (self.pool.is_empty() || !self.limits.wait) {
+            if self.phase > Phase::Serving
+                && !self.supervised.runs()
+                && (self.pool.is_empty() || !self.waits_for_sessions)
+            {
                 return Some(self.supervised.end.unwrap_or(End::Code(exit::SUCCESS)));
             }
             if core::mem::take(&mut self.reload) && self.phase == Phase::Serving {
                 return None;
             }
-            if self.retires && self.pool.spares() == 0 {
-                self.retires = false;
-                report!("reloaded {}", work.loaded.path());
+            if self.awaits_old_workers && self.pool.spares() == 0 {
+                self.awaits_old_workers = false;
+                report!("reloaded {}", service.loaded.path());
             }
-            self.turn(work, now);
+            self.turn(service, now);
         }
     }
 
-    fn turn(&mut self, work: &Service<'_>, now: Instant) {
+    fn turn(&mut self, service: &Service<'_>, now: Instant) {
         let mut end = if self.phase == Phase::Serving { self.end } else { Instant::NEVER };
         let is_short = self.pause > now;
         let has_room = !is_short && self.pool.has_room();
@@ -216,15 +216,15 @@ impl Listener {
         if self.has_token
             && let Some(gate) = &mut self.gate
         {
-            end = end.min(gate.turn(work.settings.token()));
+            end = end.min(gate.turn(service.settings.token()));
             if has_room && self.waiting.is_none() {
-                self.waiting = gate.next().map(|socket| Accepted { socket, is_direct: false, responder: None });
+                self.waiting = gate.take_ready().map(|socket| Accepted { socket, is_direct: false, responder: None });
             }
             // Who waits there has room of its own.
             takes = !is_short && gate.has_room();
         }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
-            self.start_worker(work);
+            self.start_worker(service);
             return;
         }
         let mut watch = Watch::new();
@@ -257,7 +257,7 @@ impl Listener {
 
     /// Whether this process takes connections itself, to count or to judge them. Otherwise those that serve them do.
     fn accepts(&self) -> bool {
-        self.limits.connections != u64::MAX || self.has_token
+        self.max_connections.is_some() || self.has_token
     }
 
     /// Whether the next connections would find too few processes that wait for them. One that failed while it waited may have
@@ -265,76 +265,10 @@ impl Listener {
     /// there are too few however many wait.
     fn is_short_of_spares(&self) -> bool {
         let are_few = self.pause != Instant::PAST || self.pool.spares() < limits::SPARES;
-        self.phase == Phase::Serving && !self.retires && !self.accepts() && are_few
+        self.phase == Phase::Serving && !self.awaits_old_workers && !self.accepts() && are_few
     }
 
-    fn take_signals(&mut self) {
-        while let Some(arrival) = signal::next(&self.signals) {
-            let is_hangup = arrival.signal == name::HUP && arrival.by_kernel;
-            match arrival.signal {
-                name::CHLD => self.reap(),
-                name::HUP if self.reloads && !is_hangup => self.reload = true,
-                _ if self.supervised.runs() => self.supervised.pass_on(arrival),
-                name::INT | name::TERM | name::HUP => self.escalate(),
-                _ => {}
-            }
-        }
-    }
-
-    /// Takes all children that have ended; as process 1 of a container there are others than sessions among them.
-    fn reap(&mut self) {
-        loop {
-            match process::reap() {
-                Children::Ended(child) => self.forget(child),
-                Children::Stopped(pid, signal) => self.supervised.stopped(pid, signal),
-                Children::Running | Children::None => return,
-            }
-        }
-    }
-
-    /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
-    fn forget(&mut self, child: Reaped) {
-        if self.supervised.has_ended(child) {
-            self.drain();
-            if self.limits.wait {
-                self.end_sessions();
-            }
-        }
-        let was_spare = self.pool.forget(child.pid).unwrap_or(false);
-        if was_spare && child.end != End::Code(exit::SUCCESS) {
-            self.pause = Instant::after(limits::RESOURCE_RETRY_MS);
-        }
-    }
-
-    /// Reported to end, more urgently each time.
-    fn escalate(&mut self) {
-        match self.phase {
-            Phase::Serving => self.drain(),
-            Phase::Draining => self.end_sessions(),
-            Phase::Ending | Phase::Killing => {
-                self.phase = Phase::Killing;
-                self.pool.signal(name::KILL);
-            }
-        }
-    }
-
-    /// Ends what runs, as far as it lets itself be ended.
-    fn end_sessions(&mut self) {
-        self.phase = Phase::Ending;
-        self.pool.signal(name::TERM);
-    }
-
-    /// Takes no further connections: who connects now is refused at once and can look elsewhere.
-    fn drain(&mut self) {
-        self.phase = Phase::Draining;
-        self.sockets = Sockets::NONE;
-        self.waiting = None;
-        self.close_gate();
-        // They have the sockets, too.
-        self.pool.signal(name::USR1);
-    }
-
-    fn close_gate(&mut self) {
+    pub(super) fn close_gate(&mut self) {
         self.has_token = false;
         if let Some(gate) = &mut self.gate {
             gate.leave();
@@ -357,7 +291,7 @@ impl Listener {
 
     /// Starts a process for the connection that waits, or for those to come. The connection goes on waiting when the system
     /// has no process to spare.
-    fn start_worker(&mut self, work: &Service<'_>) {
+    fn start_worker(&mut self, service: &Service<'_>) {
         let Some(slot) = self.pool.reserve() else { return };
         let parent = process::id();
         match process::fork() {
@@ -368,12 +302,12 @@ impl Listener {
                 if self.accepts() {
                     self.sockets = Sockets::NONE;
                 }
-                self.admit(work);
+                self.admit(service);
                 self.close_gate();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
-                let worker = Worker { sockets, signals: &self.signals, work, pool: self.pool, slot, parent };
+                let worker = Worker { sockets, signals: &self.signals, service, pool: self.pool, slot, parent };
                 // Without waiting for them, sessions outlive the server.
-                worker.run(self.waiting.take(), self.limits.wait)
+                worker.run(self.waiting.take(), self.waits_for_sessions)
             }
             Ok(pid) => {
                 self.pause = Instant::PAST;
@@ -393,10 +327,10 @@ impl Listener {
     }
 
     /// In a process that is to serve a stub with a token: takes the stub's first message. Ends where the token has changed.
-    fn admit(&mut self, work: &Service<'_>) {
+    fn admit(&mut self, service: &Service<'_>) {
         let gate = self.gate.as_ref().filter(|gate| self.has_token && !gate.is_plain());
         let (Some(gate), Some(connection)) = (gate, &mut self.waiting) else { return };
-        connection.responder = gate.admit(&connection.socket, work.settings.token());
+        connection.responder = gate.admit(&connection.socket, service.settings.token());
         if connection.responder.is_none() {
             process::exit(exit::SUCCESS);
         }

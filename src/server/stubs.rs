@@ -52,7 +52,7 @@ impl Stubs {
         spot: &Spot,
         wish: &Wish<'_>,
         loaded: Loaded<'_>,
-        before: Made<'_>,
+        before: Option<Made<'_>>,
     ) -> Result<(), Reported> {
         let is_local = |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
         for (index, command) in loaded.config.commands().enumerate() {
@@ -60,9 +60,9 @@ impl Stubs {
                 continue;
             }
             match spot.make_one(command.name(), wish.overwrite) {
-                Ok(made) => self.0[index] = made || is_in(before, command.name()),
+                Ok(made) => self.0[index] = made || before.is_some_and(|before| is_in(before, command.name())),
                 Err(errno) => {
-                    self.remove(spot, loaded, before);
+                    self.remove_unless(spot, loaded, before);
                     return Err(refused(wish, command.name(), errno));
                 }
             }
@@ -71,20 +71,23 @@ impl Stubs {
     }
 
     /// Removes the stubs that this server made and that are still stubs, but for those that another configuration has.
-    #[inline(never)]
     pub(super) fn remove(&mut self, spot: &Spot, loaded: Loaded<'_>, but: Made<'_>) {
+        self.remove_unless(spot, loaded, Some(but));
+    }
+
+    fn remove_unless(&mut self, spot: &Spot, loaded: Loaded<'_>, but: Option<Made<'_>>) {
         for (index, command) in loaded.config.commands().enumerate() {
-            if core::mem::take(&mut self.0[index]) && !is_in(but, command.name()) {
+            let is_kept = || but.is_some_and(|but| is_in(but, command.name()));
+            if core::mem::take(&mut self.0[index]) && !is_kept() {
                 spot.remove_one(command.name());
             }
         }
     }
 }
 
-/// Whether this server made the stub of that name by a configuration.
-#[inline(never)]
+/// Whether this server made the stub of that name by a configuration. Stubs are made for the last command of a name.
 fn is_in((made, loaded): Made<'_>, name: &CStr) -> bool {
-    loaded.config.commands().zip(&made.0).any(|(command, made)| *made && command.name() == name)
+    loaded.config.command(name.to_bytes()).is_some_and(|command| made.0[command.number()])
 }
 
 impl Spot {

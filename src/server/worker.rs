@@ -30,7 +30,7 @@ pub(super) struct Worker<'w> {
     /// Where connections come from. None of them any more: it serves the one that it has, and ends.
     pub(super) sockets: Sockets,
     pub(super) signals: &'w OwnedFd,
-    pub(super) work: &'w Service<'w>,
+    pub(super) service: &'w Service<'w>,
     pub(super) pool: Pool,
     pub(super) slot: Slot,
     /// The listener.
@@ -54,7 +54,7 @@ impl Worker<'_> {
         loop {
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
-            let session = Session::new(connection, buffers, &mut self.sockets, self.signals, self.work, self.parent);
+            let session = Session::new(connection, buffers, &mut self.sockets, self.signals, self.service, self.parent);
             if !session.is_some_and(|mut session| session.run()) {
                 process::exit(exit::SUCCESS);
             }

@@ -145,5 +145,5 @@ fn an_excerpt_may_be_indented_otherwise() {
 #[test]
 fn a_configuration_with_an_error_does_not_pass() {
     assert_eq!(check_configuration("[ a ]\nb\n"), "");
-    assert_eq!(check_configuration("[ a:x ]\nb\n"), "k8psh: k8psh.conf:1:5: a port is a number\n");
+    assert_eq!(check_configuration("[ a:x ]\nb\n"), "k8psh: k8psh.conf:1:5: section a: port x is not a number\n");
 }

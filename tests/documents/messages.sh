@@ -28,6 +28,7 @@ gcc
 configuration '[ build:2110 ] --connect=${NAME_SERVICE_HOST}
 gcc'
 gcc
+NAME_SERVICE_HOST=build.svc gcc
 
 # A server that ends beneath its command.
 configuration '[ gcc:2102 ] =PATH=

@@ -244,3 +244,29 @@ fn options_of_a_section_have_their_place_in_the_file() {
         outcome.fails(1, "k8pshd", &[&place]);
     }
 }
+
+/// What would take minutes if reading a file cost the square of its length ends before the deadline of every run.
+#[test]
+fn a_file_of_the_largest_size_is_read_in_time() {
+    let pod = Pod::new("");
+    let filled = |begin: &str, unit: &str, end: &str| {
+        let count = ((1 << 20) - begin.len() - end.len()) / unit.len();
+        format!("{begin}{}{end}", unit.repeat(count))
+    };
+    let stubs: String = (0..4096).map(|number| format!("c{number}\n")).collect();
+    for (source, code) in [
+        (filled("[ a ] A=", "${UNSET}", "\nx\n"), 0),
+        (filled("[ a ] A=", "${UNSET:-}", "\nx\n"), 0),
+        (filled("[ a ] A=", "${UNSET:-", "\nx\n"), 0),
+        (filled("[ a ] \"", "${UNSET:-x}", "\"\nx\n"), 1),
+        (filled("", "x\n", ""), 1),
+        (filled("[ a ]\n", "a/b\n", ""), 1),
+        (filled("[ a ]\n", "\\\"\n", ""), 1),
+        (filled("[ a ] ", "--no-such-option ", "\nx\n"), 1),
+        (filled("[ a ]\n", "#\n", &stubs), 0),
+    ] {
+        fs::write(pod.config(), &source).expect("the configuration");
+        let outcome = pod.k8psh().arg("--check").env_remove("UNSET").run();
+        assert_eq!(outcome.code(), Some(code), "{:.40}: {:.200}", source, outcome.err());
+    }
+}

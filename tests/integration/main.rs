@@ -19,6 +19,7 @@ mod listener;
 mod log;
 mod make;
 mod makeflags;
+mod options;
 mod probe;
 mod protocol;
 mod reload;

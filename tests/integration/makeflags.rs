@@ -104,7 +104,7 @@ impl Fifo {
     }
 
     /// Both tokens are back.
-    fn is_full(mut self) {
+    fn assert_full(mut self) {
         let mut tokens = [0; 2];
         self.file.read_exact(&mut tokens).expect("the tokens");
         assert_eq!(&tokens, b"++");
@@ -176,7 +176,7 @@ fn a_make_behind_a_stub_waits_for_the_mutex_of_its_callers() {
     assert!(stub.end().success());
     assert_eq!(fs::read_to_string(pod.path("out")).expect("out"), "printed\n");
     mutex.flush().expect("the mutex lives until here");
-    fifo.is_full();
+    fifo.assert_full();
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_ninja_behind_a_stub_shares_the_jobserver() {
         assert_eq!((outcome.code(), outcome.err().as_str()), (Some(0), ""), "{transport}: {}", outcome.out());
         assert_eq!(most_at_once(&pod), most, "{transport}");
     }
-    fifo.is_full();
+    fifo.assert_full();
 }
 
 /// A package whose build script does this.
@@ -280,7 +280,7 @@ fn a_cargo_behind_a_stub_shares_the_jobserver() {
         let told = fs::read_to_string(pod.work().join("package/told")).expect("what the build script saw");
         assert_eq!(told.contains(&format!("{:?}", Path::new(&fifo.path))), transport == "direct", "{told}");
     }
-    fifo.is_full();
+    fifo.assert_full();
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! The server's role, from its command line to its end.
+
+use super::generation::{Generation, Plan, Setup};
+use super::start::{Running, reload, start};
+use super::supervise;
+use crate::diag::{self, Reported};
+use crate::exit::{self, End};
+use crate::options::command_line::{Asked, CommandLine};
+use crate::options::help;
+use crate::options::table::SERVER;
+use crate::session::service::Service;
+use crate::sys::process::{self, end_like};
+use crate::sys::program::{Program, Strings};
+use crate::sys::statics::StaticCell;
+use crate::text::name;
+use crate::{debug, limits, report};
+
+/// Plays the role, and ends as it is to end: here alone, but for the processes that it forks.
+pub fn main(program: &Program, arguments: Strings) -> ! {
+    diag::set_name(name::SERVER);
+    diag::set_patience(limits::LOG_MS);
+    end_like(run(program, arguments).unwrap_or(End::Code(exit::FAILURE)))
+}
+
+fn run(program: &Program, arguments: Strings) -> Result<End, Reported> {
+    static GENERATIONS: StaticCell<[Generation; 2]> = StaticCell::new([const { Generation::empty() }; 2]);
+    let line = match CommandLine::read(arguments)? {
+        Asked::Serve(line) => line,
+        Asked::Help => return Ok(print_help()),
+        Asked::Version => diag::print_and_exit(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
+    };
+    let setup = Setup::new(program, line);
+    let [mut current, mut next] = GENERATIONS.take().each_mut();
+    let Some(mut running) = start(&setup, current)? else {
+        let Some(words) = setup.line.program else { return Ok(End::Code(exit::SUCCESS)) };
+        supervise::replace(&program.environment, words)
+    };
+    loop {
+        if let Some(end) = serve(&setup, &mut running, current, next)? {
+            running.listener.remove_pid_file();
+            return Ok(end);
+        }
+        core::mem::swap(&mut current, &mut next);
+    }
+}
+
+fn print_help() -> End {
+    let mut out = diag::output();
+    help::show(&SERVER, &mut out);
+    out.flush();
+    End::Code(exit::SUCCESS)
+}
+
+/// Serves by the current generation until the server ends, and gives how; `None`: the next generation is in force.
+fn serve(
+    setup: &Setup<'_>,
+    running: &mut Running,
+    current: &mut Generation,
+    next: &mut Generation,
+) -> Result<Option<End>, Reported> {
+    let end = serve_plan(setup, running, current, next)?;
+    let keeps_stubs = end.is_some() && Plan::again(setup, &current.file)?.settings.keep_stubs;
+    if !keeps_stubs {
+        // The next generation has no stubs unless it is in force.
+        let Generation { file, stubs } = current;
+        stubs.remove(&running.stub_directory, file, (&next.stubs, &next.file));
+    }
+    Ok(end)
+}
+
+fn serve_plan(
+    setup: &Setup<'_>,
+    running: &mut Running,
+    current: &Generation,
+    next: &mut Generation,
+) -> Result<Option<End>, Reported> {
+    let Plan { loaded, server, settings } = Plan::again(setup, &current.file)?;
+    let Some(server) = server else { return Err(Reported) };
+    debug!(Server, "server {} listens on port {}", server.name(), server.port());
+    let daemon = settings.background.then_some(settings.pid_file);
+    running.listener.follow(&settings);
+    let service = Service {
+        loaded,
+        server,
+        environment: setup.program.environment.without(settings.token_variable()),
+        settings,
+        umask: process::umask(),
+        ignored: setup.ignored,
+    };
+    loop {
+        let end = running.listener.serve(&service, daemon);
+        if end.is_some() {
+            return Ok(end);
+        }
+        if reload(setup, running, current, next).is_ok() {
+            return Ok(None);
+        }
+        report!("the configuration stays as it was");
+    }
+}

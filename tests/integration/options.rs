@@ -1,0 +1,124 @@
+//! Every option of the table with values that are wrong: refused at both ends, with its name, the value and the place.
+
+use k8psh::options::table::{CLIENT, OptionSpec, SERVER, Scope};
+use k8psh::options::value::Kind;
+
+use crate::support::{Pod, Run};
+
+/// Values that are none of this kind.
+fn bad_values(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        // Only on the command line.
+        Kind::Any => &[],
+        Kind::Path | Kind::Name => &[""],
+        Kind::Number => &["", "-1", "1s", " 1", "18446744073709551616"],
+        Kind::Limit => &["", "-", "1.5", "one", "9223372036854775808"],
+        Kind::Sessions => &["", "0", "-1", "4097", "x"],
+        Kind::Address => &["", "db", "1.2.3", "127.0.0.1:80", "::1%lo"],
+        Kind::AddressOrNone => &["db", " ", "1.2.3"],
+        Kind::Uid => &["", "root", "0,1000", "-1", "4294967295", "4294967296"],
+        Kind::Uids => &["", ",", "0,", "0,,1", "root"],
+        Kind::AbsolutePath => &["", "token", "./token"],
+        Kind::VariableName => &["", "A=B"],
+        Kind::Log => &["", "Text", "yaml"],
+        Kind::Transport => &["", "tcp", "auto "],
+        Kind::Tty => &["", "yes", "alway"],
+    }
+}
+
+/// Words that are wrong for an option: each with what the message about it says.
+fn bad_words(option: &OptionSpec) -> Vec<String> {
+    let name = option.name;
+    match option.value {
+        None => vec![format!("{name}=x")],
+        Some(kind) => bad_values(kind).iter().map(|value| format!("{name}={value}")).collect(),
+    }
+}
+
+/// Whether a stub and a server refuse a section with this word in its header, and say where it is.
+fn both_refuse(pod: &Pod, word: &str, about: &str) {
+    let text = format!("[ box:{} ] --keep-client-executables '{word}'\ntrue echo ran\n", pod.port());
+    std::fs::write(pod.config(), &text).expect("the configuration");
+    let place = format!("{}:1:{}: ", pod.config().display(), text.find('\'').expect("the word") + 1);
+    pod.stub("true").run().fails(125, "true", &[&place, about]);
+    pod.k8pshd().args(["--name", "box"]).run().fails(1, "k8pshd", &[&place, about]);
+    pod.k8psh().arg("--check").run().fails(1, "k8psh", &[&place, about]);
+}
+
+#[test]
+fn a_wrong_value_is_refused_at_both_ends() {
+    let pod = Pod::new("true");
+    pod.link_stub("true");
+    let options: Vec<_> = SERVER.options.iter().filter(|option| option.scope == Scope::Header).collect();
+    assert!(options.len() > 20, "{} options", options.len());
+    for option in options {
+        for word in bad_words(option) {
+            both_refuse(&pod, &word, option.name);
+        }
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_a_wrong_value() {
+    let pod = Pod::new("true");
+    pod.link_stub("true");
+    for option in SERVER.options.iter().filter(|option| option.scope == Scope::Header && option.value.is_some()) {
+        let text = format!("[ box:{} ] {}=${{NOT_SET}}\ntrue echo ran\n", pod.port(), option.name);
+        std::fs::write(pod.config(), text).expect("the configuration");
+        let stub = pod.stub("true").run();
+        assert_eq!((stub.code(), stub.out().as_str()), (Some(125), ""), "{}", option.name);
+        assert!(stub.err().contains("NOT_SET") && stub.err().contains(option.name), "{}", stub.err());
+        // A server does not need the address of its own Service, which may be younger than its Pod.
+        if option.value != Some(Kind::AddressOrNone) {
+            let server = pod.k8pshd().args(["--name", "box"]).run();
+            assert_eq!(server.code(), Some(1), "{}", option.name);
+            assert!(server.err().contains("NOT_SET") && server.err().contains(option.name), "{}", server.err());
+        }
+    }
+}
+
+#[test]
+fn an_option_in_the_wrong_place_is_refused_at_both_ends() {
+    let pod = Pod::new("true");
+    pod.link_stub("true");
+    for option in SERVER.options.iter().filter(|option| option.scope == Scope::CommandLine) {
+        let word = if option.value.is_some() { format!("{}=x", option.name) } else { option.name.to_owned() };
+        both_refuse(&pod, &word, &format!("{} belongs on the command line", option.name));
+    }
+    for word in ["--no-such", "--no-such=1", "-z", "word", "--"] {
+        both_refuse(&pod, word, word);
+    }
+}
+
+#[test]
+fn a_wrong_value_on_a_command_line_is_refused() {
+    let pod = Pod::new("true");
+    for option in SERVER.options {
+        for word in bad_words(option) {
+            pod.k8pshd().args(["--name", "box", &word]).run().fails(1, "k8pshd", &[option.name]);
+        }
+    }
+    for option in CLIENT.options {
+        for word in bad_words(option) {
+            pod.k8psh().args([&word, "--check"]).run().fails(125, "k8psh", &[option.name]);
+        }
+    }
+}
+
+#[test]
+fn an_unknown_option_that_a_section_ignores_is_a_warning_of_its_server_alone() {
+    let pod = Pod::with_header("--odd -i", "true");
+    let server = pod.server();
+    assert!(server.log().contains("warning: unknown option --odd: ignored"), "{}", server.log());
+    let outcome = pod.stub("true").run();
+    assert_eq!((outcome.code(), outcome.err().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn two_sources_of_a_token_are_refused_at_both_ends() {
+    let pod = Pod::with_header("--token-file=/t --token-env=T", "true");
+    pod.link_stub("true");
+    let about = "there is more than one of --token-file, --token-env and --no-token";
+    pod.stub("true").run().fails(125, "true", &[about]);
+    pod.k8pshd().args(["--name", "box"]).run().fails(1, "k8pshd", &[about]);
+}
