@@ -181,3 +181,7 @@ impl<'b> Channel<'b> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/channel.rs"]
+mod tests;
