@@ -17,6 +17,7 @@
 //! - [`server`]: `k8pshd`: start and reload, the listener, its workers, stubs as files, the program behind `--`.
 //! - [`session`]: the server's end of one connection: launch, relay, end, the log.
 //! - [`auth`]: the token, and connections that have not proven that they have it.
+//! - [`secure`]: encryption of connections to a section with a token. Bytes in, bytes out, no system call.
 //! - [`options`]: what options there are and what they say.
 //! - [`config`]: bytes to a typed configuration.
 //! - [`protocol`]: frames, and the state machines of both ends. Bytes in, actions out, no system call.
@@ -31,10 +32,11 @@
 //!
 //! ```text
 //! cli      → client server options config files diag text sys
-//! client   → auth options config protocol files diag text sys
+//! client   → auth secure options config protocol files diag text sys
 //! server   → session auth options config files diag text sys
-//! session  → options config protocol files diag text sys
-//! auth     → options protocol files diag text sys
+//! session  → secure options config protocol files diag text sys
+//! auth     → secure options protocol files diag text sys
+//! secure   →
 //! options  → config diag text sys
 //! config   → files diag text sys
 //! protocol → text
@@ -55,6 +57,7 @@ pub mod files;
 pub mod limits;
 pub mod options;
 pub mod protocol;
+pub mod secure;
 pub mod server;
 pub mod session;
 pub mod sys;

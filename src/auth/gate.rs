@@ -2,23 +2,22 @@
 //! for it, as sshd's `MaxStartups` has it.
 //!
 //! The listener itself holds the connections meanwhile, all in one epoll set. What a peer sent is left in its socket until
-//! it is all there, and read once: nothing but two nonces is kept of a connection, so that silent and slow ones cost next to
-//! nothing. It never says a token, and gives a byte to nobody who has not proven it, but for its half of the proof's random
-//! numbers and for a stub whose section has no token.
+//! it is all there: nothing is kept of a connection, so that silent and slow ones cost next to nothing. It never says a
+//! token, and gives a byte to nobody but a stub whose section has no token.
 //!
-//! Plain bytes: the first line is the token; what follows stays in the socket for the command. Frames: see
-//! [`crate::protocol::frame`].
+//! Plain bytes: the first line is the token; what follows stays in the socket for the command. A stub: its first message of
+//! the handshake ([`crate::secure`]), which stays in the socket for the process that answers it.
 //!
 //! A connection that fails is closed without a byte, and its address has to wait before the next one from there is judged:
 //! see [`super::penalties`]. One that goes for lack of room has not failed.
 
 use super::penalties::{Network, Penalties};
-use super::proof::Key;
 use super::verifier::{Buffer, Connection, Stage, Verdict, Verifier};
 use crate::options::settings::TokenSource;
+use crate::secure::handshake::{MESSAGE, Responder};
 use crate::sys::clock::Instant;
 use crate::sys::epoll;
-use crate::sys::fd::OwnedFd;
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
 use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
@@ -26,6 +25,7 @@ use crate::{limits, report};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Result;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// A place for a connection.
 ///
@@ -56,7 +56,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The queue, of which a process has one.
+    /// The queue, of which a process has one. From here on that does not show its memory and environment, which have the token
+    /// in them, to others of its user: commands are (/proc, ptrace(2)).
     pub fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
         static GATE: StaticCell<MaybeUninit<Gate>> = StaticCell::new(MaybeUninit::uninit());
         static MEMORY: StaticCell<Memory> = StaticCell::new(Memory {
@@ -64,9 +65,10 @@ impl Gate {
             penalties: Penalties::NONE,
             buffer: [0; limits::TOKEN + 2],
         });
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         let set = epoll::Set::new()?;
         let Memory { places, penalties, buffer } = MEMORY.take();
-        let verifier = Verifier { now: Instant::PAST, buffer, penalties, key: Key::NONE, environment };
+        let verifier = Verifier { now: Instant::PAST, buffer, penalties, environment };
         Ok(GATE.take().write(Gate { places, set, verifier, events: 0, is_plain: false }))
     }
 
@@ -93,7 +95,7 @@ impl Gate {
         if let Err(errno) = self.set.add_for_arrivals(socket.as_fd(), index as u64) {
             return report!("cannot wait for a connection: {}", errno);
         }
-        let stage = if self.is_plain { Stage::AwaitingLine } else { Stage::AwaitingNonce };
+        let stage = if self.is_plain { Stage::AwaitingLine } else { Stage::AwaitingMessage };
         let due = Instant::after(limits::PROOF_MS);
         let order = self.next_event();
         self.places[index] = Place::Taken(Connection { socket, address, stage, has_ended: false, order, due });
@@ -158,6 +160,20 @@ impl Gate {
         self.places[index].vacate().map(|connection| connection.socket)
     }
 
+    /// Takes the first message of a connection that has proven itself, in the process that is to answer it. `None`: the token
+    /// is another one by now.
+    pub fn admit(&self, socket: &OwnedFd, source: Option<TokenSource<'_>>) -> Option<Responder> {
+        let mut message = [0; MESSAGE];
+        let is_complete = fd::receive(socket, &mut message) == Ok(MESSAGE);
+        let key = self.verifier.read_key(source).filter(|_| is_complete)?;
+        Responder::check(&key, &message).ok()
+    }
+
+    /// Whether what is expected of a connection is a line.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     /// Leaves the connections to the process that this one is a copy of.
     pub fn leave(&mut self) {
         self.places.iter_mut().for_each(|place| drop(place.vacate()));
@@ -214,7 +230,6 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::fd;
     use crate::text::address;
     use std::ffi::CString;
     use std::io::{ErrorKind, Read, Write};

@@ -1,7 +1,9 @@
-//! The client's half of the handshake by which both ends prove to each other that they have the section's token.
+//! The stub's half of the handshake with a server whose section has a token, over its socket.
 
-use super::proof::{Both, Key, LENGTH, is_same};
-use crate::protocol::frame::{HEADER, Kind, header};
+use crate::protocol::frame::Kind;
+use crate::secure::Transport;
+use crate::secure::handshake::{Initiator, MESSAGE, Message};
+use crate::secure::key::PreSharedKey;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::{self, poll};
@@ -9,45 +11,44 @@ use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 
-/// A frame of the two that open a connection.
-pub(super) type Frame = [u8; HEADER + LENGTH];
-
-/// The header of such a frame.
-pub(super) const fn front(kind: Kind) -> [u8; HEADER] {
-    header(kind, 32)
-}
-
-const _: () = assert!(LENGTH == 32);
-
-/// Proves to the server at the other end that this stub has the token, and has it prove the same, until then. Otherwise: why
-/// it cannot go on.
+/// Agrees with the server at the other end upon the keys of this connection, until then. Otherwise: why it cannot go on.
 #[inline(never)]
-pub fn prove(socket: &OwnedFd, key: &Key, deadline: Instant) -> Result<(), &'static str> {
-    let mut both = [[0; LENGTH]; 2];
-    if sys::random(&mut both[0]).is_err() {
-        return Err("no random numbers here");
-    }
-    exchange(socket, Kind::Nonce, &mut both, deadline)?;
-    key.prove(&mut both);
-    let wanted = both[1];
-    exchange(socket, Kind::Proof, &mut both, deadline)?;
-    if is_same(&both[1], &wanted) { Ok(()) } else { Err("it does not have this token; nothing was sent to it") }
-}
-
-/// Sends a frame with this end's part, and receives the server's of the same kind with the other, no byte beyond.
-#[inline(never)]
-fn exchange(socket: &OwnedFd, kind: Kind, parts: &mut Both, deadline: Instant) -> Result<(), &'static str> {
-    let mut frame: Frame = [0; HEADER + LENGTH];
-    if let Some((head, body)) = frame.split_first_chunk_mut() {
-        *head = front(kind);
-        body.copy_from_slice(&parts[0]);
-    }
+pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<Transport, &'static str> {
+    let (initiator, message) = start(key).map_err(|_| "no random numbers here")?;
     // It always fits into an empty socket; a connection that has ended is noticed by what comes.
-    let _ = fd::send(socket, &frame);
-    let mut rest = &mut frame[..];
-    while !rest.is_empty() {
-        match fd::receive(socket, rest) {
-            Ok(count @ 1..) => rest = rest.get_mut(count..).unwrap_or_default(),
+    let _ = fd::send(socket, &message);
+    let mut answer = [0; MESSAGE];
+    let count = receive(socket, &mut answer, deadline)?;
+    if answer.starts_with(EXCUSE) {
+        return Err("it asks for no token, and the section here has one");
+    }
+    match count {
+        MESSAGE => initiator.finish(&answer).map_err(|_| "it does not have this token; nothing was sent to it"),
+        _ => Err("it does not accept this token"),
+    }
+}
+
+/// How a server without a token begins its answer: it takes the message for text, since no frame begins like this.
+const EXCUSE: &[u8] = b"k8pshd: ";
+
+/// Makes the message of a stub that begins like no frame, so that each end knows at once what the other one expects.
+fn start(key: &PreSharedKey) -> Result<(Initiator, Message), Errno> {
+    loop {
+        let mut random = [0; 32];
+        sys::random(&mut random)?;
+        let (initiator, message) = Initiator::start(key, &mut random);
+        if Kind::of(message[0]).is_none() {
+            return Ok((initiator, message));
+        }
+    }
+}
+
+/// Receives the answer, no byte beyond, and tells how much of it there is.
+fn receive(socket: &OwnedFd, answer: &mut Message, deadline: Instant) -> Result<usize, &'static str> {
+    let mut count = 0;
+    while count < MESSAGE {
+        match fd::receive(socket, &mut answer[count..]) {
+            Ok(more @ 1..) => count += more,
             Err(Errno::AGAIN) => {
                 let left = deadline.remaining();
                 if left == 0 {
@@ -55,15 +56,9 @@ fn exchange(socket: &OwnedFd, kind: Kind, parts: &mut Both, deadline: Instant) -
                 }
                 poll::is_ready(socket.as_fd(), PollFlags::IN, left);
             }
-            _ if kind == Kind::Proof => return Err("it does not accept this token"),
-            _ => return Err("the connection ended before it asked for the token"),
+            Err(Errno::INTR) => {}
+            Ok(0) | Err(_) => break,
         }
     }
-    if let Some((head, body)) = frame.split_first_chunk()
-        && *head == front(kind)
-    {
-        parts[1].copy_from_slice(body);
-        return Ok(());
-    }
-    Err("it asks for no token, and the section here has one")
+    Ok(count)
 }

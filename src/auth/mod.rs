@@ -3,6 +3,5 @@
 pub mod gate;
 pub mod handshake;
 mod penalties;
-pub mod proof;
 pub mod token;
 mod verifier;

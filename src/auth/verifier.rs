@@ -1,12 +1,11 @@
 //! One connection that has not proven yet that it has the token: what is expected of it, and what becomes of it.
 
-use super::handshake::{Frame, front};
 use super::penalties::{Network, Penalties};
-use super::proof::{Both, Digest, Key, is_same};
 use super::token::{read_key, without_newline};
 use crate::options::settings::TokenSource;
 use crate::protocol::frame::{HEADER, Kind};
-use crate::sys;
+use crate::secure::handshake::{MESSAGE, Responder};
+use crate::secure::key::PreSharedKey;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
@@ -21,10 +20,8 @@ use rustix::net::Shutdown;
 pub(super) enum Stage {
     /// The token as its first line.
     AwaitingLine,
-    /// The frame with a stub's nonce.
-    AwaitingNonce,
-    /// The frame with its proof, which is of these nonces.
-    AwaitingProof(Both),
+    /// A stub's first message of the handshake.
+    AwaitingMessage,
     /// Its end: it was told why it cannot stay.
     Explained,
     /// Nothing: it has proven that it has the token, as so many events came before, and waits for a worker.
@@ -62,7 +59,7 @@ pub(super) enum Verdict {
     Closes,
 }
 
-/// What a connection has sent: the longest token, CR and LF, or a frame.
+/// What a connection has sent: the longest token, CR and LF, or a message.
 pub(super) type Buffer = [u8; limits::TOKEN + 2];
 
 /// By what connections are judged.
@@ -70,8 +67,6 @@ pub(super) struct Verifier {
     pub(super) now: Instant,
     pub(super) buffer: &'static mut Buffer,
     pub(super) penalties: &'static mut Penalties,
-    /// That of the token when it was asked for last.
-    pub(super) key: Key,
     pub(super) environment: Environment<'static>,
 }
 
@@ -90,8 +85,9 @@ impl Verifier {
             Stage::Ready(_) => return Verdict::Waits,
             Stage::Explained => usize::MAX,
             Stage::AwaitingLine => until(first(self.buffer, count), b'\n').len() + 1,
-            Stage::AwaitingNonce if is_request => return self.explain(connection),
-            Stage::AwaitingNonce | Stage::AwaitingProof(_) => size_of::<Frame>(),
+            // No message begins like this: see `handshake::agree`.
+            Stage::AwaitingMessage if is_request => return self.explain(connection),
+            Stage::AwaitingMessage => MESSAGE,
         };
         let is_over = connection.has_ended || count == self.buffer.len();
         if count >= length || is_over && is_line {
@@ -114,49 +110,37 @@ impl Verifier {
     /// Judges what a connection has sent, so many bytes, by the token as it is now; later, if its address has failed.
     fn judge(&mut self, connection: &mut Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
         let judged_at = self.penalties.judged_at(Network::of(&connection.address), self.now);
-        if !matches!(connection.stage, Stage::AwaitingNonce) && judged_at > self.now {
+        if judged_at > self.now {
             connection.due = judged_at;
             return Verdict::Waits;
         }
-        // What follows is the session's.
-        let Some(arrived) = self.buffer.get_mut(..length) else { return Verdict::Waits };
-        let _ = fd::receive(&connection.socket, arrived);
         match connection.stage {
-            Stage::AwaitingNonce if arrived.starts_with(&front(Kind::Nonce)) => self.answer(connection),
-            Stage::AwaitingProof(nonces) if arrived.starts_with(&front(Kind::Proof)) => {
-                self.judge_proof(connection, nonces, source)
-            }
             Stage::AwaitingLine => self.judge_line(connection, length, source),
-            _ => self.refuse(connection, "no token"),
+            Stage::AwaitingMessage => self.judge_message(connection, source),
+            Stage::Explained | Stage::Ready(_) => Verdict::Waits,
         }
     }
 
     /// Whether the line of so many bytes is the token.
     fn judge_line(&mut self, connection: &Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
-        if !self.read_token(source) {
-            return Verdict::Closes;
-        }
-        let is_right = self.key.is_of(without_newline(first(self.buffer, length)));
+        // What follows is the session's.
+        let _ = fd::receive(&connection.socket, &mut self.buffer[..length]);
+        let Some(key) = self.read_key(source) else { return Verdict::Closes };
+        let is_right = key.is_of(without_newline(first(self.buffer, length)));
         self.decide(connection, is_right)
     }
 
-    /// Whether the proof that has come is one; then the server's own goes back.
-    fn judge_proof(&mut self, connection: &Connection, nonces: Both, source: Option<TokenSource<'_>>) -> Verdict {
-        if !self.read_token(source) {
-            return Verdict::Closes;
-        }
-        let mut proofs = nonces;
-        self.key.prove(&mut proofs);
-        let body = body(self.buffer);
-        let is_proven = is_same(body, &proofs[0]);
-        *body = proofs[1];
-        let is_right = is_proven && send(&connection.socket, self.buffer);
+    /// Whether the message that has come is by somebody with the token. It stays where it is.
+    fn judge_message(&mut self, connection: &Connection, source: Option<TokenSource<'_>>) -> Verdict {
+        let Some(key) = self.read_key(source) else { return Verdict::Closes };
+        let message = self.buffer.first_chunk().expect("a buffer is longer than a message");
+        let is_right = Responder::check(&key, message).is_ok();
         self.decide(connection, is_right)
     }
 
-    /// Reads the token as it is now. Without one nobody gets in, and whose fault that is was said.
-    fn read_token(&mut self, source: Option<TokenSource<'_>>) -> bool {
-        matches!(source.map(|source| read_key(source, &self.environment, &mut self.key)), Some(Ok(())))
+    /// The key of the token as it is now. Without one nobody gets in, and whose fault that is was said.
+    pub(super) fn read_key(&self, source: Option<TokenSource<'_>>) -> Option<PreSharedKey> {
+        read_key(source?, &self.environment).ok()
     }
 
     fn decide(&mut self, connection: &Connection, is_right: bool) -> Verdict {
@@ -166,18 +150,6 @@ impl Verifier {
         // The failures were mistakes.
         self.penalties.forgive(Network::of(&connection.address));
         Verdict::Enters
-    }
-
-    /// Answers a stub that has begun, with the server's nonce.
-    fn answer(&mut self, connection: &mut Connection) -> Verdict {
-        let body = body(self.buffer);
-        let stub = *body;
-        if sys::random(body).is_err() {
-            return Verdict::Closes;
-        }
-        connection.stage = Stage::AwaitingProof([stub, *body]);
-        send(&connection.socket, self.buffer);
-        Verdict::Waits
     }
 
     /// The connection does not get in, because of `why`: closed without a byte, and a failure of its address.
@@ -205,15 +177,4 @@ impl Verifier {
         connection.stage = Stage::Explained;
         Verdict::Waits
     }
-}
-
-/// The body of the frame that the buffer begins with.
-fn body(buffer: &mut Buffer) -> &mut Digest {
-    let [_, _, _, _, _, body @ ..] = buffer;
-    body.first_chunk_mut().expect("a buffer is longer than a frame")
-}
-
-/// Sends the frame that the buffer begins with, which always fits into an empty socket. Whether it did.
-fn send(socket: &OwnedFd, buffer: &Buffer) -> bool {
-    fd::send(socket, &buffer[..size_of::<Frame>()]).is_ok()
 }

@@ -17,9 +17,10 @@ use rustix::io::{Errno, Result};
 impl Stub {
     /// Sends what there is to send.
     pub(super) fn transmit(&mut self) {
-        while self.server_reads && !self.machine.outgoing().is_empty() {
+        while self.server_reads && self.channel.has_unsent(self.machine.outgoing()) {
+            self.machine.sent(self.channel.seal(self.machine.outgoing()));
             match self.send_next() {
-                Ok(count) => self.machine.sent(count),
+                Ok(count) => self.machine.sent(self.channel.sent(count)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 // What the server said before it went can still be read.
@@ -31,7 +32,7 @@ impl Stub {
     /// Sends the next of what there is to send, together with descriptors as long as some have to go along: no more of them
     /// than one message can hold, and each message needs a byte.
     fn send_next(&mut self) -> Result<usize> {
-        let outgoing = self.machine.outgoing();
+        let outgoing = self.channel.unsent(self.machine.outgoing());
         if self.unsent.is_empty() {
             return fd::send(&self.connection.socket, outgoing);
         }
@@ -72,8 +73,8 @@ impl Stub {
         if !flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             return Ok(());
         }
-        match fd::receive(&self.connection.socket, inbox) {
-            Ok(count @ 1..) => self.process(first(inbox, count)),
+        match fd::receive(&self.connection.socket, self.channel.space(inbox)) {
+            Ok(count @ 1..) => self.arrive(inbox, count),
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             // What was sent was never read (unix(7)), so nothing was started.
             Err(Errno::CONNRESET) if self.fall_back() => Ok(()),
@@ -100,6 +101,19 @@ impl Stub {
     /// Ends the session whose server does not read what it asked for.
     pub(super) fn check_overrun(&mut self) -> Handled {
         if self.machine.take_overrun() { self.fail(&ProtocolError::Overrun) } else { Ok(()) }
+    }
+
+    /// So many bytes have come.
+    fn arrive(&mut self, inbox: &mut [u8], count: usize) -> Handled {
+        self.channel.arrived(count);
+        while self.end.is_none() {
+            match self.channel.next(inbox) {
+                Ok(Some(content)) => self.process(content)?,
+                Ok(None) => break,
+                Err(error) => self.fail(&error.reason())?,
+            }
+        }
+        Ok(())
     }
 
     fn process(&mut self, mut arrived: &[u8]) -> Handled {

@@ -10,9 +10,12 @@ use crate::diag::Reported;
 use crate::options::settings::Settings;
 use crate::options::value::Transport;
 use crate::protocol::frame;
+use crate::secure::channel::{Channel, Sealed};
+use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
 use crate::sys::program::{Environment, Program};
 use crate::sys::socket::tcp;
+use crate::sys::statics::StaticCell;
 use crate::sys::{fd, poll};
 use crate::told;
 use core::ffi::CStr;
@@ -29,15 +32,17 @@ pub fn run(
     name: Option<&'static CStr>,
     milliseconds: u64,
 ) -> Result<(), Reported> {
+    static SEALED: StaticCell<Sealed> = StaticCell::new([0; RECORD]);
+    let sealed = SEALED.take();
     let deadline = Instant::after(milliseconds);
     let loaded = file::load(config, &program.environment)?;
     let Some(name) = name else {
         let mut servers = loaded.config.servers().filter(|server| server.has_commands());
-        return servers.try_for_each(|server| probe(server, loaded, &program.environment, deadline));
+        return servers.try_for_each(|server| probe(server, loaded, &program.environment, sealed, deadline));
     };
     let server = loaded.config.server(name.to_bytes());
     let server = server.ok_or_else(|| told!("{}: there is no server {}", loaded.path(), name))?;
-    probe(server, loaded, &program.environment, deadline)
+    probe(server, loaded, &program.environment, sealed, deadline)
 }
 
 /// Whether the server is up. What it is asked is decided here and nowhere else.
@@ -45,6 +50,7 @@ fn probe(
     server: Server<'static>,
     loaded: Loaded<'static>,
     environment: &Environment,
+    sealed: &mut Sealed,
     deadline: Instant,
 ) -> Result<(), Reported> {
     let settings = Settings::of_section(server, loaded)?;
@@ -57,8 +63,8 @@ fn probe(
         return look(settings.listen, server.port()).map_err(|errno| route.report(&errno));
     }
     let socket = connect(&route, deadline, false).map_err(|errno| route.report(&errno))?.socket;
-    route.authenticate(environment, &socket, deadline)?;
-    ask(&socket, deadline).map_err(|errno| route.report(&errno))
+    let keys = route.authenticate(environment, &socket, deadline)?;
+    ask(&socket, Channel::of_initiator(keys, sealed), deadline).map_err(|errno| route.report(&errno))
 }
 
 /// Looks for a trigger without connecting, which would set it off: where something listens on a port, a socket with
@@ -73,19 +79,30 @@ fn look(address: IpAddr, port: u16) -> Result<(), Errno> {
     }
 }
 
+/// Bytes of the longest answer: a padded record.
+const ANSWER: usize = 2048;
+
 /// Asks the server, and waits for its answer.
-fn ask(socket: &fd::OwnedFd, deadline: Instant) -> Result<(), Errno> {
-    fd::send(socket, frame::PROBE)?;
+fn ask(socket: &fd::OwnedFd, mut channel: Channel<'_>, deadline: Instant) -> Result<(), Errno> {
+    channel.seal(frame::PROBE);
+    fd::send(socket, channel.unsent(frame::PROBE))?;
     // The end of the request. Where the connection has ended already this fails, which the answer shows as well.
     let _ = rustix::net::shutdown(socket, Shutdown::Write);
-    poll::is_ready(socket.as_fd(), PollFlags::IN, deadline.remaining());
-    let mut answer = [0; frame::HEADER];
-    match fd::receive(socket, &mut answer) {
-        Ok(1..) if answer[0] == frame::Kind::Hello as u8 => Ok(()),
-        Ok(1..) => Err(Errno::PROTO),
-        // A server of protocol 1 closes the connection when the request ends, without a frame.
-        Ok(0) => Ok(()),
-        Err(Errno::AGAIN) => Err(Errno::TIMEDOUT),
-        Err(errno) => Err(errno),
+    let mut inbox = [0; ANSWER];
+    loop {
+        poll::is_ready(socket.as_fd(), PollFlags::IN, deadline.remaining());
+        match fd::receive(socket, channel.space(&mut inbox)) {
+            Ok(count @ 1..) => channel.arrived(count),
+            // A server of protocol 1 closes the connection when the request ends, without a frame.
+            Ok(_) if channel.is_plain() => return Ok(()),
+            Ok(_) => return Err(Errno::CONNRESET),
+            Err(Errno::AGAIN) => return Err(Errno::TIMEDOUT),
+            Err(errno) => return Err(errno),
+        }
+        match channel.next(&mut inbox) {
+            Ok(Some([kind, ..])) if *kind == frame::Kind::Hello as u8 => return Ok(()),
+            Ok(None) => {}
+            _ => return Err(Errno::PROTO),
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! The route to a server: its address, its port, and the transports that may lead there.
 
-use crate::auth::handshake::prove;
-use crate::auth::proof::Key;
+use crate::auth::handshake::agree;
 use crate::auth::token::read_key;
 use crate::config::Server;
 use crate::diag::Reported;
 use crate::options::Named;
 use crate::options::settings::{Connect, Settings, TokenSource};
-use crate::options::value::{Kind, Transport};
+use crate::options::value::{self, Kind};
+use crate::secure::Transport;
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::program::Environment;
@@ -21,7 +21,7 @@ use core::net::IpAddr;
 pub(super) struct Route {
     pub(super) server: Server<'static>,
     pub(super) host: IpAddr,
-    pub(super) transport: Transport,
+    pub(super) transport: value::Transport,
     /// The user that a server reached by the direct transport has to be; `None`: any.
     pub(super) user: Option<u32>,
     /// Where the section's token is, if it has one.
@@ -40,7 +40,7 @@ impl Route {
     ) -> Result<Route, Reported> {
         let mut transport = settings.transport;
         if let Some(name) = environment.get(TRANSPORT).filter(|name| !name.is_empty()) {
-            let asked = Transport::named(name);
+            let asked = value::Transport::named(name);
             transport = asked.ok_or_else(|| told!("K8PSH_TRANSPORT: {} is not {}", name, Kind::Transport))?;
         }
         let host = match settings.connect {
@@ -55,20 +55,20 @@ impl Route {
         };
         // A server elsewhere, and one with a token, is reached by TCP alone.
         if settings.connect != Connect::Here || settings.token().is_some() {
-            transport = Transport::Relay;
+            transport = value::Transport::Relay;
         }
         Ok(Route { server, host, transport, user: settings.server_uid, token: settings.token() })
     }
 
     /// The same route by TCP alone.
     pub(super) fn by_relay(self) -> Route {
-        Route { transport: Transport::Relay, ..self }
+        Route { transport: value::Transport::Relay, ..self }
     }
 
     /// Reports what is wrong with the server at the end of this route.
     pub(super) fn report(&self, reason: &dyn Show) -> Reported {
         let (name, port) = (self.server.name(), self.server.port());
-        if self.transport == Transport::Direct {
+        if self.transport == value::Transport::Direct {
             return told!("server {} at k8psh:{}: {}", name, port, reason);
         }
         match self.host {
@@ -77,16 +77,16 @@ impl Route {
         }
     }
 
-    /// Has both ends prove that they have the token of the server's section, where it has one, before the deadline.
+    /// Has both ends show that they have the token of the server's section, where it has one, before the deadline: the keys of
+    /// the connection.
     pub(super) fn authenticate(
         &self,
         environment: &Environment,
         socket: &OwnedFd,
         deadline: Instant,
-    ) -> Result<(), Reported> {
-        let Some(source) = self.token else { return Ok(()) };
-        let mut key = Key::NONE;
-        read_key(source, environment, &mut key)?;
-        prove(socket, &key, deadline).map_err(|why| self.report(&why))
+    ) -> Result<Option<Transport>, Reported> {
+        let Some(source) = self.token else { return Ok(None) };
+        let key = read_key(source, environment)?;
+        agree(socket, &key, deadline).map(Some).map_err(|why| self.report(&why))
     }
 }

@@ -38,11 +38,11 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     // Before the request is written, so that the server starts the session meanwhile.
     let deadline = Instant::after(loaded.config.connect_timeout());
     let connection = connect(&route, deadline, true).map_err(|errno| route.report(&errno))?;
-    route.authenticate(&program.environment, &connection.socket, deadline)?;
+    let keys = route.authenticate(&program.environment, &connection.socket, deadline)?;
     descriptors::restrict(descriptors, &connection)?;
     // The token is for nobody else.
     let environment = &program.environment.without(settings.token_variable());
     let caller = request::Caller { environment, arguments, directory, terminal: &terminal, connection: &connection };
     let request = request::write(command, &caller, descriptors)?;
-    Stub::new(route, connection, request, terminal, descriptors)?.run()
+    Stub::new(route, connection, keys, request, terminal, descriptors)?.run()
 }

@@ -8,6 +8,9 @@ use crate::exit::End;
 use crate::limits;
 use crate::protocol::client::{Buffers, ClientEnd};
 use crate::protocol::{Queue, Which};
+use crate::secure::Transport;
+use crate::secure::channel::{Channel, Sealed};
+use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd, Stream};
 use crate::sys::signal::{self, Set, name};
@@ -28,6 +31,8 @@ const OUTPUT: usize = 3;
 pub(super) struct Stub {
     pub(super) route: Route,
     pub(super) connection: Connection,
+    /// What its bytes go through.
+    pub(super) channel: Channel<'static>,
     /// The numbers of the caller's descriptors that go along.
     pub(super) descriptors: &'static [i32],
     /// Those of them that have not been sent yet.
@@ -98,16 +103,18 @@ pub(super) type Handled = Result<(), Interrupt>;
 pub(super) const FORWARDED: Set = Set::ALL.without(name::KILL).without(name::STOP).without(name::CHLD);
 
 impl Stub {
-    /// A stub with this connection, whose request and descriptors are still to be sent. From here on signals are the
+    /// A stub with this connection, and its keys if there are any, whose request and descriptors are still to be sent. From here on signals are the
     /// command's.
     pub(super) fn new(
         route: Route,
         connection: Connection,
+        keys: Option<Transport>,
         request: Queue<'static>,
         mut terminal: Terminal,
         descriptors: &'static [i32],
     ) -> Result<Stub, Reported> {
         static REASON: StaticCell<Line> = StaticCell::new(Line::new());
+        static SEALED: StaticCell<Sealed> = StaticCell::new([0; RECORD]);
         static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::EMPTY);
         signal::block(FORWARDED);
         let signals = signal::descriptor(FORWARDED)
@@ -117,6 +124,7 @@ impl Stub {
         Ok(Stub {
             route,
             connection,
+            channel: Channel::of_initiator(keys, SEALED.take()),
             descriptors,
             unsent: descriptors,
             server_reads: true,
@@ -194,7 +202,7 @@ impl Stub {
         let mut events = PollFlags::empty();
         if self.end.is_none() {
             events.set(PollFlags::IN, self.machine.has_room());
-            events.set(PollFlags::OUT, self.server_reads && !self.machine.outgoing().is_empty());
+            events.set(PollFlags::OUT, self.server_reads && self.channel.has_unsent(self.machine.outgoing()));
         }
         events
     }

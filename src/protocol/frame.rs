@@ -19,18 +19,7 @@
 //! way, and goes on when the receiver, having passed some on, gives credit for them. A connection is therefore always
 //! read, and a stream that is stuck holds up neither signals nor the other stream.
 //!
-//! Where the section has a token, both ends prove to each other that they have it, before anything else and without
-//! sending it. The client begins, and it proves first: a stranger who connects learns nothing that depends on the token, and
-//! the request goes to nobody who has not proven it.
-//!
-//! ```text
-//!  client                             server
-//!  Nonce  c                     ──→
-//!                               ←──   Nonce  s
-//!  Proof  of c, s, client       ──→
-//!                               ←──   Proof  of c, s, server
-//!  request                      ──→   Hello …
-//! ```
+//! Where the section has a token, all of this goes through [`crate::secure`].
 
 use crate::limits;
 
@@ -154,8 +143,6 @@ frames! {
     Foreground = 27, "foreground", Client, Number: "Whether the client is in its terminal's foreground (1) or not (0), and so whether the command is in that of its own.";
     Pixels = 28, "pixels", Client, Number: "The terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.";
     Modes = 29, "modes", Client, Body: "The terminal's modes, as in [`crate::protocol::Terminal`].";
-    Nonce = 30, "nonce", Both, Body: "32 random bytes, the client's first. They open a connection to a server with a token, ahead of the request.";
-    Proof = 31, "proof", Both, Body: "The proof that the sender has the token, 32 bytes, the client's first. The request follows.";
     Delivered = 32, "delivered", Server, Number: "How many of the client's signals the command lived to get. Precedes its end, where there are any.";
 }
 
@@ -246,8 +233,8 @@ mod tests {
             assert_eq!(cells[1..4], [&*(row.kind as u8).to_string(), row.name, direction]);
         }
         let with_body = (0..=u8::MAX).filter(|byte| Kind::of(*byte).is_some_and(Kind::has_body)).collect::<Vec<_>>();
-        assert_eq!(with_body, [0, 1, 2, 3, 4, 5, 6, 17, 29, 30, 31]);
-        assert!(document.contains("number bytes of body      types 0 to 6, 17 and 29 to 31"));
+        assert_eq!(with_body, [0, 1, 2, 3, 4, 5, 6, 17, 29]);
+        assert!(document.contains("number bytes of body      types 0 to 6, 17 and 29"));
     }
 
     #[test]

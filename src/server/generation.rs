@@ -2,7 +2,6 @@
 //! made by it. There are two of them: one is in force, and a reload puts the next one together in the other.
 
 use super::stubs::Stubs;
-use crate::auth::proof::Key;
 use crate::auth::token::read_key;
 use crate::config::Server;
 use crate::config::file::{File, Loaded, path};
@@ -43,8 +42,7 @@ impl<'p> Setup<'p> {
     /// client.
     pub(super) fn has_token(&self, settings: &Settings<'_>) -> Result<bool, Reported> {
         let Some(source) = settings.token() else { return Ok(false) };
-        let mut key = Key::NONE;
-        read_key(source, &self.program.environment, &mut key)?;
+        read_key(source, &self.program.environment)?;
         Ok(true)
     }
 }

@@ -218,7 +218,7 @@ impl Listener {
         {
             end = end.min(gate.turn(service.settings.token()));
             if has_room && self.waiting.is_none() {
-                self.waiting = gate.take_ready().map(|socket| Accepted { socket, is_direct: false });
+                self.waiting = gate.take_ready().map(|socket| Accepted { socket, is_direct: false, responder: None });
             }
             // Who waits there has room of its own.
             takes = !is_short && gate.has_room();
@@ -302,6 +302,7 @@ impl Listener {
                 if self.accepts() {
                     self.sockets = Sockets::NONE;
                 }
+                self.admit(service);
                 self.close_gate();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
                 let worker = Worker { sockets, signals: &self.signals, service, pool: self.pool, slot, parent };
@@ -322,6 +323,16 @@ impl Listener {
                 slot.free();
                 self.run_short("start a session", errno);
             }
+        }
+    }
+
+    /// In a process that is to serve a stub with a token: takes the stub's first message. Ends where the token has changed.
+    fn admit(&mut self, service: &Service<'_>) {
+        let gate = self.gate.as_ref().filter(|gate| self.has_token && !gate.is_plain());
+        let (Some(gate), Some(connection)) = (gate, &mut self.waiting) else { return };
+        connection.responder = gate.admit(&connection.socket, service.settings.token());
+        if connection.responder.is_none() {
+            process::exit(exit::SUCCESS);
         }
     }
 

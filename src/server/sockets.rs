@@ -75,7 +75,7 @@ impl Sockets {
     /// A connection that waits at one of them.
     pub(super) fn accept(&self, is_direct: bool) -> Result<Accepted> {
         let socket = fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)?;
-        Ok(Accepted { socket, is_direct })
+        Ok(Accepted { socket, is_direct, responder: None })
     }
 }
 

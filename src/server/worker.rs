@@ -54,9 +54,8 @@ impl Worker<'_> {
         loop {
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
-            let mut session =
-                Session::new(connection, buffers, &mut self.sockets, self.signals, self.service, self.parent);
-            if !session.run() {
+            let session = Session::new(connection, buffers, &mut self.sockets, self.signals, self.service, self.parent);
+            if !session.is_some_and(|mut session| session.run()) {
                 process::exit(exit::SUCCESS);
             }
             buffers.clear();

@@ -1,7 +1,9 @@
 //! A connection that a server has accepted, and who is at its other end.
 
 use crate::add;
-use crate::sys::fd::OwnedFd;
+use crate::secure::handshake::{Responder, Unconfirmed};
+use crate::sys;
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::{tcp, unix};
 use crate::text::line::{Line, Show};
 use core::net::IpAddr;
@@ -12,6 +14,8 @@ pub struct Accepted {
     pub socket: OwnedFd,
     /// Whether descriptors can come along with it.
     pub is_direct: bool,
+    /// What answers its first message, where the section has a token.
+    pub responder: Option<Responder>,
 }
 
 /// Who is at the other end of a connection, as far as the kernel says.
@@ -26,6 +30,17 @@ pub enum Peer {
 }
 
 impl Accepted {
+    /// Answers its first message, if it is one with a handshake. `None`: there are no random numbers.
+    pub(super) fn answer(&mut self) -> Option<Option<Unconfirmed>> {
+        let Some(responder) = self.responder.take() else { return Some(None) };
+        let mut random = [0; 32];
+        sys::random(&mut random).ok()?;
+        let (message, unconfirmed) = responder.answer(&mut random);
+        // It always fits into an empty socket; a connection that has ended is noticed by what comes.
+        let _ = fd::send(&self.socket, &message);
+        Some(Some(unconfirmed))
+    }
+
     /// Who is at its other end.
     pub fn peer(&self) -> Peer {
         if self.is_direct {

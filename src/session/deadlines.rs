@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn new() -> State<&'static str> {
-        State::new("socket", START)
+        State::new("socket", limits::REQUEST_MS, START)
     }
 
     fn running(until: Instant) -> State<&'static str> {

@@ -9,8 +9,10 @@ use super::service::{Intake, Service};
 use crate::options::value::uids;
 use crate::protocol::server::{self, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
+use crate::secure::channel::{Channel, Sealed};
+use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, OwnedFd};
+use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, Children};
 use crate::sys::socket::{tcp, unix};
 use crate::sys::watch::{Ready, Watch};
@@ -19,7 +21,6 @@ use crate::{debug, limits, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
-use rustix::io::Errno;
 use rustix::net::Shutdown;
 
 /// The slots of the poll loop.
@@ -37,6 +38,7 @@ pub struct Buffers {
     command: command::Buffers,
     inbox: [u8; limits::INBOX],
     server_end: server::Buffers,
+    sealed: Sealed,
 }
 
 impl Buffers {
@@ -46,6 +48,7 @@ impl Buffers {
         command: command::Buffers::EMPTY,
         inbox: [0; limits::INBOX],
         server_end: server::Buffers::EMPTY,
+        sealed: [0; RECORD],
     };
 
     /// Closes the descriptors that came along and that no command took.
@@ -75,6 +78,8 @@ pub struct Session<'s> {
     pub(super) parent: i32,
     pub(super) client: Client,
     pub(super) server_end: ServerEnd<'s>,
+    /// What the connection's bytes go through.
+    pub(super) channel: Channel<'s>,
     pub(super) state: State<OwnedFd>,
     /// The command's name, for messages, once a request has told it.
     pub(super) name: &'s CStr,
@@ -91,30 +96,34 @@ pub struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// A session for this connection, of the listener that is process `parent`.
+    /// A session for this connection, of the listener that is process `parent`. `None`: it cannot be answered.
     pub fn new(
-        connection: Accepted,
+        mut connection: Accepted,
         buffers: &'s mut Buffers,
         intake: &'s mut dyn Intake,
         signals: &'s OwnedFd,
         service: &'s Service<'s>,
         parent: i32,
-    ) -> Session<'s> {
-        Session {
+    ) -> Option<Session<'s>> {
+        let peer = connection.peer();
+        let unconfirmed = connection.answer()?;
+        let limit = if unconfirmed.is_some() { limits::PROOF_MS } else { limits::REQUEST_MS };
+        Some(Session {
             service,
             signals,
             intake,
             parent,
             client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
             server_end: ServerEnd::new(&mut buffers.server_end, name::SERVER),
-            record: Record::new(connection.peer()),
-            state: State::new(connection.socket, Instant::now()),
+            channel: Channel::of_responder(unconfirmed, &mut buffers.sealed),
+            record: Record::new(peer),
+            state: State::new(connection.socket, limit, Instant::now()),
             name: c"a connection",
             passed: &mut buffers.passed,
             command_buffers: &mut buffers.command,
             inbox: &mut buffers.inbox,
             is_small: true,
-        }
+        })
     }
 
     /// Runs it. Whether this process can serve another one then: nothing of this one is left in it.
@@ -132,6 +141,7 @@ impl<'s> Session<'s> {
             let ready = self.wait();
             self.on_ready(&ready, inbox);
         }
+        self.channel.wipe(inbox);
         self.record.ended(self.service, self.state.command.end());
         // A process that leads a terminal's session cannot have another terminal.
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
@@ -159,7 +169,7 @@ impl<'s> Session<'s> {
     /// Does what is due and what can be done without waiting. Whether the session is over.
     fn advance(&mut self) -> bool {
         if self.server_end.check().is_err() {
-            self.protocol_error(ProtocolError::Overrun);
+            self.protocol_error(&ProtocolError::Overrun);
         }
         let now = Instant::now();
         while let Some(due) = self.state.due(now) {
@@ -224,7 +234,7 @@ impl<'s> Session<'s> {
 
     /// What the connection is watched for. That its other end hangs up is told in any case.
     fn connection_events(&self) -> PollFlags {
-        let has_outgoing = !self.server_end.outgoing().is_empty();
+        let has_outgoing = self.has_outgoing();
         let (may_read, may_write) = match self.state.link {
             // A half-close is for the command.
             Link::Lent { .. } => return PollFlags::empty(),
@@ -257,63 +267,6 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Reads the connection once and does what it says.
-    fn receive(&mut self, flags: PollFlags, inbox: &mut [u8]) {
-        let Some(socket) = self.state.link.socket() else { return };
-        if !flags.contains(PollFlags::IN) {
-            // Data that a full buffer leaves unread does not keep the command of a dead stub.
-            if flags.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
-                self.on_disconnect();
-            }
-            return;
-        }
-        let takes_descriptors = self.client != Client::Stub && matches!(self.state.link, Link::AwaitingRequest { .. });
-        let arrived = if takes_descriptors {
-            // One too many is closed, and missed when they are counted.
-            unix::receive(socket, inbox, &mut |descriptor| drop(self.passed.push(Some(descriptor))))
-        } else {
-            fd::receive(socket, inbox)
-        };
-        self.is_small &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
-        match arrived {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Ok(count @ 1..) => self.process(inbox.get(..count).unwrap_or_default()),
-            Ok(0) | Err(_) => self.on_disconnect(),
-        }
-    }
-
-    /// Sends what there is to send, unless it may wait for what comes next: most commands have ended by then, and the stub
-    /// is woken once.
-    fn transmit(&mut self, now: Instant) {
-        let may_wait = self.state.command.is_running() && self.server_end.is_deferrable();
-        match &mut self.state.link {
-            Link::Closed => self.server_end.forget_peer(),
-            Link::Relaying { flush_at, .. } if may_wait && !self.server_end.outgoing().is_empty() => {
-                *flush_at = (*flush_at).min(now.plus(limits::COALESCE_MS));
-            }
-            _ => self.flush(),
-        }
-    }
-
-    /// Sends what there is to send.
-    fn flush(&mut self) {
-        if let Link::Relaying { flush_at, .. } = &mut self.state.link {
-            *flush_at = Instant::NEVER;
-        }
-        while let Some(socket) = self.state.link.socket().filter(|_| !self.server_end.outgoing().is_empty()) {
-            match fd::send(socket, self.server_end.outgoing()) {
-                Ok(count) => self.server_end.sent(count),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => self.on_disconnect(),
-            }
-        }
-        if let Link::Lingering { socket, .. } = &self.state.link {
-            // A client of protocol 1 learns a death by signal from the end of the connection.
-            let _ = rustix::net::shutdown(socket, Shutdown::Write);
-        }
-    }
-
     /// Everything is said that the client is to hear.
     pub(super) fn begin_linger(&mut self) {
         let is_plain = self.client == Client::Plain;
@@ -325,12 +278,13 @@ impl<'s> Session<'s> {
     /// make its kernel drop what it has not read (RFC 2525, 2.17). Whoever else has the socket, as a process that the command
     /// left behind, loses the connection.
     fn stop_lingering(&mut self, now: Instant) {
+        let has_outgoing = self.has_outgoing();
         let Link::Lingering { socket, until, patience } = &mut self.state.link else { return };
         let has_more_time = match patience {
             Patience::None => false,
             // By the direct transport, what was sent is where the stub reads it already.
             Patience::UntilAcknowledged => {
-                !self.server_end.outgoing().is_empty() || self.client == Client::Stub && tcp::unacknowledged(socket) > 0
+                has_outgoing || self.client == Client::Stub && tcp::unacknowledged(socket) > 0
             }
             Patience::WhileReading(before) => {
                 let arrived = tcp::traffic(socket).acknowledged;

@@ -5,9 +5,9 @@ use super::event_loop::{Client, Session};
 use super::log::EndReason;
 use super::phases::{Command, Link, Patience};
 use crate::options::settings::NOT_FOR_STUBS;
+use crate::protocol::Which;
 use crate::protocol::request::{Attributes, Request};
 use crate::protocol::server::ClientMessage;
-use crate::protocol::{ProtocolError, Which};
 use crate::sys::clock::Instant;
 use crate::sys::process;
 use crate::sys::signal::{self, name};
@@ -23,7 +23,7 @@ impl<'s> Session<'s> {
             match self.server_end.receive(&mut arrived) {
                 Ok(Some(message)) => self.handle(message),
                 Ok(None) => break,
-                Err(error) => self.protocol_error(error),
+                Err(error) => self.protocol_error(&error),
             }
         }
     }
@@ -155,7 +155,7 @@ impl<'s> Session<'s> {
     }
 
     /// What the peer sent makes no sense. It is told why, and the command ends.
-    pub(super) fn protocol_error(&mut self, error: ProtocolError) {
+    pub(super) fn protocol_error(&mut self, error: &dyn Show) {
         let mut reason = Line::new();
         error.show(&mut reason);
         if self.server_end.is_plain() {

@@ -17,5 +17,6 @@ mod phases;
 pub mod service;
 mod streams;
 mod trigger;
+mod wire;
 
 pub use event_loop::{Buffers, Session};

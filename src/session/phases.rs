@@ -122,6 +122,15 @@ impl<S> Link<S> {
         }
     }
 
+    /// The stub has shown that it is there: it gets its time for the request, unless the server ends.
+    pub(super) fn on_confirmed(&mut self, now: Instant) {
+        if let Link::AwaitingRequest { by, limit, .. } = self
+            && *limit == limits::PROOF_MS
+        {
+            (*by, *limit) = (now.plus(limits::REQUEST_MS), limits::REQUEST_MS);
+        }
+    }
+
     /// The request is complete.
     pub(super) fn on_request(&mut self, is_lent: bool) {
         if let Some(socket) = self.close() {
@@ -255,9 +264,8 @@ impl Cleanup {
 }
 
 impl<S> State<S> {
-    /// A connection whose request is to be complete by then.
-    pub(super) fn new(socket: S, now: Instant) -> State<S> {
-        let limit = limits::REQUEST_MS;
+    /// A connection whose request, or first record, is to be complete within so many milliseconds.
+    pub(super) fn new(socket: S, limit: u64, now: Instant) -> State<S> {
         State {
             link: Link::AwaitingRequest { socket, by: now.plus(limit), limit },
             command: Command::None,

@@ -29,8 +29,6 @@ pub(crate) const TERMINAL: u8 = 26;
 pub(crate) const FOREGROUND: u8 = 27;
 pub(crate) const PIXELS: u8 = 28;
 pub(crate) const MODES: u8 = 29;
-pub(crate) const NONCE: u8 = 30;
-pub(crate) const PROOF: u8 = 31;
 pub(crate) const DELIVERED: u8 = 32;
 
 /// The last kind there is, so far.
@@ -38,12 +36,12 @@ pub(crate) const LAST: u8 = DELIVERED;
 
 /// Whether there are frames of this kind.
 pub(crate) fn is_known(kind: u8) -> bool {
-    matches!(kind, DIRECTORY..=EXIT | HELLO..=LAST)
+    matches!(kind, DIRECTORY..=EXIT | HELLO..=MODES | DELIVERED)
 }
 
 /// Whether the number of such a frame is the length of its body.
 fn has_body(kind: u8) -> bool {
-    matches!(kind, DIRECTORY..=ERROR | FAILURE | MODES | NONCE | PROOF)
+    matches!(kind, DIRECTORY..=ERROR | FAILURE | MODES)
 }
 
 /// One frame as it came.

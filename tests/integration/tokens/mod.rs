@@ -1,6 +1,8 @@
 //! Sections with a token, addresses beyond this Pod, and what becomes of those who do not have the token.
 
 mod addresses;
+mod encryption;
+mod relay;
 mod secrets;
 mod strangers;
 mod triggers;
@@ -10,7 +12,6 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,8 @@ use crate::support::{
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
 
-/// A frame that opens a connection to a server with a token: random bytes, or a proof.
-const NONCE: u8 = 30;
-const PROOF: u8 = 31;
+/// As long as a stub's first message, by somebody who does not have the token.
+const GUESS: [u8; 48] = [255; 48];
 
 /// A token that nobody else has.
 const TOKEN: &str = "correct horse battery staple";
@@ -79,19 +79,6 @@ fn from_another_address(port: u16) -> TcpStream {
 /// A server that does not listen on 127.0.0.1 alone.
 fn server_listening(pod: &Pod) -> Server {
     pod.start_until(pod.k8pshd_with_stubs(), is_listening_anywhere)
-}
-
-trait Fixed {
-    fn frame_of(&mut self, kind: u8, length: usize) -> Vec<u8>;
-}
-
-impl Fixed for Peer {
-    fn frame_of(&mut self, kind: u8, length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; 5 + length];
-        self.0.read_exact(&mut bytes).expect("a frame");
-        assert_eq!(bytes[..5], frames::number(kind, u32::try_from(length).expect("small")));
-        bytes.split_off(5)
-    }
 }
 
 /// A trigger with the token in a file, and these words and commands.

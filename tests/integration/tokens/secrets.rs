@@ -104,9 +104,7 @@ fn a_token_that_is_gone_keeps_everybody_out_until_it_is_back() {
         }
         // The stub has it by the descriptor of nobody: a peer by hand.
         let mut peer = Peer::connect(pod.port());
-        peer.send(&frames::data(NONCE, &[1; 32]));
-        assert_eq!(peer.frame().expect("a nonce").kind, NONCE);
-        peer.send(&frames::data(PROOF, &[2; 32]));
+        peer.send(&GUESS);
         assert!(peer.is_over());
         until_logged(&server, if missing { "No such file" } else { "one line" }, 1);
         fs::rename(&away, &file).expect("the token comes back");

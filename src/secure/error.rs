@@ -1,0 +1,24 @@
+//! What can be wrong with a connection.
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A message of the handshake is not authentic.
+    Handshake,
+    /// Bytes are not the record that has to come next.
+    Record,
+    /// Content does not fit into a record or its buffer: a mistake of the caller.
+    Size,
+}
+
+impl Error {
+    /// The reason as words of a message, which says whom it concerns before them.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Error::Handshake => "its token is another one, or its version: use the same k8psh and token at both ends",
+            Error::Record => "what came is not what was sent: somebody changes the connection on its way",
+            Error::Size => "a record is too large",
+        }
+    }
+}

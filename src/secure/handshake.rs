@@ -1,0 +1,207 @@
+//! The handshake: Noise NNpsk0, one message each way.
+//!
+//! ```text
+//! initiator → responder   e, tag      psk, e
+//! initiator ← responder   e, tag      e, ee
+//! ```
+//!
+//! Each message is an ephemeral public key of 32 bytes and a tag of 16 over everything so far. Their payloads are empty, so
+//! every handshake looks the same.
+
+use super::error::Error;
+use super::key::PreSharedKey;
+use super::record::{Opened, Opener, Sealer};
+use super::symmetric::{Secret, SymmetricState};
+use super::transport::Transport;
+use cipher::TAG;
+use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
+use zeroize::{Zeroize, Zeroizing};
+
+/// What Noise calls it, as both ends hash it first.
+const NAME: &[u8] = b"Noise_NNpsk0_25519_ChaChaPoly_SHA256";
+
+/// What else both have to agree upon: the version of what follows. Ends that differ in it refuse each other as though their
+/// tokens did.
+const PROLOGUE: &[u8] = b"k8psh 2 stub connection";
+
+/// Bytes of a public key.
+const PUBLIC: usize = 32;
+
+/// Bytes of each message of the handshake.
+pub const MESSAGE: usize = PUBLIC + TAG;
+
+/// A message of the handshake.
+pub type Message = [u8; MESSAGE];
+
+/// The initiator, once it has said its message.
+pub struct Initiator {
+    state: SymmetricState,
+    ephemeral: Secret,
+}
+
+impl Initiator {
+    /// Starts with 32 fresh random bytes, which are wiped, and returns what to send.
+    #[must_use]
+    pub fn start(key: &PreSharedKey, random: &mut [u8; 32]) -> (Initiator, Message) {
+        let (initiator, public, tag) = Initiator::write(key, PROLOGUE, random, &mut []);
+        (initiator, join(&public, &tag))
+    }
+
+    fn write(
+        key: &PreSharedKey,
+        prologue: &[u8],
+        random: &mut [u8; 32],
+        payload: &mut [u8],
+    ) -> (Initiator, [u8; PUBLIC], [u8; TAG]) {
+        let mut state = begin(key, prologue);
+        let ephemeral = take(random);
+        let public = mix_ephemeral(&mut state, &ephemeral);
+        let tag = state.encrypt_and_hash(payload);
+        (Initiator { state, ephemeral }, public, tag)
+    }
+
+    /// Reads the answer. Who has sent it has the token, and this connection's keys.
+    ///
+    /// # Errors
+    /// [`Error::Handshake`] where it is no answer to this initiator's message by somebody with the same token.
+    pub fn finish(self, message: &Message) -> Result<Transport, Error> {
+        let (public, tag) = split(message);
+        let [sending, receiving] = self.read(public, &mut [], tag)?.split();
+        Ok(Transport { sealer: Sealer::new(sending), opener: Opener::new(receiving) })
+    }
+
+    fn read(mut self, public: &[u8; PUBLIC], payload: &mut [u8], tag: &[u8; TAG]) -> Result<SymmetricState, Error> {
+        mix_public(&mut self.state, public);
+        mix_shared(&mut self.state, &self.ephemeral, public);
+        self.state.decrypt_and_hash(payload, tag)?;
+        Ok(self.state)
+    }
+}
+
+/// The responder, once it knows that a first message is by somebody with the token.
+pub struct Responder {
+    state: SymmetricState,
+    /// The initiator's.
+    public: [u8; PUBLIC],
+}
+
+impl Responder {
+    /// Checks a first message by hashes and one tag alone: a stranger costs no Diffie-Hellman. It may be a recorded one, so
+    /// nothing but [`Responder::answer`] may come of it.
+    ///
+    /// # Errors
+    /// [`Error::Handshake`] where its sender has another token or speaks another version.
+    pub fn check(key: &PreSharedKey, message: &Message) -> Result<Responder, Error> {
+        let (public, tag) = split(message);
+        Responder::read(key, PROLOGUE, public, &mut [], tag)
+    }
+
+    fn read(
+        key: &PreSharedKey,
+        prologue: &[u8],
+        public: &[u8; PUBLIC],
+        payload: &mut [u8],
+        tag: &[u8; TAG],
+    ) -> Result<Responder, Error> {
+        let mut state = begin(key, prologue);
+        mix_public(&mut state, public);
+        state.decrypt_and_hash(payload, tag)?;
+        Ok(Responder { state, public: *public })
+    }
+
+    /// Makes the answer with 32 fresh random bytes, which are wiped.
+    #[must_use]
+    pub fn answer(self, random: &mut [u8; 32]) -> (Message, Unconfirmed) {
+        let (state, public, tag) = self.write(random, &mut []);
+        let [receiving, sending] = state.split();
+        (join(&public, &tag), Unconfirmed { sealer: Sealer::new(sending), opener: Opener::new(receiving) })
+    }
+
+    fn write(mut self, random: &mut [u8; 32], payload: &mut [u8]) -> (SymmetricState, [u8; PUBLIC], [u8; TAG]) {
+        let ephemeral = take(random);
+        let public = mix_ephemeral(&mut self.state, &ephemeral);
+        mix_shared(&mut self.state, &ephemeral, &self.public);
+        let tag = self.state.encrypt_and_hash(payload);
+        (self.state, public, tag)
+    }
+}
+
+/// The responder's end until the initiator's first record has come. Whoever repeats a recorded first message gets this far,
+/// and no further: the keys depend on the responder's fresh ephemeral key, so a recorded record does not open.
+pub struct Unconfirmed {
+    sealer: Sealer,
+    opener: Opener,
+}
+
+/// What the bytes that have come so far make of an unconfirmed end.
+pub enum Confirmation<'s> {
+    /// They are not the whole first record yet: at least so many are missing.
+    Missing(Unconfirmed, usize),
+    /// The initiator is there now, not only once, and this is its first record.
+    Confirmed(Transport, Opened<'s>),
+}
+
+impl Unconfirmed {
+    /// Opens the first record where it is complete, as [`Opener::open`] does.
+    ///
+    /// # Errors
+    /// [`Error::Record`] where it is not by the initiator.
+    pub fn confirm(mut self, stream: &mut [u8]) -> Result<Confirmation<'_>, Error> {
+        Ok(match self.opener.open(stream)? {
+            Opened::Missing(count) => Confirmation::Missing(self, count),
+            opened => Confirmation::Confirmed(Transport { sealer: self.sealer, opener: self.opener }, opened),
+        })
+    }
+}
+
+/// The state of both ends before the first message: the pre-shared key comes first, so that all else is authenticated by it.
+fn begin(key: &PreSharedKey, prologue: &[u8]) -> SymmetricState {
+    let mut state = SymmetricState::new(NAME, prologue);
+    state.mix_key_and_hash(key.as_bytes());
+    state
+}
+
+/// Takes random bytes as an ephemeral key.
+fn take(random: &mut [u8; 32]) -> Secret {
+    let ephemeral = Secret::new(*random);
+    random.zeroize();
+    ephemeral
+}
+
+/// Noise's `e` for the end that has the secret key: mixes in the public one and returns it.
+fn mix_ephemeral(state: &mut SymmetricState, ephemeral: &Secret) -> [u8; PUBLIC] {
+    let public = x25519(**ephemeral, X25519_BASEPOINT_BYTES);
+    mix_public(state, &public);
+    public
+}
+
+/// Noise's `e`. With a pre-shared key it goes into the keys too, so that no two handshakes encrypt with the same one.
+fn mix_public(state: &mut SymmetricState, public: &[u8; PUBLIC]) {
+    state.mix_hash(public);
+    state.mix_key(public);
+}
+
+/// Noise's `ee`. A public key that makes the shared secret zero is let through, as the specification advises (section
+/// 12.1): only somebody with the token could have sent it.
+fn mix_shared(state: &mut SymmetricState, ephemeral: &Secret, public: &[u8; PUBLIC]) {
+    let shared = Zeroizing::new(x25519(**ephemeral, *public));
+    state.mix_key(&shared[..]);
+}
+
+/// A message of its parts.
+fn join(public: &[u8; PUBLIC], tag: &[u8; TAG]) -> Message {
+    let mut message = [0; MESSAGE];
+    message[..PUBLIC].copy_from_slice(public);
+    message[PUBLIC..].copy_from_slice(tag);
+    message
+}
+
+/// The parts of a message.
+fn split(message: &Message) -> (&[u8; PUBLIC], &[u8; TAG]) {
+    let (public, tag) = message.split_first_chunk().expect("a message is longer than a public key");
+    (public, tag.try_into().expect("what is left is a tag"))
+}
+
+#[cfg(test)]
+#[path = "tests/handshake.rs"]
+mod tests;

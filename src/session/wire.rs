@@ -1,0 +1,110 @@
+//! A session's connection: what comes over it, and what goes out.
+
+use super::event_loop::{Client, Session};
+use super::phases::Link;
+use crate::secure;
+use crate::sys::clock::Instant;
+use crate::sys::fd;
+use crate::sys::socket::unix;
+use crate::{limits, report};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+
+impl Session<'_> {
+    /// Reads the connection once and does what it says.
+    pub(super) fn receive(&mut self, flags: PollFlags, inbox: &mut [u8]) {
+        let Some(socket) = self.state.link.socket() else { return };
+        if !flags.contains(PollFlags::IN) {
+            // Data that a full buffer leaves unread does not keep the command of a dead stub.
+            if flags.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
+                self.on_disconnect();
+            }
+            return;
+        }
+        let takes_descriptors = self.client != Client::Stub && matches!(self.state.link, Link::AwaitingRequest { .. });
+        // What comes once everything is said is dropped.
+        let space = if self.state.link.takes_frames() { self.channel.space(inbox) } else { &mut *inbox };
+        let arrived = if takes_descriptors {
+            // One too many is closed, and missed when they are counted.
+            unix::receive(socket, space, &mut |descriptor| drop(self.passed.push(Some(descriptor))))
+        } else {
+            fd::receive(socket, space)
+        };
+        self.is_small &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
+        match arrived {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(count @ 1..) => self.arrive(inbox, count),
+            Ok(0) | Err(_) => self.on_disconnect(),
+        }
+    }
+
+    /// So many bytes have come.
+    fn arrive(&mut self, inbox: &mut [u8], count: usize) {
+        if self.state.link.takes_frames() {
+            self.channel.arrived(count);
+        }
+        while self.state.link.takes_frames() {
+            let was_confirmed = self.channel.may_send();
+            match self.channel.next(inbox) {
+                Ok(Some(content)) => {
+                    if !was_confirmed {
+                        self.state.link.on_confirmed(Instant::now());
+                    }
+                    self.process(content);
+                }
+                Ok(None) => break,
+                Err(error) => self.on_bad_record(error),
+            }
+        }
+    }
+
+    /// What has come is not what the stub has sent. A stub that never was there is told nothing.
+    fn on_bad_record(&mut self, error: secure::Error) {
+        if self.channel.may_send() {
+            self.protocol_error(&error.reason());
+        } else {
+            report!("a connection: {}", error.reason());
+            self.state.link.close();
+        }
+    }
+
+    /// Whether there is something to send.
+    pub(super) fn has_outgoing(&self) -> bool {
+        self.channel.has_unsent(self.server_end.outgoing())
+    }
+
+    /// Sends what there is to send, unless it may wait for what comes next: most commands have ended by then, and the stub
+    /// is woken once.
+    pub(super) fn transmit(&mut self, now: Instant) {
+        let may_wait = self.state.command.is_running() && self.server_end.is_deferrable();
+        let has_outgoing = self.has_outgoing();
+        match &mut self.state.link {
+            Link::Closed => self.server_end.forget_peer(),
+            Link::Relaying { flush_at, .. } if may_wait && has_outgoing => {
+                *flush_at = (*flush_at).min(now.plus(limits::COALESCE_MS));
+            }
+            _ => self.flush(),
+        }
+    }
+
+    /// Sends what there is to send.
+    pub(super) fn flush(&mut self) {
+        if let Link::Relaying { flush_at, .. } = &mut self.state.link {
+            *flush_at = Instant::NEVER;
+        }
+        while let Some(socket) = self.state.link.socket().filter(|_| self.has_outgoing()) {
+            self.server_end.sent(self.channel.seal(self.server_end.outgoing()));
+            match fd::send(socket, self.channel.unsent(self.server_end.outgoing())) {
+                Ok(count) => self.server_end.sent(self.channel.sent(count)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => self.on_disconnect(),
+            }
+        }
+        if let Link::Lingering { socket, .. } = &self.state.link {
+            // A client of protocol 1 learns a death by signal from the end of the connection.
+            let _ = rustix::net::shutdown(socket, Shutdown::Write);
+        }
+    }
+}
