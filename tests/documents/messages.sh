@@ -1,3 +1,5 @@
+#!/bin/sh
+# shellcheck disable=SC2016  # What is in single quotes is for the commands and the configurations.
 # Makes every mistake that the documents tell about, so that their messages can be compared with what is printed here.
 # Run by messages.rs: in an empty directory that is shown as /workspace, with k8psh and k8pshd on the PATH.
 
@@ -78,7 +80,7 @@ wait
 
 mkdir -p here/src there
 sed 's/^\[/baseDirectory = ${BASE}\n[/' k8psh.conf >based.conf
-export K8PSH_CONFIG=$PWD/based.conf
+export K8PSH_CONFIG="$PWD/based.conf"
 BASE=$PWD/there server --name gcc
 (cd here/src && BASE=$PWD/.. gcc)
 kill $!
