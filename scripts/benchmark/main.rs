@@ -72,7 +72,7 @@ const TRANSPORTS: &[Transport] = &[
 const LISTENER: Goal = Goal::AtMost(200.0);
 
 /// The binary's size in bytes: the goal that `scripts/check` names.
-const SIZE: Goal = Goal::AtMost(73728.0);
+const SIZE: Goal = Goal::AtMost(163_840.0);
 
 /// How much is measured.
 struct Scale {

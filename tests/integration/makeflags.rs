@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{self, Outcome, Pod, Run, lacks_programs, until_true};
+use crate::support::{self, Outcome, Pod, Run, lacks_programs, skip, until_true};
 use nix::fcntl::{FcntlArg, fcntl};
 
 /// Notes how many jobs run now, itself included. `$1`: its name.
@@ -70,7 +70,7 @@ fn has_version(tool: &str, least: [u32; 2]) -> bool {
     }
     let found = version(tool);
     if found < least {
-        println!("skipped: {tool} is {found:?}, older than {least:?}");
+        skip::lacks_version(tool, least);
     }
     found >= least
 }
@@ -78,7 +78,7 @@ fn has_version(tool: &str, least: [u32; 2]) -> bool {
 /// The styles of jobserver that this make has; one below 4.4 has pipes alone, and no option to say so.
 fn styles() -> &'static [&'static str] {
     if version("make") < [4, 4] {
-        println!("in part skipped: make is older than 4.4");
+        skip::lacks_version("make", [4, 4]);
         return &["--no-print-directory"];
     }
     &["--jobserver-style=fifo", "--jobserver-style=pipe"]

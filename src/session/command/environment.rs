@@ -35,9 +35,12 @@ impl<'w> ResolvedEnvironment<'w> {
         request: &Request<'w>,
         reason: &mut Line,
     ) -> Result<(), Refused> {
-        let sent = Sent::new(command, request);
-        for variable in command.environment() {
-            let entry = self.entry_for(&variable, sent.entry(&variable, request)).ok_or_else(|| {
+        let mut sent = Sent::NONE;
+        for (index, variable) in command.environment().enumerate() {
+            if index % BATCH == 0 {
+                sent.read(command.environment().skip(index).take(BATCH), request);
+            }
+            let entry = self.entry_for(&variable, sent.entry(&variable)).ok_or_else(|| {
                 const TEXT: &str = "{}: its value needs more than {} bytes";
                 unavailable!(reason, TEXT, variable.name, limits::EXPANSION)
             })?;
@@ -114,31 +117,40 @@ impl<'w> ResolvedEnvironment<'w> {
     }
 }
 
-/// What the client has sent of the variables that a command lists. A request may have 200,000 variables, so it is gone
-/// through once, not once for each that is listed.
+/// Variables that are looked for in the request at once: few enough to stand on the stack without another page of it, and
+/// more than most commands list.
+const BATCH: usize = 64;
+
+/// What the client has sent of a batch of variables that a command lists. A request may have 200,000 variables, so it is
+/// gone through once for a batch, not once for each that is listed.
 struct Sent<'w> {
-    /// The listed names, sorted, with the last entry of each; the first [`limits::VARIABLES`] of them.
-    listed: heapless::Vec<(&'w [u8], Option<&'w CStr>), { limits::VARIABLES }>,
+    /// The listed names, sorted, with the last entry of each.
+    listed: heapless::Vec<(&'w [u8], Option<&'w CStr>), BATCH>,
 }
 
 impl<'w> Sent<'w> {
-    fn new(command: Command<'w>, request: &Request<'w>) -> Sent<'w> {
-        let mut sent = Sent { listed: heapless::Vec::new() };
-        for variable in command.environment().filter(|variable| variable.kind != Kind::Fixed) {
-            if let Err(place) = sent.find(variable.name) {
-                // One too many is looked for by itself.
-                let _ = sent.listed.insert(place, (variable.name, None));
+    const NONE: Sent<'static> = Sent { listed: heapless::Vec::new() };
+
+    /// Reads the request for these variables, of which there are no more than [`BATCH`].
+    fn read(&mut self, batch: impl Iterator<Item = Variable<'w>>, request: &Request<'w>) {
+        self.listed.clear();
+        for variable in batch.filter(|variable| variable.kind != Kind::Fixed) {
+            if let Err(place) = self.find(variable.name) {
+                // As many fit as are in a batch.
+                let _ = self.listed.insert(place, (variable.name, None));
             }
         }
+        if self.listed.is_empty() {
+            return;
+        }
         for entry in request.variables() {
-            if let Ok(place) = sent.find(until(entry.to_bytes(), b'='))
-                && let Some((name, last)) = sent.listed.get_mut(place)
+            if let Ok(place) = self.find(until(entry.to_bytes(), b'='))
+                && let Some((name, last)) = self.listed.get_mut(place)
                 && value_of(entry, name).is_some()
             {
                 *last = Some(entry);
             }
         }
-        sent
     }
 
     /// Where a name stands, or would have to.
@@ -147,13 +159,8 @@ impl<'w> Sent<'w> {
     }
 
     /// The entry of this variable, if the configuration lets the client send it and it has.
-    fn entry(&self, variable: &Variable<'w>, request: &Request<'w>) -> Option<&'w CStr> {
-        if variable.kind == Kind::Fixed {
-            return None;
-        }
-        match self.find(variable.name) {
-            Ok(place) => self.listed.get(place)?.1,
-            Err(_) => request.variable(variable.name),
-        }
+    fn entry(&self, variable: &Variable<'w>) -> Option<&'w CStr> {
+        let place = self.find(variable.name).ok().filter(|_| variable.kind != Kind::Fixed)?;
+        self.listed.get(place)?.1
     }
 }

@@ -23,10 +23,20 @@ pub(crate) use skip;
 /// Counts the test that runs as skipped, in whole or in part. Fails it where every test has to run.
 #[track_caller]
 pub(crate) fn skipped(reason: &str) {
+    count(reason);
+    assert!(std::env::var_os("K8PSH_TEST_MUST_RUN").is_none_or(|value| value != "1"), "it has to run: {reason}");
+}
+
+/// The same for want of a tool that is newer than this system's packages: no script of the project can install it, so no
+/// run has to have it.
+pub(crate) fn lacks_version(tool: &str, least: [u32; 2]) {
+    count(&format!("{tool} is older than {}.{}", least[0], least[1]));
+}
+
+fn count(reason: &str) {
     let thread = std::thread::current();
     let line = format!("skipped: {}: {reason}\n", thread.name().unwrap_or("a test"));
     print!("{line}");
-    assert!(std::env::var_os("K8PSH_TEST_MUST_RUN").is_none_or(|value| value != "1"), "it has to run: {reason}");
     if let Some(path) = std::env::var_os("K8PSH_TEST_SKIPPED") {
         let file = fs::File::options().append(true).create(true).open(path);
         // One write, so that lines of several tests do not mix.
