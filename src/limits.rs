@@ -147,7 +147,8 @@ pub const GATE: usize = 1000;
 /// no free one: an eighth, so that who crowds the queue crowds out itself.
 pub const GATE_SHARE: usize = GATE / 8;
 
-/// Time for a connection to prove that it has the token, in milliseconds. Who has it sends it at once.
+/// Time for a connection to prove that it has the token, in milliseconds, and again for its first record, which shows that it
+/// is no recording. Who has the token sends both at once.
 pub const PROOF_MS: u64 = 5_000;
 
 /// Addresses whose failures to prove it are remembered. With 10 s between two guesses each, they bound the guesses of any

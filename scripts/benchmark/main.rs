@@ -26,8 +26,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 /// A way in which a stub reaches its server, and what is wanted of it.
 struct Transport {
-    /// The value of `K8PSH_TRANSPORT` that forces it.
     name: &'static str,
+    /// The value of `K8PSH_TRANSPORT` that forces it.
+    value: &'static str,
+    /// Whether the section has a token, which encrypts everything.
+    has_token: bool,
     /// Spawning and awaiting `true`, as a multiple of a local spawn.
     latency: Goal,
     /// Many calls at a time, as a multiple of the local time.
@@ -48,6 +51,8 @@ struct Transport {
 const TRANSPORTS: &[Transport] = &[
     Transport {
         name: "direct",
+        value: "direct",
+        has_token: false,
         latency: Goal::AtMost(1.4),
         calls: Goal::AtMost(1.5),
         flow: Goal::AtMost(1.02),
@@ -58,6 +63,8 @@ const TRANSPORTS: &[Transport] = &[
     },
     Transport {
         name: "relay",
+        value: "relay",
+        has_token: false,
         latency: Goal::AtMost(1.8),
         calls: Goal::AtMost(2.0),
         flow: Goal::AtMost(1.5),
@@ -65,6 +72,18 @@ const TRANSPORTS: &[Transport] = &[
         other_rates: Goal::AtLeast(1.0),
         session: Goal::AtMost(64.0),
         processor: Goal::AtMost(0.8),
+    },
+    Transport {
+        name: "encrypted",
+        value: "relay",
+        has_token: true,
+        latency: Goal::None,
+        calls: Goal::None,
+        flow: Goal::None,
+        rate: Goal::None,
+        other_rates: Goal::None,
+        session: Goal::None,
+        processor: Goal::None,
     },
 ];
 

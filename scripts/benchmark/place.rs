@@ -51,12 +51,14 @@ impl Place {
         let mut command = Command::new(program);
         command.current_dir(&self.directory);
         command.env("K8PSH_CONFIG", self.directory.join("k8psh.conf"));
+        command.env("BENCH_TOKEN", "a token for as long as this lasts");
         command.stdin(Stdio::null());
         command
     }
 
-    fn configuration(&self, port: u16) -> String {
-        let mut text = format!("[ bench:{port} ]\n");
+    fn configuration(&self, port: u16, transport: &Transport) -> String {
+        let token = if transport.has_token { "--token-env=BENCH_TOKEN" } else { "" };
+        let mut text = format!("[ bench:{port} ] {token}\n");
         for (name, path) in &self.programs {
             let _ = writeln!(text, "{name} \"{}\"", path.display());
         }
@@ -83,7 +85,7 @@ pub(crate) struct Server<'a> {
 
 impl<'a> Server<'a> {
     pub(crate) fn start(place: &'a Place, transport: &'a Transport) -> Result<Self> {
-        std::fs::write(place.directory.join("k8psh.conf"), place.configuration(free_port()?))?;
+        std::fs::write(place.directory.join("k8psh.conf"), place.configuration(free_port()?, transport))?;
         let mut command = place.command(&place.binary);
         command.arg0("k8pshd").args(["--name", "bench", "--generate-local-executables"]);
         let mut server = Self { place, transport, process: Process(command.spawn()?) };
@@ -95,7 +97,7 @@ impl<'a> Server<'a> {
     /// The command through k8psh.
     pub(crate) fn stub(&self, name: &str) -> Command {
         let mut command = self.place.command(&self.place.directory.join(name));
-        command.env("K8PSH_TRANSPORT", self.transport.name);
+        command.env("K8PSH_TRANSPORT", self.transport.value);
         command
     }
 
