@@ -9,7 +9,7 @@
 //! the handshake ([`crate::secure`]), which stays in the socket for the process that answers it.
 //!
 //! A connection that fails is closed without a byte, and its address has to wait before the next one from there is judged:
-//! see [`super::penalties`]. One that goes for lack of room has not failed.
+//! see `penalties`. One that goes for lack of room has not failed.
 
 use super::penalties::{Network, Penalties};
 use super::verifier::{Buffer, Connection, Stage, Verdict, Verifier};

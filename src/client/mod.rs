@@ -1,7 +1,7 @@
 //! A stub: finds the command's server, sends the request, relays, and ends as the command ended. And the probe, which asks
 //! a server whether it is there.
 //!
-//! - `run`: from the configuration to a connected [`stub::Stub`]
+//! - `run`: from the configuration to a connected `Stub`
 //! - `route`, `connect`: where a server is, and how to get there
 //! - `request`: what the stub asks for, and the caller's descriptors that go along
 //! - `stub`: the state of a connected stub, and its poll loop; `connection`, `streams`, `signals` and `sharing` are its

@@ -14,7 +14,7 @@
 //! - `parser` makes a [`Config`] of the words; `problem` says what is wrong with them, `position` where
 //! - `tables` is what a [`Config`] is kept as, within the limits of `capacity`; `index` finds things by their names
 //! - `views` shows it as [`Server`]s, [`Command`]s and [`Variable`]s
-//! - [`file`] finds and reads the file; [`crate::files::path`] resolves `baseDirectory` and working directories
+//! - [`mod@file`] finds and reads the file; [`crate::files::path`] resolves `baseDirectory` and working directories
 
 mod capacity;
 pub mod expansion;

@@ -8,7 +8,7 @@ use crate::text::line::{Part, Show};
 use crate::told;
 use core::ffi::CStr;
 
-/// What a server's command line says beyond [`Settings`].
+/// What a server's command line says beyond [`super::settings::Settings`].
 pub struct CommandLine {
     /// All of its words.
     pub words: Strings,

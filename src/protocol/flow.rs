@@ -116,7 +116,7 @@ pub struct Incoming<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// A stream with this buffer, of [`BACKLOG`] bytes.
+    /// A stream with this buffer, of `BACKLOG` bytes.
     pub fn new(buffer: &'a mut [u8]) -> Incoming<'a> {
         Incoming { backlog: Queue::new(buffer), passed: 0, ended: false, open: true }
     }

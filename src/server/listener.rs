@@ -1,5 +1,5 @@
 //! The server's first process: accepts, starts a session for each connection, reaps, drains and cleans up. It never reads a
-//! byte that a peer sent, so no peer can harm it; but for the token, where there is one, see [`super::gate`].
+//! byte that a peer sent, so no peer can harm it; but for the token, where there is one, see [`crate::auth::gate`].
 
 use crate::auth::gate::Gate;
 use crate::session::connection::Accepted;

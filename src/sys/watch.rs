@@ -25,7 +25,7 @@ impl<'f> Watch<'f> {
     }
 
     /// Waits for `events` on `fd` too; without any, for its other end to close. Each slot is used once, and is below
-    /// [`SLOTS`].
+    /// `SLOTS`.
     pub fn add(&mut self, slot: usize, fd: BorrowedFd<'f>, events: PollFlags) {
         let _ = self.entries.push(PollFd::from_borrowed_fd(fd, events));
         let _ = self.slots.push(slot);

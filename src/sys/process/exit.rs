@@ -7,7 +7,7 @@ use crate::sys::signal;
 
 /// Ends this process (`exit_group`, exit(2)).
 ///
-/// What [`at_exit`] was given is called first.
+/// What [`super::at_exit`] was given is called first.
 pub fn exit(code: u8) -> ! {
     call_exit_hook();
     loop {

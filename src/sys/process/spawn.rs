@@ -62,7 +62,7 @@ struct Child<'s, 'c> {
     parent: i32,
 }
 
-/// The stack of a child until its execve: a few calls deep, two paths of [`limits::PATH`] on it.
+/// The stack of a child until its execve: a few calls deep, two paths of [`crate::limits::PATH`] on it.
 const CHILD_STACK: usize = 32 << 10;
 
 /// Room for the stack of a child; aligned as the ABIs want one.
