@@ -117,13 +117,16 @@ impl<'s> Session<'s> {
         self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
     }
 
-    /// A signal for the command. One that has ended already did not get it: then it is meant for whoever still stands for
-    /// the command, so that a key that ends a whole pipeline ends the stub in it too.
+    /// A signal for the command. One that has ended already, or is on its way out, did not get it: then it is meant for
+    /// whoever still stands for the command, so that a key that ends a whole pipeline ends the stub in it too.
     fn signal(&mut self, signal: u8) {
         self.reap();
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
-            self.server_end.delivered();
+            if !process::is_exiting(pid) {
+                self.server_end.delivered();
+            }
+            // Its group in any case: others may be in it.
             let _ = signal::send(-pid, signal);
         } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
             self.state.command.on_late_signal(signal);
