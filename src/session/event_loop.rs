@@ -86,8 +86,8 @@ pub struct Session<'s> {
     /// Where the connection is read to.
     inbox: &'s mut [u8],
     /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
-    /// become large.
-    pub(super) is_small: bool,
+    /// become large, and no descriptor of this one is left.
+    pub(super) is_reusable: bool,
 }
 
 impl<'s> Session<'s> {
@@ -113,7 +113,7 @@ impl<'s> Session<'s> {
             passed: &mut buffers.passed,
             command_buffers: &mut buffers.command,
             inbox: &mut buffers.inbox,
-            is_small: true,
+            is_reusable: true,
         }
     }
 
@@ -137,7 +137,7 @@ impl<'s> Session<'s> {
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
         // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
         let has_leftovers = self.passed.iter().any(Option::is_some);
-        self.is_small && !has_leftovers && !process::leads_session() && process::reap() == Children::None
+        self.is_reusable && !has_leftovers && !process::leads_session() && process::reap() == Children::None
     }
 
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses
@@ -166,7 +166,7 @@ impl<'s> Session<'s> {
             self.on_deadline(due, now);
         }
         self.report_end();
-        self.is_small &= self.server_end.kept() <= limits::SPARE_BYTES;
+        self.is_reusable &= self.server_end.kept() <= limits::SPARE_BYTES;
         self.transmit(now);
         self.state.is_over()
     }
@@ -178,7 +178,7 @@ impl<'s> Session<'s> {
             Due::Linger => self.stop_lingering(now),
             Due::Timeout => self.time_out(),
             Due::Kill => self.kill(now),
-            Due::Leave => drop(self.state.link.close()),
+            Due::Leave => self.disconnect(),
         }
     }
 
@@ -187,7 +187,7 @@ impl<'s> Session<'s> {
         if let Link::AwaitingRequest { limit, .. } = self.state.link {
             report!("a connection did not deliver its request within {} ms", limit);
         }
-        self.state.link.close();
+        self.disconnect();
     }
 
     /// The command has run long enough.
@@ -267,14 +267,12 @@ impl<'s> Session<'s> {
             }
             return;
         }
-        let takes_descriptors = self.client != Client::Stub && matches!(self.state.link, Link::AwaitingRequest { .. });
-        let arrived = if takes_descriptors {
-            // One too many is closed, and missed when they are counted.
-            unix::receive(socket, inbox, &mut |descriptor| drop(self.passed.push(Some(descriptor))))
+        let arrived = if self.client == Client::DirectStub {
+            unix::receive(socket, inbox, &mut |descriptor| keep(self.passed, descriptor))
         } else {
             fd::receive(socket, inbox)
         };
-        self.is_small &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
+        self.is_reusable &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
         match arrived {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(count @ 1..) => self.process(inbox.get(..count).unwrap_or_default()),
@@ -339,8 +337,31 @@ impl<'s> Session<'s> {
         };
         if has_more_time {
             *until = now.plus(limits::LINGER_MS);
-        } else if let Some(socket) = self.state.link.close() {
-            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        } else {
+            let _ = rustix::net::shutdown(&*socket, Shutdown::Both);
+            self.disconnect();
         }
+    }
+
+    /// Closes the connection. Descriptors that are still on their way by it would be closed along, so they are received: the
+    /// end of this process closes them.
+    pub(super) fn disconnect(&mut self) {
+        let Some(socket) = self.state.link.close() else { return };
+        if self.client != Client::DirectStub {
+            return;
+        }
+        let _ = rustix::net::shutdown(&socket, Shutdown::Both);
+        let mut rest = [0; 512];
+        while unix::receive(&socket, &mut rest, &mut |descriptor| keep(self.passed, descriptor))
+            .is_ok_and(|count| count > 0)
+        {}
+    }
+}
+
+/// Keeps a descriptor that has come. One too many is missed when they are counted; one that comes after the request is of no
+/// use, and closed with the others when this process ends.
+fn keep(passed: &mut Passed, descriptor: OwnedFd) {
+    if let Err(Some(descriptor)) = passed.push(Some(descriptor)) {
+        fd::leave_open(descriptor);
     }
 }
