@@ -1,50 +1,44 @@
 //! Clients and servers that mean no good: what they pass, and what they say.
 
-use std::io::{IoSlice, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::net::TcpListener;
 use std::process::Stdio;
-use std::thread;
 
-use nix::libc;
 use nix::sys::signal::Signal;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg, setsockopt, sockopt};
 
 use crate::support::frames::{self, ARGUMENT, ERROR, EXIT, FAILURE, Frame, HELLO, Peer, START, VARIABLE, data, number};
-use crate::support::{Live, Pod, Run, read_all, until, until_true};
+use crate::support::{Live, Pod, Run, lacks_programs, read_all, read_line, until, until_true};
 
-/// A connection with bytes that its other end never takes: whoever closes it last waits for an hour (`SO_LINGER`).
-struct Lingering {
-    socket: TcpStream,
-    other: TcpStream,
-}
-
-impl Lingering {
-    fn new() -> Lingering {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        setsockopt(&listener, sockopt::RcvBuf, &4096).expect("a small buffer");
-        let mut socket = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
-        let (other, _) = listener.accept().expect("a connection");
-        socket.set_nonblocking(true).expect("a socket that does not block");
-        while socket.write(&[b'x'; 65536]).is_ok() {}
-        setsockopt(&socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 3600 }).expect("an hour");
-        Lingering { socket, other }
-    }
-}
-
-/// A client of the direct transport.
-fn direct(pod: &Pod) -> UnixStream {
-    let name = SocketAddr::from_abstract_name(format!("k8psh:{}", pod.port())).expect("a name");
-    until("the server has its name", || UnixStream::connect_addr(&name).ok())
-}
-
-fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[RawFd]) {
-    let rights = [ControlMessage::ScmRights(descriptors)];
-    let sent = sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(bytes)], &rights, MsgFlags::MSG_NOSIGNAL, None);
-    assert_eq!(sent, Ok(bytes.len()));
-}
+/// A client of the direct transport that passes descriptors, by itself: a test's own process is copied by other tests, whose
+/// programs would wait for what they close.
+///
+/// What it passes is a connection with bytes that its other end never takes, so that whoever closes it last waits for an hour
+/// (`SO_LINGER`). Arguments: the port, and each message in hexadecimal digits with how often the descriptor goes along. Its
+/// child makes the connection and goes; it holds the other end until its stdin ends.
+const CLIENT: &str = r#"
+import array, os, socket, struct, sys
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+child = os.fork()
+if child == 0:
+    lingering = socket.create_connection(listener.getsockname())
+    lingering.setblocking(False)
+    try:
+        while True: lingering.send(bytes(65536))
+    except BlockingIOError: pass
+    lingering.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    stream = socket.socket(socket.AF_UNIX)
+    stream.connect(b"\0k8psh:" + sys.argv[1].encode())
+    for text, count in zip(sys.argv[2::2], sys.argv[3::2]):
+        rights = array.array("i", [lingering.fileno()] * int(count))
+        stream.sendmsg([bytes.fromhex(text)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
+    os._exit(0)
+other, _ = listener.accept()
+os.waitpid(child, 0)
+print("gone", flush=True)
+sys.stdin.read()
+"#;
 
 fn request(script: &str, announced: &[u8]) -> Vec<u8> {
     [
@@ -58,40 +52,42 @@ fn request(script: &str, announced: &[u8]) -> Vec<u8> {
 }
 
 /// A server with room for one session at a time serves the next one, and ends, whoever still waits for a descriptor.
-fn serves_on(client: impl FnOnce(&UnixStream, RawFd)) {
+fn serves_on(messages: &[(Vec<u8>, usize)]) {
+    if lacks_programs(&["python3"]) {
+        return;
+    }
     let pod = Pod::with_header("--max-sessions=1", "sh\ntrue");
     let mut server = pod.server();
     pod.stub_path("true");
-    let lingering = Lingering::new();
-    let stream = direct(&pod);
-    client(&stream, lingering.socket.as_raw_fd());
-    // The server has the last one now, unless it was very quick: then it is this thread that waits.
-    thread::spawn(move || drop(lingering.socket));
-    drop(stream);
+    let mut client = pod.command("python3");
+    client.args(["-c", CLIENT, &pod.port().to_string()]);
+    for (bytes, count) in messages {
+        client.arg(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()).arg(count.to_string());
+    }
+    let mut client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).live();
+    assert_eq!(read_line(client.stdout.as_mut().expect("stdout")), "gone\n");
     assert_eq!(pod.relay_stub("true").run().succeeds(), "");
     server.signal(Signal::SIGTERM);
     assert!(server.end().success());
-    // Whatever waits is free now.
-    drop(lingering.other);
+    drop(client.stdin.take());
+    client.end();
 }
 
 const FIVE: &[u8] = b"K8PSH_DESCRIPTOR=5";
 
 #[test]
 fn a_descriptor_of_half_a_request_keeps_nobody_waiting() {
-    serves_on(|stream, lingering| send_with(stream, &data(VARIABLE, b"K8PSH_PROTOCOL=2"), &[lingering]));
+    serves_on(&[(data(VARIABLE, b"K8PSH_PROTOCOL=2"), 1)]);
 }
 
 #[test]
 fn a_descriptor_of_a_refused_request_keeps_nobody_waiting() {
-    serves_on(|stream, lingering| {
-        send_with(stream, &[data(VARIABLE, FIVE), data(START, b"missing")].concat(), &[lingering]);
-    });
+    serves_on(&[([data(VARIABLE, FIVE), data(START, b"missing")].concat(), 1)]);
 }
 
 #[test]
 fn descriptors_that_were_not_announced_keep_nobody_waiting() {
-    serves_on(|stream, lingering| send_with(stream, &request("exit 0", b""), &[lingering; 3]));
+    serves_on(&[(request("exit 0", b""), 3)]);
 }
 
 #[test]
@@ -99,17 +95,14 @@ fn a_descriptor_of_a_command_that_ends_keeps_nobody_waiting() {
     for script in ["exit 0", "sleep 0.2"] {
         for number in ["1", "5"] {
             let announced = data(VARIABLE, format!("K8PSH_DESCRIPTOR={number}").as_bytes());
-            serves_on(|stream, lingering| send_with(stream, &request(script, &announced), &[lingering]));
+            serves_on(&[(request(script, &announced), 1)]);
         }
     }
 }
 
 #[test]
 fn a_descriptor_that_comes_after_the_request_keeps_nobody_waiting() {
-    serves_on(|stream, lingering| {
-        send_with(stream, &request("read line", b""), &[]);
-        send_with(stream, &data(frames::INPUT, b"line\n"), &[lingering]);
-    });
+    serves_on(&[(request("read line", b""), 0), (data(frames::INPUT, b"line\n"), 1)]);
 }
 
 /// What would move the cursor of whoever reads it, or worse: ESC, and CSI in its two forms of one character (ECMA-48).
