@@ -42,9 +42,28 @@ fn numbers(directory: &CStr, each: &mut dyn FnMut(&OwnedFd, i32)) -> Result<()> 
     Ok(())
 }
 
-/// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
-/// hold any byte, so it ends at the last one of them.
+/// Whether a process is on its way out, of which signals that come now are dropped: its flags have `PF_EXITING`
+/// (`include/linux/sched.h`), and it is not that of its threads which ends before the others.
+pub fn is_exiting(pid: i32) -> bool {
+    let Ok(processes) = open(c"/proc", OFlags::PATH | OFlags::DIRECTORY, 0) else { return false };
+    let has_flag = stat(&processes, pid, FLAGS).is_some_and(|flags| flags & PF_EXITING != 0);
+    has_flag && stat(&processes, pid, THREADS).is_some_and(|threads| threads <= 1)
+}
+
+const PF_EXITING: u32 = 4;
+
+/// Fields of `/proc/PID/stat`, counted from the state, which stands right behind the name.
+const PARENT: usize = 1;
+const FLAGS: usize = 6;
+const THREADS: usize = 17;
+
+/// The parent of a process.
 fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
+    i32::try_from(stat(processes, pid, PARENT)?).ok()
+}
+
+/// A field of `/proc/PID/stat`. The name stands in parentheses and may hold any byte, so it ends at the last one of them.
+fn stat(processes: &OwnedFd, pid: i32, field: usize) -> Option<u32> {
     let mut path = heapless::String::<24>::new();
     write!(path, "{pid}/stat\0").ok()?;
     let path = CStr::from_bytes_until_nul(path.as_bytes()).ok()?;
@@ -53,11 +72,10 @@ fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
     let length = read(&file, &mut text).ok()?;
     let text = text.get(..length)?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
-    // Behind it a blank, the state in one letter, a blank.
-    decimal(text.get(end + 4..)?.split(|byte| *byte == b' ').next()?)
+    decimal(text.get(end + 2..)?.split(|byte| *byte == b' ').nth(field)?)
 }
 
 /// A number in decimal digits.
-fn decimal(text: &[u8]) -> Option<i32> {
+fn decimal<N: core::str::FromStr>(text: &[u8]) -> Option<N> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
