@@ -126,11 +126,14 @@ impl<'s> Session<'s> {
         self.reap();
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
-            if !process::is_exiting(pid) {
-                self.server_end.delivered();
-            }
+            let was_exiting = process::is_exiting(pid);
             // Its group in any case: others may be in it.
             let _ = signal::send(-pid, signal);
+            // One that ends whatever gets it does not come to a command that exits with a code nevertheless.
+            let is_deadly = matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM);
+            if !was_exiting && (!is_deadly || process::handles(pid, signal)) {
+                self.server_end.delivered();
+            }
         } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
             self.state.command.on_late_signal(signal);
         }
