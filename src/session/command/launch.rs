@@ -39,7 +39,8 @@ impl Buffers {
     };
 }
 
-/// Starts what the request asks for, or adds to `reason` why not. On success, `reason` has a warning if there is one.
+/// Starts what the request asks for, or adds to `reason` why not. On success, `reason` has a warning if there is one,
+/// and it gives whether this process has closed all that came along.
 ///
 /// `passed` are the descriptors that came along, in the order in which the request names their numbers; `None`: none could.
 pub(in crate::session) fn start(
@@ -48,7 +49,7 @@ pub(in crate::session) fn start(
     passed: Option<&mut Passed>,
     buffers: &mut Buffers,
     reason: &mut Line,
-) -> Result<Running, Refused> {
+) -> Result<(Running, bool), Refused> {
     let name = request.command();
     let Some(command) = service.server.command(name.to_bytes()) else {
         add!(reason, "{}: no such command", name);
@@ -93,7 +94,8 @@ pub(in crate::session) fn start(
         explain(error, program, search, reason)
     })?;
     debug!(Session, "started {} as process {}", program, pid);
-    Ok(Running { pid, streams: core::mem::take(&mut io.session) })
+    let is_all_closed = io.close();
+    Ok((Running { pid, streams: core::mem::take(&mut io.session) }, is_all_closed))
 }
 
 /// Lists the arguments: those of the configuration, then those of the request. False where there are too many.
