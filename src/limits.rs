@@ -88,6 +88,13 @@ pub const EXPANSION: usize = 256 << 10;
 /// Pause after the system had no process, descriptor or memory for a connection, in milliseconds: it waits in the backlog.
 pub const RESOURCE_RETRY_MS: u64 = 100;
 
+/// How long a server that starts waits for its port, in milliseconds: where the one before it was killed, its workers have the
+/// port a moment longer.
+pub const BIND_MS: u64 = 1000;
+
+/// Pause between two attempts to get the port, in milliseconds.
+pub const BIND_RETRY_MS: u64 = 20;
+
 /// Connections that wait to be accepted: the kernel's default `somaxconn` since Linux 5.4.
 pub const BACKLOG: i32 = 4096;
 

@@ -1,15 +1,15 @@
 //! The sockets that a server listens on.
 
 use crate::diag::Reported;
-use crate::limits;
 use crate::options::value::Transport;
-use crate::report;
 use crate::session::connection::Accepted;
 use crate::session::service::Intake;
+use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
+use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
 use crate::text::{address, name};
-use crate::told;
+use crate::{debug, limits, report, told};
 use core::net::{IpAddr, SocketAddr};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
@@ -31,18 +31,19 @@ impl Sockets {
     pub(super) const NONE: Sockets = Sockets { relay: None, direct: None, port: 0, host: address::ANY };
 
     /// Listens on a port of this address, and by its name within this Pod. What `before` has of these it keeps: whoever
-    /// connects meanwhile finds it open.
+    /// connects meanwhile finds it open. Until `deadline` it tries again where something else still has the address.
     pub(super) fn bind(
         host: &IpAddr,
         port: u16,
         transport: Transport,
         before: &Sockets,
+        deadline: Instant,
     ) -> core::result::Result<Sockets, Reported> {
         let mut sockets = Sockets { relay: None, direct: None, port, host: *host };
         let before = (before.port == port).then_some(before);
         if transport != Transport::Direct {
             let kept = before.filter(|before| before.host == sockets.host).and_then(|before| before.relay.as_ref());
-            let socket = kept.map_or_else(|| bind(host, port), fd::duplicate);
+            let socket = kept.map_or_else(|| retry(deadline, port, || bind(host, port)), fd::duplicate);
             sockets.relay = Some(socket.map_err(|errno| {
                 if *host == address::LOOPBACK {
                     told!("port {}: {}", port, errno)
@@ -53,7 +54,7 @@ impl Sockets {
         }
         if transport != Transport::Relay {
             let kept = before.and_then(|before| before.direct.as_ref());
-            match kept.map_or_else(|| bind_direct(port), fd::duplicate) {
+            match kept.map_or_else(|| retry(deadline, port, || bind_direct(port)), fd::duplicate) {
                 Ok(socket) => sockets.direct = Some(socket),
                 Err(errno) if transport == Transport::Direct => return Err(told!("name k8psh:{}: {}", port, errno)),
                 Err(errno) => report!("warning: name k8psh:{}: {}: going on without direct transport", port, errno),
@@ -77,6 +78,20 @@ impl Sockets {
         let socket = fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)?;
         Ok(Accepted { socket, is_direct, responder: None })
     }
+}
+
+/// Binds, and tries again until the deadline while the address is in use: the workers of a server that was killed close its
+/// sockets only once they notice.
+fn retry(deadline: Instant, port: u16, bind: impl Fn() -> Result<OwnedFd>) -> Result<OwnedFd> {
+    let mut result = bind();
+    if matches!(result, Err(Errno::ADDRINUSE)) && deadline.remaining() > 0 {
+        debug!(Server, "port {} is in use: trying again for {} ms", port, deadline.remaining());
+    }
+    while matches!(result, Err(Errno::ADDRINUSE)) && deadline.remaining() > 0 {
+        poll::wait(&mut [], limits::BIND_RETRY_MS);
+        result = bind();
+    }
+    result
 }
 
 /// Listens for what can hand over descriptors: whatever is in this network namespace.

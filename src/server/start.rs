@@ -8,8 +8,9 @@ use super::stubs::{Spot, Stubs, Wish};
 use super::supervise::Supervised;
 use crate::config::Server;
 use crate::diag::Reported;
+use crate::sys::clock::Instant;
 use crate::sys::{epoll, fd, poll, signal};
-use crate::told;
+use crate::{limits, told};
 use rustix::io::Errno;
 
 /// A server that has started.
@@ -37,7 +38,8 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
         return Ok(None);
     };
     // The port first: where another server has it, that one's stubs stay as they are.
-    let (sockets, gate) = bind(setup, &plan, &mut listener)?;
+    let deadline = Instant::after(limits::BIND_MS);
+    let (sockets, gate) = bind(setup, &plan, &mut listener, deadline)?;
     make_stubs(&plan, &stub_directory, stubs, None)?;
     listener.renew(sockets, gate);
     Ok(Some(Running { listener, stub_directory }))
@@ -55,7 +57,8 @@ pub(super) fn reload(
     if plan.server.is_none() {
         return Err(told!("{}: there are no commands for this server", setup.file));
     }
-    let (sockets, gate) = bind(setup, &plan, &mut running.listener)?;
+    // A server that already runs must not hold up its clients for a port that another one has.
+    let (sockets, gate) = bind(setup, &plan, &mut running.listener, Instant::PAST)?;
     make_stubs(&plan, &running.stub_directory, stubs, Some(current))?;
     running.listener.renew(sockets, gate);
     Ok(())
@@ -89,7 +92,12 @@ fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
 
 /// Binds the sockets of this plan, unless the listener has them already. Whether the section has a token, and then whether
 /// clients send it as a line, is the second result.
-fn bind(setup: &Setup<'_>, plan: &Plan<'_>, listener: &mut Listener) -> Result<(Sockets, Option<bool>), Reported> {
+fn bind(
+    setup: &Setup<'_>,
+    plan: &Plan<'_>,
+    listener: &mut Listener,
+    deadline: Instant,
+) -> Result<(Sockets, Option<bool>), Reported> {
     let settings = &plan.settings;
     let mut gate = None;
     if setup.has_token(settings)? {
@@ -97,7 +105,7 @@ fn bind(setup: &Setup<'_>, plan: &Plan<'_>, listener: &mut Listener) -> Result<(
         listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot keep a gate: {}", errno))?;
     }
     let port = plan.server.map_or(0, Server::port);
-    let sockets = Sockets::bind(&settings.listen, port, settings.server_transport(), listener.sockets())?;
+    let sockets = Sockets::bind(&settings.listen, port, settings.server_transport(), listener.sockets(), deadline)?;
     Ok((sockets, gate))
 }
 

@@ -369,10 +369,44 @@ fn a_server_that_is_killed_can_be_started_again_with_its_stubs_in_place() {
     let mut server = pod.server();
     server.signal(Signal::SIGKILL);
     assert_eq!(server.end().signal(), Some(9));
-    // Its workers notice a moment later, and had the port too.
-    until_true("the port is closed", || !is_listening(pod.port()));
-    let _server = pod.server_with(&["--overwrite-client-executables"]);
+    // At once: its workers notice a moment later, and have its sockets until then.
+    let again = start_with_debug(&pod);
+    until_true("the next one listens", || again.log().contains("listens on port"));
     assert_eq!(pod.stub("true").run().succeeds(), "");
+    assert!(!again.log().contains("warning"), "{}", again.log());
+}
+
+#[test]
+fn a_server_that_starts_waits_a_moment_for_its_port() {
+    let pod = Pod::new("true");
+    let other = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
+    let mut server = start_with_debug(&pod);
+    until_true("it waits", || server.log().contains("is in use: trying again"));
+    drop(other);
+    until_true("it listens", || server.log().contains("listens on port"));
+    assert_eq!(pod.stub("true").run().succeeds(), "");
+    server.signal(Signal::SIGTERM);
+    assert!(server.end().success(), "{}", server.log());
+}
+
+#[test]
+fn a_port_that_stays_in_use_is_reported_after_that_moment() {
+    let pod = Pod::new("true");
+    let _other = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
+    let start = Instant::now();
+    let mut server = start_with_debug(&pod);
+    assert_eq!(server.end().code(), Some(1), "{}", server.log());
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    let message = format!("k8pshd: port {}: Address already in use\n", pod.port());
+    assert!(server.log().ends_with(&message), "{}", server.log());
+    assert!(!pod.path("stubs/true").exists(), "the stubs of the server that has the port stay as they are");
+}
+
+/// A server that says what it does, perhaps before it listens.
+fn start_with_debug(pod: &Pod) -> Server {
+    let mut command = pod.k8pshd_with_stubs();
+    command.arg("--overwrite-client-executables").env("K8PSH_DEBUG", "server");
+    pod.start_until(command, |_| true)
 }
 
 #[test]
