@@ -56,21 +56,12 @@ impl Worker<'_> {
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
             let session = Session::new(connection, buffers, &mut self.sockets, self.signals, self.service, self.parent);
             if !session.is_some_and(|mut session| session.run()) {
-                self.leave();
+                process::exit(exit::SUCCESS);
             }
             buffers.clear();
             // What waits must keep no directory busy.
             let _ = rustix::process::chdir(c"/");
         }
-    }
-
-    /// Ends this process, which counts for nothing from here on: with descriptors of a client's its end may take as long as
-    /// these like, and neither the next session nor the end of the server is to wait for that.
-    fn leave(mut self) -> ! {
-        self.sockets = Sockets::NONE;
-        self.slot.free();
-        let _ = signal::send(self.parent, name::CHLD);
-        process::exit(exit::SUCCESS)
     }
 
     /// What it waits for between two connections. Why it cannot is said once for all workers that cannot.

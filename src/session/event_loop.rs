@@ -91,8 +91,8 @@ pub struct Session<'s> {
     /// Where the connection is read to.
     inbox: &'s mut [u8],
     /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
-    /// become large, and no descriptor of this one is left.
-    pub(super) is_reusable: bool,
+    /// become large.
+    pub(super) is_small: bool,
 }
 
 impl<'s> Session<'s> {
@@ -122,7 +122,7 @@ impl<'s> Session<'s> {
             passed: &mut buffers.passed,
             command_buffers: &mut buffers.command,
             inbox: &mut buffers.inbox,
-            is_reusable: true,
+            is_small: true,
         })
     }
 
@@ -147,7 +147,7 @@ impl<'s> Session<'s> {
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
         // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
         let has_leftovers = self.passed.iter().any(Option::is_some);
-        self.is_reusable && !has_leftovers && !process::leads_session() && process::reap() == Children::None
+        self.is_small && !has_leftovers && !process::leads_session() && process::reap() == Children::None
     }
 
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses
@@ -176,7 +176,7 @@ impl<'s> Session<'s> {
             self.on_deadline(due, now);
         }
         self.report_end();
-        self.is_reusable &= self.server_end.kept() <= limits::SPARE_BYTES;
+        self.is_small &= self.server_end.kept() <= limits::SPARE_BYTES;
         self.transmit(now);
         self.state.is_over()
     }
@@ -188,7 +188,7 @@ impl<'s> Session<'s> {
             Due::Linger => self.stop_lingering(now),
             Due::Timeout => self.time_out(),
             Due::Kill => self.kill(now),
-            Due::Leave => self.disconnect(),
+            Due::Leave => drop(self.state.link.close()),
         }
     }
 
@@ -197,7 +197,7 @@ impl<'s> Session<'s> {
         if let Link::AwaitingRequest { limit, .. } = self.state.link {
             report!("a connection did not deliver its request within {} ms", limit);
         }
-        self.disconnect();
+        self.state.link.close();
     }
 
     /// The command has run long enough.
@@ -293,9 +293,8 @@ impl<'s> Session<'s> {
         };
         if has_more_time {
             *until = now.plus(limits::LINGER_MS);
-        } else {
-            let _ = rustix::net::shutdown(&*socket, Shutdown::Both);
-            self.disconnect();
+        } else if let Some(socket) = self.state.link.close() {
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
         }
     }
 }

@@ -84,12 +84,9 @@ impl<'s> Session<'s> {
             add!(reason, NOT_FOR_STUBS, self.service.server.name(), self.service.server.port());
             return Err(Refused(exit::UNAVAILABLE));
         }
-        self.is_reusable &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
-        let came_along = !self.passed.is_empty();
+        self.is_small &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
         let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
-        let started = command::start(self.service, request, passed, self.command_buffers, reason);
-        self.is_reusable &= started.as_ref().map_or(!came_along, |(_, is_all_closed)| *is_all_closed);
-        started.map(|(running, _)| running)
+        command::start(self.service, request, passed, self.command_buffers, reason)
     }
 
     /// The command runs. A stub that has a terminal hears whether the command shares it.
@@ -120,20 +117,14 @@ impl<'s> Session<'s> {
         self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
     }
 
-    /// A signal for the command. One that has ended already, or is on its way out, did not get it: then it is meant for
-    /// whoever still stands for the command, so that a key that ends a whole pipeline ends the stub in it too.
+    /// A signal for the command. One that has ended already did not get it: then it is meant for whoever still stands for
+    /// the command, so that a key that ends a whole pipeline ends the stub in it too.
     fn signal(&mut self, signal: u8) {
         self.reap();
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
-            let was_exiting = process::is_exiting(pid);
-            // Its group in any case: others may be in it.
+            self.server_end.delivered();
             let _ = signal::send(-pid, signal);
-            // One that ends whatever gets it does not come to a command that exits with a code nevertheless.
-            let is_deadly = matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM);
-            if !was_exiting && (!is_deadly || process::handles(pid, signal)) {
-                self.server_end.delivered();
-            }
         } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
             self.state.command.on_late_signal(signal);
         }
@@ -174,7 +165,7 @@ impl<'s> Session<'s> {
         self.server_end.fail(exit::UNAVAILABLE, reason.bytes());
         self.state.link.linger(Patience::None, Instant::now());
         if self.server_end.check().is_err() {
-            self.disconnect();
+            self.state.link.close();
         }
         if self.state.command.is_running() {
             self.end_command(EndReason::Fault, &reason);
@@ -192,7 +183,7 @@ impl<'s> Session<'s> {
             }
             _ => {}
         }
-        self.disconnect();
+        self.state.link.close();
         if self.state.command.is_running() && !(is_plain && self.service.settings.detach_on_close) {
             self.end_command(EndReason::Gone, &why);
         }

@@ -1,11 +1,10 @@
 //! A session's connection: what comes over it, and what goes out.
 
-use super::command::Passed;
 use super::event_loop::{Client, Session};
 use super::phases::Link;
 use crate::secure;
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, OwnedFd};
+use crate::sys::fd;
 use crate::sys::socket::unix;
 use crate::{limits, report};
 use rustix::event::PollFlags;
@@ -23,14 +22,16 @@ impl Session<'_> {
             }
             return;
         }
+        let takes_descriptors = self.client != Client::Stub && matches!(self.state.link, Link::AwaitingRequest { .. });
         // What comes once everything is said is dropped.
         let space = if self.state.link.takes_frames() { self.channel.space(inbox) } else { &mut *inbox };
-        let arrived = if self.client == Client::DirectStub {
-            unix::receive(socket, space, &mut |descriptor| keep(self.passed, descriptor))
+        let arrived = if takes_descriptors {
+            // One too many is closed, and missed when they are counted.
+            unix::receive(socket, space, &mut |descriptor| drop(self.passed.push(Some(descriptor))))
         } else {
             fd::receive(socket, space)
         };
-        self.is_reusable &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
+        self.is_small &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
         match arrived {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(count @ 1..) => self.arrive(inbox, count),
@@ -64,7 +65,7 @@ impl Session<'_> {
             self.protocol_error(&error.reason());
         } else {
             report!("a connection: {}", error.reason());
-            self.disconnect();
+            self.state.link.close();
         }
     }
 
@@ -105,27 +106,5 @@ impl Session<'_> {
             // A client of protocol 1 learns a death by signal from the end of the connection.
             let _ = rustix::net::shutdown(socket, Shutdown::Write);
         }
-    }
-
-    /// Closes the connection. Descriptors that are still on their way by it would be closed along, so they are received: the
-    /// end of this process closes them.
-    pub(super) fn disconnect(&mut self) {
-        let Some(socket) = self.state.link.close() else { return };
-        if self.client != Client::DirectStub {
-            return;
-        }
-        let _ = rustix::net::shutdown(&socket, Shutdown::Both);
-        let mut rest = [0; 512];
-        while unix::receive(&socket, &mut rest, &mut |descriptor| keep(self.passed, descriptor))
-            .is_ok_and(|count| count > 0)
-        {}
-    }
-}
-
-/// Keeps a descriptor that has come. One too many is missed when they are counted; one that comes after the request is of no
-/// use, and closed with the others when this process ends.
-fn keep(passed: &mut Passed, descriptor: OwnedFd) {
-    if let Err(Some(descriptor)) = passed.push(Some(descriptor)) {
-        fd::leave_open(descriptor);
     }
 }

@@ -11,7 +11,6 @@ mod configuration;
 mod direct;
 mod exhaustion;
 mod fallbacks;
-mod hostile;
 mod inspection;
 mod install;
 mod jobs;

@@ -8,7 +8,6 @@ use crate::options::value::Tty;
 use crate::protocol::Terminal;
 use crate::protocol::request::Request;
 use crate::sys::fd::{self, OwnedFd};
-use crate::sys::socket::tcp;
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::Line;
 use rustix::fd::AsFd;
@@ -34,41 +33,19 @@ pub(super) struct CommandIo<'r> {
     pub(super) session: Streams,
     /// What else came along.
     pub(super) others: &'r mut Others,
-    /// Whether [`Self::command`] came along, too.
-    is_direct: bool,
 }
 
 impl Drop for CommandIo<'_> {
-    /// What came along and no command took is not closed before this process ends.
+    /// Once the command has them, only it has: who reads what it writes is to see the end when it ends.
     fn drop(&mut self) {
-        self.others.drain(..).for_each(|(_, other)| fd::leave_open(other));
-        if self.is_direct {
-            self.command.iter_mut().filter_map(Option::take).for_each(fd::leave_open);
-        }
+        self.others.clear();
     }
 }
 
 impl<'r> CommandIo<'r> {
     /// No streams yet.
     pub(super) fn new(others: &'r mut Others) -> CommandIo<'r> {
-        CommandIo {
-            command: [const { None }; 3],
-            on_terminal: 0,
-            session: Streams::default(),
-            others,
-            is_direct: false,
-        }
-    }
-
-    /// The command has them. From now on only it has: who reads what it writes is to see the end when it ends. Whether none
-    /// is left here: one that may keep this process waiting stays open until that ends.
-    pub(super) fn close(&mut self) -> bool {
-        let may_close = |fd: &OwnedFd| !self.is_direct || !tcp::lingers(fd);
-        self.others.retain(|(_, other)| !may_close(other));
-        for stream in &mut self.command {
-            drop(stream.take_if(|stream| may_close(stream)));
-        }
-        self.others.is_empty() && self.command.iter().all(Option::is_none)
+        CommandIo { command: [const { None }; 3], on_terminal: 0, session: Streams::default(), others }
     }
 
     /// Makes the streams, by the rule and what the stub offers. Without a pseudo-terminal they are those that came along,
@@ -80,18 +57,18 @@ impl<'r> CommandIo<'r> {
         passed: Option<&mut Passed>,
         warning: &mut Line,
     ) -> Result<(), Refused> {
-        self.is_direct = passed.is_some();
+        let is_direct = passed.is_some();
         if let Some(passed) = passed {
             self.adopt(request, passed, warning)?;
         }
         let offered = request.attributes().terminal.as_ref();
         if rule == Tty::Always || rule == Tty::Auto && offered.is_some() {
-            match self.make_terminal(offered) {
+            match self.make_terminal(offered, is_direct) {
                 Ok(()) => return Ok(()),
                 Err(errno) => add!(warning, "cannot make a pseudo-terminal: {}; going on without", errno),
             }
         }
-        if self.is_direct {
+        if is_direct {
             return Ok(());
         }
         self.make_pipes().map_err(|errno| unavailable!(warning, "cannot make pipes: {}", errno))
@@ -122,17 +99,14 @@ impl<'r> CommandIo<'r> {
         match usize::try_from(number).ok().and_then(|stream| self.command.get_mut(stream)) {
             Some(stream) => *stream = Some(descriptor),
             // As many fit as can come.
-            None => drop(self.others.push((number, descriptor))),
+            None => drop(self.others.push((number, fd::above(descriptor, highest)?))),
         }
-        match self.others.last_mut() {
-            Some((_, other)) => fd::raise(other, highest),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// A pseudo-terminal like the one that is `offered`, for stderr too where that is on it. Without an offer its output
     /// processing is off, since what comes out of it is no terminal.
-    fn make_terminal(&mut self, offered: Option<&Terminal>) -> Result<(), Errno> {
+    fn make_terminal(&mut self, offered: Option<&Terminal>, is_direct: bool) -> Result<(), Errno> {
         let [session, command] = terminal::pair()?;
         let mut modes = terminal::modes(command.as_fd())?;
         modes.make_plain();
@@ -143,7 +117,7 @@ impl<'r> CommandIo<'r> {
         terminal::set_modes(command.as_fd(), &modes)?;
         terminal::lead_session(&command)?;
         let has_error = offered.is_some_and(|offered| offered.has(Terminal::ERROR));
-        if !has_error && !self.is_direct {
+        if !has_error && !is_direct {
             self.make_output_pipe(2)?;
         }
         self.session.input = Some(fd::duplicate(&session)?);

@@ -39,8 +39,7 @@ impl Buffers {
     };
 }
 
-/// Starts what the request asks for, or adds to `reason` why not. On success, `reason` has a warning if there is one,
-/// and it gives whether this process has closed all that came along.
+/// Starts what the request asks for, or adds to `reason` why not. On success, `reason` has a warning if there is one.
 ///
 /// `passed` are the descriptors that came along, in the order in which the request names their numbers; `None`: none could.
 pub(in crate::session) fn start(
@@ -49,7 +48,7 @@ pub(in crate::session) fn start(
     passed: Option<&mut Passed>,
     buffers: &mut Buffers,
     reason: &mut Line,
-) -> Result<(Running, bool), Refused> {
+) -> Result<Running, Refused> {
     let name = request.command();
     let Some(command) = service.server.command(name.to_bytes()) else {
         add!(reason, "{}: no such command", name);
@@ -94,8 +93,7 @@ pub(in crate::session) fn start(
         explain(error, program, search, reason)
     })?;
     debug!(Session, "started {} as process {}", program, pid);
-    let is_all_closed = io.close();
-    Ok((Running { pid, streams: core::mem::take(&mut io.session) }, is_all_closed))
+    Ok(Running { pid, streams: core::mem::take(&mut io.session) })
 }
 
 /// Lists the arguments: those of the configuration, then those of the request. False where there are too many.

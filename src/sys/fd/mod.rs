@@ -6,7 +6,7 @@ pub(in crate::sys) mod stream;
 
 pub use caller::{close_inherited, close_passed, error, is_open, is_same_device, leave_streams, output, standard_fds};
 pub use own::{
-    OwnedFd, above, above_streams, accept, duplicate, leave_open, open, open_at, peek, pipe, place, raise, read,
+    OwnedFd, above, above_streams, accept, duplicate, open, open_at, peek, pipe, place, read, receive, send,
 };
-pub use own::{receive, send, unread, write};
+pub use own::{unread, write};
 pub use stream::{Stream, close, standard, write_soon};

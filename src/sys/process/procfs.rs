@@ -2,7 +2,6 @@
 
 use super::ids::id;
 use crate::sys::fd::own::{OwnedFd, open, open_at, read};
-use crate::sys::signal::Set;
 use core::ffi::CStr;
 use core::fmt::Write;
 use core::mem::MaybeUninit;
@@ -43,59 +42,22 @@ fn numbers(directory: &CStr, each: &mut dyn FnMut(&OwnedFd, i32)) -> Result<()> 
     Ok(())
 }
 
-/// Whether a process is on its way out, of which signals that come now are dropped: its flags have `PF_EXITING`
-/// (`include/linux/sched.h`), and it is not that of its threads which ends before the others.
-pub fn is_exiting(pid: i32) -> bool {
-    let Ok(processes) = open(c"/proc", OFlags::PATH | OFlags::DIRECTORY, 0) else { return false };
-    let has_flag = stat(&processes, pid, FLAGS).is_some_and(|flags| flags & PF_EXITING != 0);
-    has_flag && stat(&processes, pid, THREADS).is_some_and(|threads| threads <= 1)
-}
-
-/// Whether a process does anything about a signal but end by it: blocks, ignores or catches it, which `/proc/PID/status` shows
-/// until the process is reaped. True where that does not say.
-pub fn handles(pid: i32, signal: u8) -> bool {
-    let Ok(processes) = open(c"/proc", OFlags::PATH | OFlags::DIRECTORY, 0) else { return true };
-    let mut text = [0_u8; 4096];
-    let Some(status) = read_of(&processes, pid, "status", &mut text) else { return true };
-    let set = |key: &[u8]| {
-        let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(key))?;
-        u64::from_str_radix(core::str::from_utf8(line).ok()?, 16).ok()
-    };
-    let sets = [set(b"SigBlk:\t"), set(b"SigIgn:\t"), set(b"SigCgt:\t")];
-    sets.iter().any(|set| set.is_none_or(|set| Set(set).has(signal)))
-}
-
-const PF_EXITING: u32 = 4;
-
-/// Fields of `/proc/PID/stat`, counted from the state, which stands right behind the name.
-const PARENT: usize = 1;
-const FLAGS: usize = 6;
-const THREADS: usize = 17;
-
-/// The parent of a process.
+/// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
+/// hold any byte, so it ends at the last one of them.
 fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
-    i32::try_from(stat(processes, pid, PARENT)?).ok()
-}
-
-/// A field of `/proc/PID/stat`. The name stands in parentheses and may hold any byte, so it ends at the last one of them.
-fn stat(processes: &OwnedFd, pid: i32, field: usize) -> Option<u32> {
-    let mut text = [0_u8; 512];
-    let text = read_of(processes, pid, "stat", &mut text)?;
-    let end = text.iter().rposition(|byte| *byte == b')')?;
-    decimal(text.get(end + 2..)?.split(|byte| *byte == b' ').nth(field)?)
-}
-
-/// The beginning of a file of a process's.
-fn read_of<'t>(processes: &OwnedFd, pid: i32, name: &str, text: &'t mut [u8]) -> Option<&'t [u8]> {
     let mut path = heapless::String::<24>::new();
-    write!(path, "{pid}/{name}\0").ok()?;
+    write!(path, "{pid}/stat\0").ok()?;
     let path = CStr::from_bytes_until_nul(path.as_bytes()).ok()?;
     let file = open_at(processes, path, OFlags::RDONLY, 0).ok()?;
-    let length = read(&file, text).ok()?;
-    text.get(..length)
+    let mut text = [0_u8; 512];
+    let length = read(&file, &mut text).ok()?;
+    let text = text.get(..length)?;
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    // Behind it a blank, the state in one letter, a blank.
+    decimal(text.get(end + 4..)?.split(|byte| *byte == b' ').next()?)
 }
 
 /// A number in decimal digits.
-fn decimal<N: core::str::FromStr>(text: &[u8]) -> Option<N> {
+fn decimal(text: &[u8]) -> Option<i32> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
