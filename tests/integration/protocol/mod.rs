@@ -32,14 +32,16 @@ fn assert_only_old_kinds(frames: &[Frame]) {
     assert!(!frames.is_empty() && frames.iter().all(|frame| matches!(frame.kind, INPUT..=ERROR | EXIT)), "{frames:?}");
 }
 
-/// A client of this project talks to whom the test plays.
-fn stub_and_listener(pod: &Pod, name: &str) -> (Live, TcpListener) {
+/// A stub of `far` that has sent its request to a server whom the test plays.
+fn stub_and_server(pod: &Pod) -> (Live, Peer) {
     let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
-    pod.link_stub(name);
-    let mut stub = pod.stub(name);
+    pod.link_stub("far");
+    let mut stub = pod.stub("far");
     stub.args(["one", ""]).env("LISTED", "value").env("UNLISTED", "value").env_remove("ABSENT");
     let stub = stub.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
-    (stub, listener)
+    let mut peer = Peer::accept(&listener);
+    read_request(&mut peer);
+    (stub, peer)
 }
 
 /// The request up to and with its start frame.

@@ -137,9 +137,7 @@ fn a_signal_and_a_hang_up_travel_as_frames() {
 #[test]
 fn a_stub_sends_no_more_than_the_window_and_what_is_credited() {
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     peer.send(&number(HELLO, 2));
     let mut stdin = stub.stdin.take().expect("stdin");
     // Ends when the stub goes.
@@ -158,9 +156,7 @@ fn a_stub_sends_no_more_than_the_window_and_what_is_credited() {
 #[test]
 fn a_stub_gives_credit_reports_signals_and_shows_failures() {
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     peer.send(&number(HELLO, 2));
     let mut credit = 0;
     let mut stdout = stub.stdout.take().expect("stdout");
@@ -187,9 +183,7 @@ fn a_stub_gives_credit_reports_signals_and_shows_failures() {
 #[test]
 fn a_stub_dies_of_the_signal_that_the_server_reports() {
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     peer.send(&[number(HELLO, 2), data(OUTPUT, b"last"), number(SIGNALED, 11)].concat());
     let status = stub.end();
     assert_eq!((status.signal(), status.core_dumped()), (Some(11), false), "{status}");

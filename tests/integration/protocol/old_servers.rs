@@ -44,9 +44,7 @@ fn a_server_of_0_9_gets_a_request_that_it_understands() {
 #[test]
 fn a_server_of_0_9_exchanges_data_with_the_stub() {
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     // More than any window: 0.9 gives no credit.
     let text = vec![b'x'; 1 << 20];
     let mut stdin = stub.stdin.take().expect("stdin");
@@ -77,9 +75,7 @@ fn a_server_of_0_9_exchanges_data_with_the_stub() {
 fn the_exit_code_of_a_server_of_0_9_is_taken_as_wait_would_report_it() {
     for (sent, code) in [(0, 0), (255, 255), (0xffff_ffff, 255), (256, 0), (0x8000_0001, 1)] {
         let pod = Pod::new("far");
-        let (mut stub, listener) = stub_and_listener(&pod, "far");
-        let mut peer = Peer::accept(&listener);
-        read_request(&mut peer);
+        let (mut stub, mut peer) = stub_and_server(&pod);
         peer.send(&number(EXIT, sent));
         assert_eq!(stub.end().code(), Some(code), "{sent:#x}");
     }
@@ -88,9 +84,7 @@ fn the_exit_code_of_a_server_of_0_9_is_taken_as_wait_would_report_it() {
 #[test]
 fn a_server_of_0_9_that_hangs_up_is_a_lost_connection() {
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     peer.send(&data(OUTPUT, b"before\n"));
     drop(peer);
     assert_eq!(stub.end().code(), Some(125));
@@ -102,9 +96,7 @@ fn a_server_of_0_9_that_hangs_up_is_a_lost_connection() {
 #[test]
 fn a_server_of_0_9_closes_the_stubs_stdin() {
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     peer.send(&number(INPUT, 0));
     let mut stdin = stub.stdin.take().expect("stdin");
     crate::support::until("the writer sees EPIPE", || stdin.write(b"x").err());
@@ -115,9 +107,7 @@ fn a_server_of_0_9_closes_the_stubs_stdin() {
 #[test]
 fn a_server_of_0_9_hears_of_no_signal_and_sees_the_end_of_a_stub_that_dies_of_one() {
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     peer.send(&data(OUTPUT, b"ready\n"));
     assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
     stub.signal(Signal::SIGWINCH);
@@ -130,9 +120,7 @@ fn a_server_of_0_9_hears_of_no_signal_and_sees_the_end_of_a_stub_that_dies_of_on
 fn a_server_of_0_9_sees_an_end_and_no_reset_when_the_stub_is_killed() {
     // It takes a reset for a fault of its own, and leaves the command running.
     let pod = Pod::new("far");
-    let (mut stub, listener) = stub_and_listener(&pod, "far");
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let (mut stub, mut peer) = stub_and_server(&pod);
     peer.send(&data(OUTPUT, b"ready\n"));
     assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
     stub.kill().expect("a kill");
@@ -153,9 +141,7 @@ fn a_server_that_talks_nonsense_is_an_error_of_the_stub() {
     ];
     for bytes in nonsense {
         let pod = Pod::new("far");
-        let (mut stub, listener) = stub_and_listener(&pod, "far");
-        let mut peer = Peer::accept(&listener);
-        read_request(&mut peer);
+        let (mut stub, mut peer) = stub_and_server(&pod);
         peer.try_send(bytes);
         peer.close_sending();
         assert_eq!(stub.end().code(), Some(125), "{bytes:?}");

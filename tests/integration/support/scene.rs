@@ -159,6 +159,13 @@ impl Scene {
         });
     }
 
+    /// Kills the server, and waits until it is gone.
+    pub(crate) fn kill_server(&mut self) {
+        let mut server = self.server.take().expect("a server");
+        server.signal(Signal::SIGKILL);
+        server.end();
+    }
+
     /// A server and nothing else is left, or nothing where there is none.
     pub(crate) fn until_nothing_is_left(&self) {
         let server = self.server.as_ref().map(Server::process);

@@ -13,9 +13,7 @@ fn a_lost_server_gives_the_terminal_back_and_is_one_line_on_it(transport: Transp
     let mut stub = start_stub(&scene, &mut terminal, "stay");
     let session = scene.session(scene.until_running("sleep"));
     session.signal(Signal::SIGKILL);
-    let mut server = scene.server.take().expect("a server");
-    server.signal(Signal::SIGKILL);
-    server.end();
+    scene.kill_server();
     assert_eq!(terminal.end(&mut stub).code(), Some(125));
     assert_eq!(terminal.modes(), before);
     let text = terminal.text();
@@ -98,11 +96,7 @@ fn tear(mut scene: Scene, mut terminal: Terminal, mut stub: Live, way: Way) {
     match way {
         Way::StubKilled => stub.signal(Signal::SIGKILL),
         Way::SessionKilled => scene.pod.children(server.process().0).iter().for_each(|one| one.signal(Signal::SIGKILL)),
-        Way::ListenerKilled => {
-            server.signal(Signal::SIGKILL);
-            server.end();
-            scene.server = None;
-        }
+        Way::ListenerKilled => scene.kill_server(),
         Way::HungUp => terminal = terminal.hang_up(),
     }
     let status = terminal.end(&mut stub);
@@ -209,9 +203,7 @@ fn a_stopped_command_with_a_terminal_goes_with_its_server(transport: Transport) 
     let mut stub = start_stub(&scene, &mut terminal, "stay");
     stop(&scene, &stub);
     assert_eq!(terminal.modes(), before);
-    let mut server = scene.server.take().expect("a server");
-    server.signal(Signal::SIGKILL);
-    server.end();
+    scene.kill_server();
     until_true("the stub alone is left", || scene.pod.processes() == [stub.process()]);
     stub.signal(Signal::SIGCONT);
     assert_eq!(terminal.end(&mut stub).code(), Some(125));

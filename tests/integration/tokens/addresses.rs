@@ -89,6 +89,16 @@ impl Net {
         command
     }
 
+    /// A server in the first that listens, with its stubs.
+    fn server(&self, pod: &Pod) -> Server {
+        let mut command = self.inside(pod, 0, pod.path("bin/k8pshd"));
+        command.args(["--name", "box", "--generate-local-executables", "--executable-directory"]);
+        command.arg(pod.path("stubs"));
+        let server = pod.start_until(command, |_| true);
+        self.until_listening(pod);
+        server
+    }
+
     /// Waits until something listens on this port in the first.
     fn until_listening(&self, pod: &Pod) {
         let wanted = format!(":{} ", pod.port());
@@ -114,11 +124,7 @@ fn stubs_of_another_pod_get_in_with_the_token_alone() {
     for (listen, connect) in [("0.0.0.0", HERE), ("::", HERE), ("::", "fd00:203::1"), (HERE, HERE)] {
         let pod = with_file(&format!("--listen={listen} --connect={connect}"), "cat");
         let Some(net) = Net::new(&pod) else { return };
-        let mut command = net.inside(&pod, 0, pod.path("bin/k8pshd"));
-        command.args(["--name", "box", "--generate-local-executables", "--executable-directory"]);
-        command.arg(pod.path("stubs"));
-        let server = pod.start_until(command, |_| true);
-        net.until_listening(&pod);
+        let server = net.server(&pod);
         let stub = pod.stub_path("cat");
         assert_eq!(net.inside(&pod, 1, &stub).run_with(b"far").succeeds(), "far");
         // With a wrong one not, and the log says from where.
@@ -143,11 +149,7 @@ fn a_pulled_cable_ends_both_ends_within_a_minute() {
         "idle sleep 1000\nbusy sh -c 'while echo x; do sleep 0.2; done'",
     );
     let Some(net) = Net::new(&pod) else { return };
-    let mut command = net.inside(&pod, 0, pod.path("bin/k8pshd"));
-    command.args(["--name", "box", "--generate-local-executables", "--executable-directory"]);
-    command.arg(pod.path("stubs"));
-    let server = pod.start_until(command, |_| true);
-    net.until_listening(&pod);
+    let server = net.server(&pod);
     let mut stubs: Vec<_> = ["idle", "busy"]
         .iter()
         .map(|name| net.inside(&pod, 1, pod.stub_path(name)).stdout(std::process::Stdio::null()).live())
