@@ -46,7 +46,7 @@ impl Penalties {
 
     /// When a connection from this network may be judged; in the past: at once.
     pub(super) fn judged_at(&self, network: Network, now: Instant) -> Instant {
-        self.find(network, now).map_or_else(|| self.most_lenient().until, |entry| entry.until)
+        self.find(network, now).map_or_else(|| self.0[self.oldest()].until, |entry| entry.until)
     }
 
     /// Counts a failure: the next connection from this network waits twice as long as the last one.
@@ -71,10 +71,6 @@ impl Penalties {
     fn find(&self, network: Network, now: Instant) -> Option<&Entry> {
         let known = self.0.iter().find(|entry| entry.counts(network, now));
         known.or_else(|| self.0.iter().find(|entry| entry.is_free(now)))
-    }
-
-    fn most_lenient(&self) -> &Entry {
-        &self.0[self.oldest()]
     }
 
     /// The entry whose penalty ends first.

@@ -104,9 +104,7 @@ fn asks_for_server(mut words: Strings) -> bool {
 }
 
 fn print_help() -> ! {
-    let mut out = diag::output();
-    help::show(&CLIENT, &mut out);
-    out.flush();
+    help::print(&CLIENT);
     exit(exit::SUCCESS)
 }
 

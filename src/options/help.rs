@@ -1,8 +1,8 @@
 //! `--help`, by the table.
 
 use super::table::{OptionSpec, Program, Scope};
-use crate::add;
 use crate::text::line::Line;
+use crate::{add, diag};
 
 /// The columns of a terminal that a line of help fills at the most.
 const WIDTH: usize = 79;
@@ -10,8 +10,15 @@ const WIDTH: usize = 79;
 /// Columns before what an option does, where that does not fit on its line.
 const INDENT: usize = 6;
 
+/// Prints what `--help` is to print of a program.
+pub fn print(program: &Program) {
+    let mut out = diag::output();
+    show(program, &mut out);
+    out.flush();
+}
+
 /// Adds what `--help` prints of a program.
-pub fn show(program: &Program, line: &mut Line) {
+fn show(program: &Program, line: &mut Line) {
     add!(line, "Usage: {}\n\n", program.usage);
     wrap(program.about, 0, 0, line);
     let has_header = program.options.iter().any(|option| option.scope == Scope::Header);

@@ -1,22 +1,21 @@
 //! The server's first process: accepts, starts a session for each connection, reaps, drains and cleans up. It never reads a
 //! byte that a peer sent, so no peer can harm it; but for the token, where there is one, see [`crate::auth::gate`].
 
-use crate::auth::gate::Gate;
-use crate::session::connection::Accepted;
-
 use super::daemon::become_daemon;
 use super::pool::Pool;
 use super::sockets::Sockets;
 use super::supervise::Supervised;
 use super::worker::Worker;
+use crate::auth::gate::Gate;
 use crate::diag::Reported;
 use crate::exit::End;
 use crate::files::path::Path;
 use crate::options::settings::Settings;
+use crate::session::connection::Accepted;
 use crate::session::service::Service;
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
-use crate::sys::process::{self};
+use crate::sys::process;
 use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::statics::StaticCell;

@@ -26,7 +26,10 @@ fn run(program: &Program, arguments: Strings) -> Result<End, Reported> {
     static GENERATIONS: StaticCell<[Generation; 2]> = StaticCell::new([const { Generation::empty() }; 2]);
     let line = match CommandLine::read(arguments)? {
         Asked::Serve(line) => line,
-        Asked::Help => return Ok(print_help()),
+        Asked::Help => {
+            help::print(&SERVER);
+            return Ok(End::Code(exit::SUCCESS));
+        }
         Asked::Version => diag::print_and_exit(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     let setup = Setup::new(program, line);
@@ -44,13 +47,6 @@ fn run(program: &Program, arguments: Strings) -> Result<End, Reported> {
     }
 }
 
-fn print_help() -> End {
-    let mut out = diag::output();
-    help::show(&SERVER, &mut out);
-    out.flush();
-    End::Code(exit::SUCCESS)
-}
-
 /// Serves by the current generation until the server ends, and gives how; `None`: the next generation is in force.
 fn serve(
     setup: &Setup<'_>,
@@ -58,22 +54,22 @@ fn serve(
     current: &mut Generation,
     next: &mut Generation,
 ) -> Result<Option<End>, Reported> {
-    let end = serve_plan(setup, running, current, next)?;
-    let keeps_stubs = end.is_some() && Plan::again(setup, &current.file)?.settings.keep_stubs;
-    if !keeps_stubs {
+    let finish = serve_plan(setup, running, current, next)?;
+    if finish.is_none_or(|(_, keeps_stubs)| !keeps_stubs) {
         // The next generation has no stubs unless it is in force.
         let Generation { file, stubs } = current;
         stubs.remove(&running.stub_directory, file, (&next.stubs, &next.file));
     }
-    Ok(end)
+    Ok(finish.map(|(end, _)| end))
 }
 
+/// Likewise; how it ends goes with whether it leaves its stubs.
 fn serve_plan(
     setup: &Setup<'_>,
     running: &mut Running,
     current: &Generation,
     next: &mut Generation,
-) -> Result<Option<End>, Reported> {
+) -> Result<Option<(End, bool)>, Reported> {
     let Plan { loaded, server, settings } = Plan::again(setup, &current.file)?;
     let Some(server) = server else { return Err(Reported) };
     debug!(Server, "server {} listens on port {}", server.name(), server.port());
@@ -88,9 +84,8 @@ fn serve_plan(
         ignored: setup.ignored,
     };
     loop {
-        let end = running.listener.serve(&service, daemon);
-        if end.is_some() {
-            return Ok(end);
+        if let Some(end) = running.listener.serve(&service, daemon) {
+            return Ok(Some((end, service.settings.keep_stubs)));
         }
         if reload(setup, running, current, next).is_ok() {
             return Ok(None);

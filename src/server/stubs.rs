@@ -3,9 +3,8 @@
 use crate::config::file::Loaded;
 use crate::config::{Command, Server};
 use crate::diag::Reported;
-use crate::files as install;
-use crate::files::make_absolute;
 use crate::files::path::Path;
+use crate::files::{self, make_absolute};
 use crate::options::settings::is_trigger;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Program;
@@ -95,7 +94,7 @@ impl Spot {
     pub(super) fn open(path: &CStr, program: &Program) -> Result<Spot, Reported> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let opened = fd::open_at(CWD, path, flags, 0);
-        let refused = |errno| told!("--executable-directory {}: {}{}", path, errno, install::advice(errno, ""));
+        let refused = |errno| told!("--executable-directory {}: {}{}", path, errno, files::advice(errno, ""));
         let directory = opened.map_err(refused)?;
         let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
         Ok(Spot { directory, target })
@@ -123,7 +122,7 @@ impl Spot {
     /// Puts a stub in the place of a file, so that there is one or the other at every moment.
     fn replace(&self, name: &CStr) -> Result<(), Errno> {
         let mut beside = Path::new();
-        let beside = install::temporary(b"", &mut beside)?;
+        let beside = files::temporary(b"", &mut beside)?;
         rustix::fs::symlinkat(self.target.as_c_str(), &self.directory, beside)?;
         let result = rustix::fs::renameat(&self.directory, beside, &self.directory, name);
         if result.is_err() {
@@ -170,7 +169,7 @@ fn is_client_command(loaded: Loaded<'_>, command: &Command<'_>) -> bool {
 fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Reported {
     let hint = match errno {
         Errno::EXIST => "; --overwrite-client-executables replaces it",
-        _ => install::advice(errno, "; give --executable-directory a writable volume"),
+        _ => files::advice(errno, "; give --executable-directory a writable volume"),
     };
     told!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
 }

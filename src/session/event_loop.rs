@@ -1,7 +1,7 @@
 //! The poll loop of a session: what it waits for, and what it does about it.
 
 use super::command::{self, Passed};
-use super::connection::Accepted;
+use super::connection::{Accepted, Peer};
 use super::deadlines::Due;
 use super::log::{EndReason, Record};
 use super::phases::{Command, Link, Patience, State};
@@ -14,7 +14,7 @@ use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, Children};
-use crate::sys::socket::{tcp, unix};
+use crate::sys::socket::tcp;
 use crate::sys::watch::{Ready, Watch};
 use crate::text::name;
 use crate::{debug, limits, report};
@@ -153,15 +153,11 @@ impl<'s> Session<'s> {
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses
     /// the other.
     fn is_welcome(&self) -> bool {
-        let (Some(list), Some(socket), Client::DirectStub) =
-            (self.service.settings.allow_uids, self.state.link.socket(), self.client)
-        else {
-            return true;
-        };
-        let user = unix::peer_user(socket);
-        let is_welcome = uids(list).any(|known| known == user);
+        let (Some(list), Client::DirectStub) = (self.service.settings.allow_uids, self.client) else { return true };
+        let peer = self.record.peer;
+        let is_welcome = matches!(peer, Peer::User(user) if uids(list).any(|known| known == Some(user)));
         if !is_welcome {
-            debug!(Session, "user {}: not in --allow-uid", user.unwrap_or(u32::MAX));
+            debug!(Session, "{}: not in --allow-uid", peer);
         }
         is_welcome
     }

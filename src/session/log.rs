@@ -50,7 +50,8 @@ pub struct Record<'s> {
     pub cut: Option<EndReason>,
     /// The exit code of a request that was refused.
     pub refused: u8,
-    peer: Peer,
+    /// Who is at the other end.
+    pub peer: Peer,
     /// Bytes that came from the peer and that went to it, as far as they are seen here.
     bytes: Option<[u64; 2]>,
     /// Bytes of a trigger's connection that were read before the session began: the token.
