@@ -49,7 +49,8 @@ impl Stub {
         if signal == name::CONT {
             self.resume_terminal();
         }
-        self.machine.signal(signal);
+        let is_deadly = matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM);
+        self.machine.signal(signal, is_deadly && !signal::is_ignored(signal));
     }
 
     /// Does what waits for the server's greeting once that has come, or its time is over.
@@ -79,6 +80,8 @@ impl Stub {
     /// when the connection ends.
     pub(super) fn default_action(&self, signal: u8) -> Handled {
         match signal {
+            // A blocked signal comes here even where it is ignored (signal(7)).
+            _ if signal::is_ignored(signal) => {}
             name::TSTP | name::TTIN | name::TTOU => signal::stop_by(signal, FORWARDED, false),
             name::CONT | name::URG | name::WINCH => {}
             _ => return Err(Interrupt::Signal(signal)),
@@ -119,7 +122,7 @@ impl Stub {
             self.machine.send(0);
         }
         self.insist_on_terminal();
-        self.machine.signal(name::CONT);
+        self.machine.signal(name::CONT, false);
     }
 
     /// The command has ended, or could not be run.

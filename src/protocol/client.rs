@@ -48,22 +48,19 @@ impl Buffers {
     pub const EMPTY: Buffers = Buffers { outbox: [0; OUTBOX], output: [0; BACKLOG], error: [0; BACKLOG] };
 }
 
-/// HUP, INT, QUIT and TERM, by which somebody ends a process, in Linux's generic table.
-const DEADLY: [u8; 4] = [1, 2, 3, 15];
-
 /// The signals that were passed on.
 #[derive(Debug, Default)]
 struct Signals {
     sent: u32,
-    /// The last of them that ends a process that does not handle it, and how many were sent before it.
+    /// The last of them that is meant to end a process, and how many were sent before it.
     deadly: Option<(u8, u32)>,
     /// How many of them the command lived to get.
     delivered: u32,
 }
 
 impl Signals {
-    fn sent(&mut self, signal: u8) {
-        if DEADLY.contains(&signal) {
+    fn sent(&mut self, signal: u8, is_deadly: bool) {
+        if is_deadly {
             self.deadly = Some((signal, self.sent));
         }
         self.sent = self.sent.saturating_add(1);
@@ -235,9 +232,10 @@ impl<'a> ClientEnd<'a> {
         }
     }
 
-    /// Passes a signal on; only to a server of protocol 2.
-    pub fn signal(&mut self, signal: u8) {
-        self.signals.sent(signal);
+    /// Passes a signal on; only to a server of protocol 2. One that is deadly ends the stub where it comes too late for the
+    /// command.
+    pub fn signal(&mut self, signal: u8, is_deadly: bool) {
+        self.signals.sent(signal, is_deadly);
         self.tell(Kind::Signal, signal.into());
     }
 
@@ -371,7 +369,7 @@ mod tests {
         ] {
             with(|mut client_end| {
                 assert_eq!(client_end.receive(&mut &b"\x10\x02\0\0\0"[..]), Ok(None));
-                signals.iter().for_each(|signal| client_end.signal(*signal));
+                signals.iter().for_each(|signal| client_end.signal(*signal, matches!(signal, 2 | 15)));
                 assert_eq!(client_end.receive(&mut &header(Kind::Delivered, delivered)[..]), Ok(None));
                 let exit = header(Kind::Exit, 0);
                 let end = client_end.receive(&mut &exit[..]);
@@ -409,7 +407,7 @@ mod tests {
     fn what_the_server_does_not_read_is_noted_once() {
         with(|mut client| {
             while !client.take_overrun() {
-                client.signal(1);
+                client.signal(1, true);
             }
             assert!(!client.take_overrun());
         });

@@ -69,6 +69,7 @@ mod tests {
     use super::*;
     use crate::exit::End;
     use crate::limits;
+    use crate::sys::signal::Set;
 
     const START: Instant = Instant::PAST;
 
@@ -83,7 +84,7 @@ mod tests {
     fn running(until: Instant) -> State<&'static str> {
         let mut state = new();
         state.link.on_request(false);
-        let running = Running { pid: 7, streams: Streams::default() };
+        let running = Running { pid: 7, ignored: Set::default(), streams: Streams::default() };
         state.command = Command::Running { running, until };
         state
     }

@@ -6,7 +6,7 @@ use super::command::{Running, Streams};
 use crate::exit::End;
 use crate::limits;
 use crate::sys::clock::Instant;
-use crate::sys::signal::name;
+use crate::sys::signal::{Set, name};
 
 /// The connection. `S` is its socket.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub(super) enum Command {
         /// Bytes of its stdout and stderr that are still to be passed on: those that were in the pipes when it ended. A
         /// grandchild may hold them open and go on writing; a shell would not wait for it either.
         left: [usize; 2],
+        /// What it had ignored, unless it said otherwise itself, and so had the stub's caller.
+        ignored: Set,
     },
 }
 
@@ -190,14 +192,16 @@ impl Command {
         if let Command::Running { running, .. } = self {
             let mut streams = core::mem::take(&mut running.streams);
             streams.input = None;
-            *self = Command::Ended { end, left: unread(&streams), streams };
+            *self = Command::Ended { end, left: unread(&streams), streams, ignored: running.ignored };
         }
     }
 
     /// A signal came for a command that has ended: what it had written and is not passed on is dropped, as when a process
-    /// dies that is still writing, and its stub ends by the signal.
+    /// dies that is still writing, and its stub ends by the signal. One that its caller ignores ends nobody.
     pub(super) fn on_late_signal(&mut self, signal: u8) {
-        if let Command::Ended { end, left, .. } = self {
+        if let Command::Ended { end, left, ignored, .. } = self
+            && !ignored.has(signal)
+        {
             (*end, *left) = (End::Signal(signal), [0; 2]);
         }
     }

@@ -133,18 +133,17 @@ pub fn set_action(signal: u8, ignore: bool) {
 
 /// The signals up to 31 that this process ignores, as nohup(1) and shells leave them for their background jobs.
 pub fn ignored() -> Set {
-    let mut set = Set::default();
-    for signal in 1..32 {
-        let mut action = Action::default();
-        // SAFETY: the kernel writes the present action, for which `Action` has room.
-        let result = unsafe {
-            syscall6(number(libc::SYS_rt_sigaction), [signal.into(), 0, (&raw mut action) as usize, SET_SIZE, 0, 0])
-        };
-        if result == 0 && action.handler == libc::SIG_IGN {
-            set = set.with(signal);
-        }
-    }
-    set
+    (1..32).filter(|&signal| is_ignored(signal)).fold(Set::default(), Set::with)
+}
+
+/// Whether this process ignores the signal.
+pub fn is_ignored(signal: u8) -> bool {
+    let mut action = Action::default();
+    // SAFETY: the kernel writes the present action, for which `Action` has room.
+    let result = unsafe {
+        syscall6(number(libc::SYS_rt_sigaction), [signal.into(), 0, (&raw mut action) as usize, SET_SIZE, 0, 0])
+    };
+    result == 0 && action.handler == libc::SIG_IGN
 }
 
 /// Sends a signal: to a process, or to process group `-pid` (kill(2)).

@@ -182,7 +182,11 @@ fn has_heard_all(pod: &Pod) -> bool {
 
 /// A stub that has still to write what its command had written, and knows that this has ended.
 fn start_late(pod: &Pod) -> Live {
-    let mut stub = pod.stub("late");
+    start_late_by(pod, pod.stub("late"))
+}
+
+/// The same, of a stub that this command becomes.
+fn start_late_by(pod: &Pod, mut stub: Command) -> Live {
     let stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).live();
     until_true("the stub knows that the command has ended", || has_heard_all(pod));
     stub
@@ -213,6 +217,19 @@ fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads() {
         assert_eq!(stub.end().signal(), Some(signal as i32));
         until_true("only the server is left", || pod.processes() == [server.process()]);
     }
+}
+
+#[test]
+fn a_signal_that_the_stub_ignores_does_nothing_after_the_command_has_ended() {
+    let pod = Transport::Relay.pod(LATE);
+    let _server = pod.server();
+    pod.stub_path("late");
+    let mut stub = start_late_by(&pod, pod.shell("trap '' HUP INT TSTP; exec late"));
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTSTP] {
+        stub.signal(signal);
+    }
+    assert_eq!(read_all(stub.stdout.take().expect("stdout")).len(), 200_000);
+    assert_eq!(stub.end().code(), Some(3));
 }
 
 by_each_transport!(a_signal_sent_before_the_command_runs_is_not_lost);

@@ -72,6 +72,7 @@ pub(in crate::session) fn start(
     let program = command.arguments().next().unwrap_or(name);
     let search = environment.get(b"PATH").unwrap_or(DEFAULT_PATH);
     let attributes = request.attributes();
+    let ignored = Set(attributes.ignored);
     let pid = process::start(&mut Start {
         program,
         search,
@@ -83,7 +84,7 @@ pub(in crate::session) fn start(
         terminal: io.session.terminal.as_ref(),
         is_background: attributes.is_background(),
         umask: attributes.umask.unwrap_or(service.umask),
-        ignored: Set(attributes.ignored),
+        ignored,
         defaults: service.ignored,
         failure_code: exit::NOT_EXECUTABLE,
         stack: &mut buffers.stack,
@@ -93,7 +94,7 @@ pub(in crate::session) fn start(
         explain(error, program, search, reason)
     })?;
     debug!(Session, "started {} as process {}", program, pid);
-    Ok(Running { pid, streams: core::mem::take(&mut io.session) })
+    Ok(Running { pid, ignored, streams: core::mem::take(&mut io.session) })
 }
 
 /// Lists the arguments: those of the configuration, then those of the request. False where there are too many.

@@ -1,6 +1,7 @@
 //! A command that runs.
 
 use crate::sys::fd::OwnedFd;
+use crate::sys::signal::Set;
 
 /// This process's ends of a command's streams.
 #[derive(Debug, Default)]
@@ -21,5 +22,7 @@ pub(in crate::session) struct Streams {
 pub(in crate::session) struct Running {
     /// Its process, and its process group.
     pub(in crate::session) pid: i32,
+    /// The signals that it was started to ignore, as the stub's caller ignores them.
+    pub(in crate::session) ignored: Set,
     pub(in crate::session) streams: Streams,
 }

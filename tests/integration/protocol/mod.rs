@@ -11,7 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -34,10 +34,16 @@ fn assert_only_old_kinds(frames: &[Frame]) {
 
 /// A stub of `far` that has sent its request to a server whom the test plays.
 fn stub_and_server(pod: &Pod) -> (Live, Peer) {
-    let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
     pod.link_stub("far");
     let mut stub = pod.stub("far");
-    stub.args(["one", ""]).env("LISTED", "value").env("UNLISTED", "value").env_remove("ABSENT");
+    stub.args(["one", ""]);
+    call_and_server(pod, stub)
+}
+
+/// The same, of a stub that this command becomes.
+fn call_and_server(pod: &Pod, mut stub: Command) -> (Live, Peer) {
+    let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
+    stub.env("LISTED", "value").env("UNLISTED", "value").env_remove("ABSENT");
     let stub = stub.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
     let mut peer = Peer::accept(&listener);
     read_request(&mut peer);

@@ -135,6 +135,20 @@ fn a_signal_and_a_hang_up_travel_as_frames() {
 }
 
 #[test]
+fn a_signal_for_a_command_that_has_ended_ends_its_stub_unless_that_ignores_it() {
+    let pod = Pod::new("late sh -c 'head -c 300000 /dev/zero; exit 3'");
+    let _server = pod.server();
+    for (ignored, last) in [("K8PSH_IGNORED=0", Frame::of(SIGNALED, 1)), ("K8PSH_IGNORED=1", Frame::of(EXIT, 3))] {
+        let mut peer = Peer::connect(pod.port());
+        peer.send(&request("", &["K8PSH_PROTOCOL=2", ignored], &[], "late"));
+        read_window(&mut peer, OUTPUT, WINDOW);
+        until_true("only the server and the session are left", || pod.processes().len() == 2);
+        peer.send(&[number(SIGNAL, 1), number(OUTPUT_CREDIT, 65536)].concat());
+        assert_eq!(peer.frames().last(), Some(&last), "{ignored}");
+    }
+}
+
+#[test]
 fn a_stub_sends_no_more_than_the_window_and_what_is_credited() {
     let pod = Pod::new("far");
     let (mut stub, mut peer) = stub_and_server(&pod);

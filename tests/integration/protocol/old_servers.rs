@@ -117,6 +117,19 @@ fn a_server_of_0_9_hears_of_no_signal_and_sees_the_end_of_a_stub_that_dies_of_on
 }
 
 #[test]
+fn a_stub_of_a_server_of_0_9_ignores_what_its_caller_had_it_ignore() {
+    let pod = Pod::new("far");
+    pod.link_stub("far");
+    let (mut stub, mut peer) = call_and_server(&pod, pod.shell("trap '' HUP TSTP; exec far"));
+    peer.send(&data(OUTPUT, b"ready\n"));
+    assert_eq!(read_line(stub.stdout.as_mut().expect("stdout")), "ready\n");
+    stub.signal(Signal::SIGHUP);
+    stub.signal(Signal::SIGTSTP);
+    peer.send(&number(EXIT, 3));
+    assert_eq!(stub.end().code(), Some(3));
+}
+
+#[test]
 fn a_server_of_0_9_sees_an_end_and_no_reset_when_the_stub_is_killed() {
     // It takes a reset for a fault of its own, and leaves the command running.
     let pod = Pod::new("far");
