@@ -19,7 +19,7 @@ enum Kind {
     File,
     /// A pipe: `RWF_NOWAIT`, which pipes know since Linux 6.4.
     Pipe,
-    /// A pipe on an older kernel, a character device: a small piece after poll(2) has said that there is room.
+    /// A pipe on an older kernel, a character device: a small chunk after poll(2) has said that there is room.
     Careful,
     /// A terminal, opened once more with `O_NONBLOCK`: it is one file for all who have it open, with flags for each.
     Terminal,
@@ -28,7 +28,7 @@ enum Kind {
 }
 
 /// What a pipe takes without blocking once poll(2) calls it writable: one page (`PIPE_BUF`, pipe(7)).
-const PIECE: usize = 4096;
+const CHUNK: usize = 4096;
 
 /// The offset by which preadv2(2) and pwritev2(2) mean the file's own position.
 const CURRENT: u64 = u64::MAX;
@@ -83,12 +83,12 @@ impl Stream {
         match self.kind {
             Kind::Socket => send(self.fd, bytes),
             Kind::Careful if !poll::is_ready(self.fd, PollFlags::OUT, 0) => Err(Errno::AGAIN),
-            Kind::Careful => write(self.fd, bytes.get(..PIECE).unwrap_or(bytes)),
+            Kind::Careful => write(self.fd, bytes.get(..CHUNK).unwrap_or(bytes)),
             _ => write(self.fd, bytes),
         }
     }
 
-    /// Whether a call on a pipe failed because the kernel has no `RWF_NOWAIT` for it, which is not tried again then.
+    /// Whether a call on a pipe failed because the kernel has no `RWF_NOWAIT` for pipes. If so, it is not tried again.
     fn lacks_nowait(&mut self, result: Result<usize>) -> bool {
         let lacks = matches!(result, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL));
         if lacks {
@@ -111,7 +111,8 @@ pub fn standard() -> [Option<Stream>; 3] {
 
 /// Closes a standard stream, so that its other end notices.
 pub fn close(stream: Stream) {
-    // SAFETY: the stream had the use of this descriptor, and is gone after this.
+    // SAFETY: only this stream used the descriptor, and it ends here. A call on a standard stream that is closed is an
+    // error.
     unsafe { rustix::io::close(stream.fd.as_raw_fd()) }
 }
 
