@@ -7,17 +7,17 @@ use crate::{add, diag};
 /// The columns of a terminal that a line of help fills at the most.
 const WIDTH: usize = 79;
 
-/// Columns before what an option does, where that does not fit on its line.
+/// Columns by which the further lines of an option's description are indented.
 const INDENT: usize = 6;
 
-/// Prints what `--help` is to print of a program.
+/// Prints the help of a program to stdout.
 pub fn print(program: &Program) {
     let mut out = diag::output();
     show(program, &mut out);
     out.flush();
 }
 
-/// Adds what `--help` prints of a program.
+/// Adds the help of a program to `line`.
 fn show(program: &Program, line: &mut Line) {
     add!(line, "Usage: {}\n\n", program.usage);
     wrap(program.about, 0, 0, line);
@@ -56,7 +56,8 @@ fn show_option(option: &OptionSpec, line: &mut Line) {
     wrap(option.help, column, INDENT, line);
 }
 
-/// Adds a text, from `column` on, in lines that begin behind `indent` blanks.
+/// Adds a text that begins at `column`, in lines of at most [`WIDTH`] columns; further lines are indented by `indent`
+/// blanks.
 fn wrap(text: &str, mut column: usize, indent: usize, line: &mut Line) {
     let mut is_first = true;
     for word in text.split(' ') {

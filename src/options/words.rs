@@ -40,7 +40,8 @@ impl UsageError<'_> {
         matches!(self, UsageError::Unknown(_) | UsageError::Unexpected(_))
     }
 
-    /// Whether the option is right but for its value or its place, of which the message says all that there is to know.
+    /// Whether only the value or the place of the option is wrong. The message explains that, without pointing to
+    /// `--help`.
     pub fn is_of_value(&self) -> bool {
         matches!(self, UsageError::NeedlessValue(_) | UsageError::BadValue(..) | UsageError::NotInHeader(_))
     }
@@ -62,7 +63,7 @@ impl Show for UsageError<'_> {
     }
 }
 
-/// The next of the words that this program was given. A value is checked.
+/// The next of the words, as an option of this program if it is one. `None` at the end. An option's value is checked.
 pub fn next<'w>(
     program: &Program,
     words: &mut dyn Iterator<Item = &'w CStr>,
