@@ -12,7 +12,6 @@ use rustix::fd::AsFd;
 use rustix::io::Errno;
 
 /// Agrees with the server on the keys of this connection, until `deadline`. An error is the reason, said of the server.
-#[inline(never)]
 pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<Transport, &'static str> {
     let (initiator, message) = start(key).map_err(|_| "no random numbers here")?;
     // It always fits into an empty socket buffer. Whether the connection has ended shows when the answer is read.
