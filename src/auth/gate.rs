@@ -1,5 +1,5 @@
 //! The pre-auth queue of a section with a token: a connection has to prove that it has the token before a worker is
-//! started for it. `MaxStartups` limits the like in sshd.
+//! started for it. sshd has the like, and limits it by `MaxStartups`.
 //!
 //! Meanwhile the listener holds the connections, all in one epoll set. What a peer has sent stays in its socket until it
 //! is complete: the queue keeps no bytes, so that silent and slow connections cost next to nothing. It never sends a

@@ -45,7 +45,7 @@ impl Penalties {
         Penalties([Entry { network: Network([0; 16]), delay: 0, until: Instant::PAST }; limits::FAILURES]);
 
     /// When a connection from this network may be verified; in the past: at once.
-    pub(super) fn verified_at(&self, network: Network, now: Instant) -> Instant {
+    pub(super) fn verifiable_at(&self, network: Network, now: Instant) -> Instant {
         self.find(network, now).map_or_else(|| self.0[self.oldest()].until, |entry| entry.until)
     }
 
@@ -110,15 +110,15 @@ mod tests {
     fn each_failure_doubles_the_delay_up_to_the_last_and_a_success_ends_it() {
         let (mut penalties, mut now) = (Penalties::NONE, start());
         for wanted in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000] {
-            assert!(penalties.verified_at(v4(1), now) <= now);
+            assert!(penalties.verifiable_at(v4(1), now) <= now);
             penalties.count(v4(1), now);
-            assert_eq!(penalties.verified_at(v4(1), now), now.plus(wanted));
-            assert!(penalties.verified_at(v4(2), now) <= now, "others never wait for it");
+            assert_eq!(penalties.verifiable_at(v4(1), now), now.plus(wanted));
+            assert!(penalties.verifiable_at(v4(2), now) <= now, "others never wait for it");
             now = now.plus(wanted);
         }
         penalties.forgive(v4(1));
         penalties.count(v4(1), now);
-        assert_eq!(penalties.verified_at(v4(1), now), now.plus(100));
+        assert_eq!(penalties.verifiable_at(v4(1), now), now.plus(100));
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
         penalties.count(v4(1), now);
         let later = now.plus(100 + limits::FORGET_MS + 1);
         penalties.count(v4(1), later);
-        assert_eq!(penalties.verified_at(v4(1), later), later.plus(100));
+        assert_eq!(penalties.verifiable_at(v4(1), later), later.plus(100));
     }
 
     #[test]
@@ -135,13 +135,13 @@ mod tests {
         let (mut penalties, now) = (Penalties::NONE, start());
         let entries = u16::try_from(limits::FAILURES).expect("a few");
         for address in 0..entries {
-            assert!(penalties.verified_at(v4(address), now) <= now);
+            assert!(penalties.verifiable_at(v4(address), now) <= now);
             penalties.count(v4(address), now);
         }
         for address in 0..entries {
-            assert!(penalties.verified_at(v4(address), now) > now, "{address} serves its penalty");
+            assert!(penalties.verifiable_at(v4(address), now) > now, "{address} serves its penalty");
         }
-        assert!(penalties.verified_at(v4(entries), now) > now, "a newcomer waits while all are served");
+        assert!(penalties.verifiable_at(v4(entries), now) > now, "a newcomer waits while all are served");
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         let mut guesses = 0;
         for step in 0_u16..60_000 {
             let network = v4(step % 5000);
-            if penalties.verified_at(network, now) <= now {
+            if penalties.verifiable_at(network, now) <= now {
                 penalties.count(network, now);
                 guesses += 1;
             }

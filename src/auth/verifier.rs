@@ -110,9 +110,9 @@ impl Verifier {
 
     /// Verifies the first `length` bytes of a connection by the token as it is now; later, if its address has a penalty.
     fn verify(&mut self, connection: &mut Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
-        let verified_at = self.penalties.verified_at(Network::of(&connection.address), self.now);
-        if verified_at > self.now {
-            connection.due = verified_at;
+        let verifiable_at = self.penalties.verifiable_at(Network::of(&connection.address), self.now);
+        if verifiable_at > self.now {
+            connection.due = verifiable_at;
             return Verdict::Waits;
         }
         match connection.stage {

@@ -20,7 +20,7 @@ enum Task {
 }
 
 /// What the options say so far.
-struct CommandLine {
+struct Invocation {
     config: Option<&'static CStr>,
     task: Option<Task>,
     is_json: bool,
@@ -31,7 +31,7 @@ struct CommandLine {
 /// Runs `k8psh`, and ends the process.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let mut words = arguments;
-    let mut line = CommandLine { config: None, task: None, is_json: false, timeout: None };
+    let mut line = Invocation { config: None, task: None, is_json: false, timeout: None };
     loop {
         match next(&CLIENT, &mut words) {
             Some(Ok(Word::Option(option, value))) => match option.id {
@@ -52,7 +52,7 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     line.run(program)
 }
 
-impl CommandLine {
+impl Invocation {
     fn take(&mut self, id: Id, value: &'static CStr) {
         match id {
             Id::Config => self.config = Some(value),

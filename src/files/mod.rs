@@ -10,8 +10,8 @@ use path::Path;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, Result};
 
-/// Reads a regular file, as much as the buffer holds: one byte more than a limit shows that the file is too large.
-/// `EISDIR` for a directory, `EINVAL` for any other kind of file.
+/// Reads a regular file, as much as the buffer holds: a buffer of one byte more than a limit shows whether the file is
+/// too large. `EISDIR` for a directory, `EINVAL` for any other kind of file.
 pub fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     // Without NONBLOCK, opening a FIFO would wait for a writer.
     let file = fd::open(file, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;

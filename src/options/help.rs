@@ -1,6 +1,6 @@
 //! `--help`, by the table.
 
-use super::table::{OptionSpec, Program, Scope};
+use super::table::{OptionSpec, ProgramSpec, Scope};
 use crate::text::line::Line;
 use crate::{add, diag};
 
@@ -11,14 +11,14 @@ const WIDTH: usize = 79;
 const INDENT: usize = 6;
 
 /// Prints the help of a program to stdout.
-pub fn print(program: &Program) {
+pub fn print(program: &ProgramSpec) {
     let mut out = diag::output();
     show(program, &mut out);
     out.flush();
 }
 
 /// Adds the help of a program to `line`.
-fn show(program: &Program, line: &mut Line) {
+fn show(program: &ProgramSpec, line: &mut Line) {
     add!(line, "Usage: {}\n\n", program.usage);
     wrap(program.about, 0, 0, line);
     let has_header = program.options.iter().any(|option| option.scope == Scope::Header);
@@ -34,7 +34,7 @@ fn show(program: &Program, line: &mut Line) {
     wrap(program.notes, 0, 0, line);
 }
 
-fn show_options(program: &Program, scope: Scope, line: &mut Line) {
+fn show_options(program: &ProgramSpec, scope: Scope, line: &mut Line) {
     for option in program.options.iter().filter(|option| option.scope == scope) {
         show_option(option, line);
     }
@@ -84,7 +84,7 @@ mod tests {
 
     static SEEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-    fn shown(program: &Program) -> String {
+    fn shown(program: &ProgramSpec) -> String {
         let mut line = Line::endless(|bytes| SEEN.lock().expect("one at a time").extend_from_slice(bytes));
         show(program, &mut line);
         line.flush();

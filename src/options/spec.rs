@@ -95,7 +95,7 @@ impl Eq for OptionSpec {}
 
 /// The options of a program, and what `--help` says around them.
 #[derive(Debug)]
-pub struct Program {
+pub struct ProgramSpec {
     /// Its name.
     pub name: &'static str,
     /// The line behind `Usage: `.
@@ -108,7 +108,7 @@ pub struct Program {
     pub notes: &'static str,
 }
 
-impl Program {
+impl ProgramSpec {
     /// The option of this name, hyphens included: `--long` or `-x`.
     pub fn find(&self, name: &[u8]) -> Option<&'static OptionSpec> {
         self.options.iter().find(|option| match name {

@@ -1,6 +1,6 @@
 //! Options as words: `-x`, `--long`, `-x VALUE`, `--long VALUE`, `--long=VALUE`. Knows no option's meaning.
 
-use super::table::{Id, OptionSpec, Program};
+use super::table::{Id, OptionSpec, ProgramSpec};
 use super::value::Kind;
 use crate::add;
 use crate::text::line::{Line, Show};
@@ -65,7 +65,7 @@ impl Show for UsageError<'_> {
 
 /// The next of the words, as an option of this program if it is one. `None` at the end. An option's value is checked.
 pub fn next<'w>(
-    program: &Program,
+    program: &ProgramSpec,
     words: &mut dyn Iterator<Item = &'w CStr>,
 ) -> Option<Result<Word<'w>, UsageError<'w>>> {
     let word = words.next()?;
@@ -83,7 +83,7 @@ pub fn next<'w>(
 }
 
 /// Whether this option is among the words, whatever else is.
-pub fn contains(program: &Program, words: &mut dyn Iterator<Item = &CStr>, id: Id) -> bool {
+pub fn contains(program: &ProgramSpec, words: &mut dyn Iterator<Item = &CStr>, id: Id) -> bool {
     while let Some(word) = next(program, words) {
         match word {
             Ok(Word::Option(option, _)) if option.id == id => return true,

@@ -9,7 +9,7 @@ use crate::sys::process::{self, Children, Reaped};
 use crate::sys::signal::{self, name};
 
 impl Listener {
-    /// Handles all signals that have come. A HUP of the kernel, whose terminal has gone, does not reload.
+    /// Handles all signals that have come. A HUP that the kernel sends because the terminal has gone does not reload.
     pub(super) fn take_signals(&mut self) {
         while let Some(arrival) = signal::next(&self.signals) {
             let is_hangup = arrival.signal == name::HUP && arrival.by_kernel;
@@ -34,8 +34,8 @@ impl Listener {
         }
     }
 
-    /// Forgets a child that has ended. If an idle worker has failed, the next one would probably fail as well: a pause
-    /// comes before it.
+    /// Forgets a child that has ended. If an idle worker has failed, the next one would probably fail as well, so it is
+    /// started after a pause.
     fn forget(&mut self, child: Reaped) {
         if self.supervised.has_ended(child) {
             self.drain();

@@ -91,7 +91,7 @@ impl Modes {
         }
     }
 
-    /// No echo, and output as it is: for a terminal that nobody looks at.
+    /// Turns echo and the processing of output off: for a terminal whose output does not end up at another one.
     pub fn make_plain(&mut self) {
         self.output &= !libc::OPOST;
         self.local &= !libc::ECHO;

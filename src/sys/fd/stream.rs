@@ -14,7 +14,7 @@ use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags, Result, preadv2, pw
 
 /// How reading and writing a stream is kept from blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Method {
     /// A regular file, a directory, a block device: no call blocks for long.
     File,
     /// A pipe: `RWF_NOWAIT`, which pipes know since Linux 6.4.
@@ -34,56 +34,56 @@ const CHUNK: usize = 4096;
 const CURRENT: u64 = u64::MAX;
 
 /// How the file of a descriptor is kept from blocking; `None` where it is closed.
-fn kind(fd: BorrowedFd<'static>) -> Option<Kind> {
+fn method(fd: BorrowedFd<'static>) -> Option<Method> {
     let status = rustix::fs::fstat(fd).ok()?;
     Some(match FileType::from_raw_mode(status.st_mode) {
-        FileType::Fifo => Kind::Pipe,
-        FileType::Socket => Kind::Socket,
-        FileType::CharacterDevice => Kind::Careful,
-        _ => Kind::File,
+        FileType::Fifo => Method::Pipe,
+        FileType::Socket => Method::Socket,
+        FileType::CharacterDevice => Method::Careful,
+        _ => Method::File,
     })
 }
 
 /// One of the caller's streams.
 pub struct Stream {
     fd: BorrowedFd<'static>,
-    kind: Kind,
+    method: Method,
 }
 
 impl Stream {
     /// The stream at `fd`; `None` where it is closed.
     pub fn new(fd: BorrowedFd<'static>) -> Option<Stream> {
-        let kind = kind(fd)?;
+        let method = method(fd)?;
         if let Some(own) = reopen_terminal(fd) {
-            return Some(Stream { fd: own, kind: Kind::Terminal });
+            return Some(Stream { fd: own, method: Method::Terminal });
         }
-        Some(Stream { fd, kind })
+        Some(Stream { fd, method })
     }
 
     /// Reads what is there: `Errno::AGAIN` where nothing is, 0 bytes at EOF.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if self.kind == Kind::Pipe {
+        if self.method == Method::Pipe {
             let result = preadv2(self.fd, &mut [IoSliceMut::new(buffer)], CURRENT, ReadWriteFlags::NOWAIT);
             if !self.lacks_nowait(result) {
                 return result;
             }
         }
         // A stream is read only once poll(2) has called it readable, after which read(2) does not block.
-        if self.kind == Kind::Socket { receive(self.fd, buffer) } else { read(self.fd, buffer) }
+        if self.method == Method::Socket { receive(self.fd, buffer) } else { read(self.fd, buffer) }
     }
 
     /// Writes what there is room for: `Errno::AGAIN` where there is none.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        if self.kind == Kind::Pipe {
+        if self.method == Method::Pipe {
             let result = pwritev2(self.fd, &[IoSlice::new(bytes)], CURRENT, ReadWriteFlags::NOWAIT);
             if !self.lacks_nowait(result) {
                 return result;
             }
         }
-        match self.kind {
-            Kind::Socket => send(self.fd, bytes),
-            Kind::Careful if !poll::is_ready(self.fd, PollFlags::OUT, 0) => Err(Errno::AGAIN),
-            Kind::Careful => write(self.fd, bytes.get(..CHUNK).unwrap_or(bytes)),
+        match self.method {
+            Method::Socket => send(self.fd, bytes),
+            Method::Careful if !poll::is_ready(self.fd, PollFlags::OUT, 0) => Err(Errno::AGAIN),
+            Method::Careful => write(self.fd, bytes.get(..CHUNK).unwrap_or(bytes)),
             _ => write(self.fd, bytes),
         }
     }
@@ -92,7 +92,7 @@ impl Stream {
     fn lacks_nowait(&mut self, result: Result<usize>) -> bool {
         let lacks = matches!(result, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL));
         if lacks {
-            self.kind = Kind::Careful;
+            self.method = Method::Careful;
         }
         lacks
     }
@@ -118,7 +118,7 @@ pub fn close(stream: Stream) {
 
 /// Writes bytes, waiting for room no longer than so many milliseconds.
 pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> Result<usize> {
-    let mut stream = Stream { fd, kind: kind(fd).ok_or(Errno::BADF)? };
+    let mut stream = Stream { fd, method: method(fd).ok_or(Errno::BADF)? };
     poll::is_ready(fd, PollFlags::OUT, milliseconds);
     stream.write(bytes)
 }
