@@ -22,7 +22,8 @@ impl Port {
             let name = SocketAddr::from_abstract_name(format!("k8psh-test-port-{number}")).expect("a socket's name");
             let claim = UnixListener::bind_addr(&name).ok()?;
             // Reads /proc instead of binding: a child that another test forks at this time would keep such a socket open.
-            if is_listening(number) {
+            // A test may also leave a listener at the name of its port.
+            if is_listening(number) || has_name(number) {
                 return None;
             }
             Some(Port { number, _claim: claim })
