@@ -1,16 +1,16 @@
-//! Exit codes and the ends of a process: one table for everybody who reports one. Must not act on any of them.
+//! Exit codes, and how a process can end. Every room reports them by these values; nothing here acts on them.
 
 /// The exit code of a successful run.
 pub const SUCCESS: u8 = 0;
-/// The server or an installation failed, or what was asked to be printed could not be.
+/// The server, `--check`, `--list`, `--probe` or `--install` failed.
 pub const FAILURE: u8 = 1;
-/// The command ran longer than `--session-timeout` lets it, as timeout(1) says it.
+/// The command ran longer than `--session-timeout` lets it, as in timeout(1).
 pub const TIMED_OUT: u8 = 124;
 /// k8psh could not run the command: usage, configuration, no server, refused, lost connection.
 pub const UNAVAILABLE: u8 = 125;
 /// The command is there but cannot be executed.
 pub const NOT_EXECUTABLE: u8 = 126;
-/// There is no such command at the far end.
+/// The server has no such program.
 pub const NOT_FOUND: u8 = 127;
 
 /// How a process ended.

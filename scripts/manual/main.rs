@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use k8psh::options::table::{Audience, CLIENT, OptionSpec, Program, SERVER, Scope};
+use k8psh::options::table::{Audience, CLIENT, OptionSpec, ProgramSpec, SERVER, Scope};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,7 +20,7 @@ fn main() {
 }
 
 /// The items of a list of a program's options.
-fn options(program: &Program, is_wanted: fn(&OptionSpec) -> bool) -> String {
+fn options(program: &ProgramSpec, is_wanted: fn(&OptionSpec) -> bool) -> String {
     program.options.iter().filter(|option| is_wanted(option)).map(item).collect()
 }
 

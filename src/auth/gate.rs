@@ -1,15 +1,15 @@
-//! The pre-auth queue of a section with a token: whoever connects proves that it has the token before any process is started
-//! for it, as sshd's `MaxStartups` has it.
+//! The pre-auth queue of a section with a token: a connection has to prove that it has the token before a worker is
+//! started for it. sshd has the like, and limits it by `MaxStartups`.
 //!
-//! The listener itself holds the connections meanwhile, all in one epoll set. What a peer sent is left in its socket until
-//! it is all there: nothing is kept of a connection, so that silent and slow ones cost next to nothing. It never says a
-//! token, and gives a byte to nobody but a stub whose section has no token.
+//! Meanwhile the listener holds the connections, all in one epoll set. What a peer has sent stays in its socket until it
+//! is complete: the queue keeps no bytes, so that silent and slow connections cost next to nothing. It never sends a
+//! token, and sends bytes only to a stub whose section has no token.
 //!
-//! Plain bytes: the first line is the token; what follows stays in the socket for the command. A stub: its first message of
-//! the handshake ([`crate::secure`]), which stays in the socket for the process that answers it.
+//! A plain client sends the token as its first line; what follows stays in the socket for the command. A stub sends its
+//! first message of the handshake ([`crate::secure`]), which stays in the socket for the worker that answers it.
 //!
-//! A connection that fails is closed without a byte, and its address has to wait before the next one from there is judged:
-//! see `penalties`. One that goes for lack of room has not failed.
+//! A connection that fails is closed without a byte, and the next one from its address has to wait before it is verified:
+//! see `penalties`. One that is closed for lack of room has not failed.
 
 use super::penalties::{Network, Penalties};
 use super::verifier::{Buffer, Connection, Stage, Verdict, Verifier};
@@ -29,7 +29,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// A place for a connection.
 ///
-/// Its tag is a byte of its own, so that free places are all zero and take no room in the file: 130 KB otherwise.
+/// `repr(u8)` makes its tag a byte of its own, so that free places are all zero and take no room in the file: 130 KB
+/// otherwise.
 #[repr(u8)]
 #[allow(clippy::large_enum_variant, reason = "most places of a queue that matters are taken")]
 enum Place {
@@ -44,20 +45,20 @@ struct Memory {
     buffer: Buffer,
 }
 
-/// The connections that have not proven themselves, and those that have and wait for a worker.
+/// The connections that have not proven the token, and those that have and wait for a worker.
 pub struct Gate {
     places: &'static mut [Place; limits::GATE],
     set: epoll::Set,
     verifier: Verifier,
-    /// How many connections have come and become ready: the order of both.
+    /// Counts connections that come and that become ready, as the order of both.
     events: u64,
-    /// Whether what is expected is a line.
+    /// Whether clients are plain ones, which send the token as a line.
     is_plain: bool,
 }
 
 impl Gate {
-    /// The queue, of which a process has one. From here on that does not show its memory and environment, which have the token
-    /// in them, to others of its user: commands are (/proc, ptrace(2)).
+    /// Makes the queue, of which a process has one: a second call panics. From here on, other processes of its user, such
+    /// as commands, can read neither its memory nor its environment, which may contain the token (ptrace(2), /proc).
     pub fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
         static GATE: StaticCell<MaybeUninit<Gate>> = StaticCell::new(MaybeUninit::uninit());
         static MEMORY: StaticCell<Memory> = StaticCell::new(Memory {
@@ -72,7 +73,7 @@ impl Gate {
         Ok(GATE.take().write(Gate { places, set, verifier, events: 0, is_plain: false }))
     }
 
-    /// Expects the token as the first line, where the section takes plain bytes. Connections that have begun otherwise go.
+    /// Expects plain clients, or stubs. If that changes, connections of the other kind are closed.
     pub fn expect(&mut self, is_plain: bool) {
         if self.is_plain != is_plain {
             self.is_plain = is_plain;
@@ -80,18 +81,19 @@ impl Gate {
         }
     }
 
-    /// Whether there is room for another connection: there is not while all of them have proven themselves and wait.
+    /// Whether there is room for another connection: not if all places have connections that have proven the token.
     pub fn has_room(&self) -> bool {
         self.places.iter().any(|place| place.connection().is_none_or(|connection| !connection.is_ready()))
     }
 
-    /// Takes a connection in. Where there are too many, one that has not proven itself goes: silent ones keep nobody out.
+    /// Takes a connection in. If the queue is full, one that has not proven the token is closed, so that silent ones keep
+    /// none out.
     pub fn enter(&mut self, socket: OwnedFd) {
-        // Reset before it was accepted: a guess that no address could be blamed for.
+        // It was reset before it was accepted. Without an address, its failure could not be counted.
         let Some(address) = tcp::peer(&socket) else { return };
         let free = self.places.iter().position(|place| place.connection().is_none());
         let Some(index) = free.or_else(|| self.evict(Network::of(&address))) else { return };
-        // What has come before this is told as well.
+        // Bytes that came before this are reported as well.
         if let Err(errno) = self.set.add_for_arrivals(socket.as_fd(), index as u64) {
             return report!("cannot wait for a connection: {}", errno);
         }
@@ -101,8 +103,8 @@ impl Gate {
         self.places[index] = Place::Taken(Connection { socket, address, stage, has_ended: false, order, due });
     }
 
-    /// Frees the place of the oldest connection that has not proven itself: of this network where that has more than its
-    /// share, else of any. Crowding is no failure of the one that goes.
+    /// Closes the oldest connection that has not proven the token, and returns its place: one of the newcomer's network
+    /// if that has its share already, else any. This does not count as a failure.
     fn evict(&mut self, newcomer: Network) -> Option<usize> {
         let is_own = |connection: &&Connection| Network::of(&connection.address) == newcomer;
         let own = self.connections().map(|(_, connection)| connection).filter(is_own).count();
@@ -115,31 +117,31 @@ impl Gate {
         Some(index)
     }
 
-    /// Does what has become possible, and what has become due, for those who have the token from this source. Tells when
-    /// there will be something to do even if nothing comes.
+    /// Checks the connections that have sent something or are due, by the token from `source`. Returns when the next one
+    /// is due.
     pub fn turn(&mut self, source: Option<TokenSource<'_>>) -> Instant {
         self.verifier.now = Instant::now();
-        // So many a turn, for signals to be heard whatever comes.
+        // Only so many per turn, so that signals are handled whatever comes.
         for _ in 0..limits::GATE {
             let Some((number, has_ended)) = self.set.wait_for_arrival(0) else { break };
             let Ok(index) = usize::try_from(number) else { continue };
             if let Some(Place::Taken(connection)) = self.places.get_mut(index) {
                 connection.has_ended |= has_ended;
-                self.look(index, source);
+                self.check(index, source);
             }
         }
         for index in 0..limits::GATE {
             if self.places[index].due() <= self.verifier.now {
-                self.look(index, source);
+                self.check(index, source);
             }
         }
         self.places.iter().map(Place::due).min().unwrap_or(Instant::NEVER)
     }
 
-    /// Looks at a connection, and does with it what follows.
-    fn look(&mut self, index: usize, source: Option<TokenSource<'_>>) {
+    /// Checks a connection, and acts on the verdict.
+    fn check(&mut self, index: usize, source: Option<TokenSource<'_>>) {
         let Place::Taken(connection) = &mut self.places[index] else { return };
-        match self.verifier.look(connection, source) {
+        match self.verifier.check(connection, source) {
             Verdict::Waits => {}
             Verdict::Closes => self.close(index),
             Verdict::Enters => {
@@ -150,7 +152,7 @@ impl Gate {
         }
     }
 
-    /// The next connection that has proven itself, in the order in which they have.
+    /// The next connection that has proven the token, in the order of their proofs.
     pub fn take_ready(&mut self) -> Option<OwnedFd> {
         let ready = self.connections().filter_map(|(index, connection)| match connection.stage {
             Stage::Ready(order) => Some((order, index)),
@@ -160,8 +162,8 @@ impl Gate {
         self.places[index].vacate().map(|connection| connection.socket)
     }
 
-    /// Takes the first message of a connection that has proven itself, in the process that is to answer it. `None`: the token
-    /// is another one by now.
+    /// In the worker that answers it: reads the first message of a connection that has proven the token. `None`: the
+    /// token has changed since, or cannot be read.
     pub fn admit(&self, socket: &OwnedFd, source: Option<TokenSource<'_>>) -> Option<Responder> {
         let mut message = [0; MESSAGE];
         let is_complete = fd::receive(socket, &mut message) == Ok(MESSAGE);
@@ -169,24 +171,24 @@ impl Gate {
         Responder::check(&key, &message).ok()
     }
 
-    /// Whether what is expected of a connection is a line.
+    /// Whether clients are plain ones, which send the token as a line, and not stubs.
     pub fn is_plain(&self) -> bool {
         self.is_plain
     }
 
-    /// Leaves the connections to the process that this one is a copy of.
+    /// Closes all connections. Those of a worker's listener stay open.
     pub fn leave(&mut self) {
         self.places.iter_mut().for_each(|place| drop(place.vacate()));
     }
 
-    /// Closes a connection. Sessions may have copies of it, so it does not leave the set by that alone.
+    /// Closes a connection. Workers may have it open, too, so closing alone does not remove it from the epoll set.
     fn close(&mut self, index: usize) {
         if let Some(connection) = self.places[index].vacate() {
             self.set.remove(connection.socket.as_fd());
         }
     }
 
-    /// The connections, by their places.
+    /// The connections, with the index of their places.
     fn connections(&self) -> impl Iterator<Item = (usize, &Connection)> {
         self.places.iter().enumerate().filter_map(|(index, place)| Some((index, place.connection()?)))
     }
@@ -197,7 +199,7 @@ impl Gate {
     }
 }
 
-/// It can be read where something has come.
+/// Readable when a connection has sent something.
 impl AsFd for Gate {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
@@ -212,13 +214,14 @@ impl Place {
         }
     }
 
-    /// When its connection has to be looked at although nothing has come.
+    /// When its connection has to be checked even if nothing comes.
     fn due(&self) -> Instant {
         self.connection()
             .filter(|connection| !connection.is_ready())
             .map_or(Instant::NEVER, |connection| connection.due)
     }
 
+    /// Frees the place, and returns the connection that it had.
     fn vacate(&mut self) -> Option<Connection> {
         match core::mem::replace(self, Place::Free) {
             Place::Free => None,
@@ -247,14 +250,14 @@ mod tests {
         Waiting,
     }
 
-    /// A gate, and where connections to it come from.
-    struct Stand {
+    /// A gate, and a listener for the other ends of its connections.
+    struct Fixture {
         gate: &'static mut Gate,
         source: Option<TokenSource<'static>>,
         listener: TcpListener,
     }
 
-    impl Stand {
+    impl Fixture {
         /// A connection at the gate, by its other end.
         fn connect(&mut self) -> TcpStream {
             let port = self.listener.local_addr().expect("an address").port();
@@ -266,8 +269,9 @@ mod tests {
             peer
         }
 
-        /// Has the gate do what it can do for a while, which is long enough for what is on its way.
-        fn settle(&mut self, peer: &mut TcpStream) -> Fate {
+        /// Takes turns of the gate for a while, long enough for bytes that are on their way, and returns what became of
+        /// the connection.
+        fn take_turns(&mut self, peer: &mut TcpStream) -> Fate {
             for _ in 0..20 {
                 self.gate.turn(self.source);
                 if let Some(socket) = self.gate.take_ready() {
@@ -289,21 +293,21 @@ mod tests {
         /// What becomes of a connection of an address without failures that sends these parts, and its end.
         fn fate(&mut self, parts: &[&[u8]], ends: bool) -> Fate {
             *self.gate.verifier.penalties = Penalties::NONE;
-            // Those that were left waiting would get in now, since their other ends have gone.
+            // Connections that were left waiting would get in now, since their other ends have closed.
             self.gate.leave();
             let mut peer = self.connect();
             let mut fate = Fate::Waiting;
             for part in parts {
                 // It may be closed before all of it has come.
                 _ = peer.write_all(part);
-                fate = self.settle(&mut peer);
+                fate = self.take_turns(&mut peer);
                 if fate != Fate::Waiting {
                     return fate;
                 }
             }
             if ends {
                 _ = peer.shutdown(Shutdown::Write);
-                fate = self.settle(&mut peer);
+                fate = self.take_turns(&mut peer);
             }
             fate
         }
@@ -318,7 +322,7 @@ mod tests {
         let source = Some(TokenSource::File(path));
         let gate = Gate::new(Environment::empty()).expect("a gate");
         gate.expect(true);
-        let mut stand = Stand { gate, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };
+        let mut fixture = Fixture { gate, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };
         std::fs::write(&file, "secret\n").expect("the token");
         let rest = |text: &[u8]| Fate::In(text.to_vec());
         for (parts, ends, wanted) in [
@@ -344,18 +348,18 @@ mod tests {
             (&[&[b'x'; 4097]], false, Fate::Waiting),
             (&[&vec![b'x'; 1 << 20]], false, Fate::Out),
         ] {
-            assert_eq!(stand.fate(parts, ends), wanted, "{:?}", parts.concat().get(..20));
+            assert_eq!(fixture.fate(parts, ends), wanted, "{:?}", parts.concat().get(..20));
         }
         let longest = [&[b't'; limits::TOKEN][..], b"\r\n"].concat();
         std::fs::write(&file, &longest).expect("the longest token");
-        assert_eq!(stand.fate(&[&longest], false), rest(b""));
+        assert_eq!(fixture.fate(&[&longest], false), rest(b""));
         for nothing in ["", "\n", "\r\n"] {
             std::fs::write(&file, nothing).expect("no token");
             for line in [&b"\n"[..], b"\r\n", b"secret\n"] {
-                assert_eq!(stand.fate(&[line], false), Fate::Out, "no token lets nobody in");
+                assert_eq!(fixture.fate(&[line], false), Fate::Out, "no token lets nobody in");
             }
         }
         std::fs::remove_file(&file).expect("it goes");
-        assert_eq!(stand.fate(&[b"secret\n"], false), Fate::Out);
+        assert_eq!(fixture.fate(&[b"secret\n"], false), Fate::Out);
     }
 }

@@ -11,15 +11,14 @@ use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 
-/// Agrees with the server at the other end upon the keys of this connection, until then. Otherwise: why it cannot go on.
-#[inline(never)]
+/// Agrees with the server on the keys of this connection, until `deadline`. An error is the reason, said of the server.
 pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<Transport, &'static str> {
     let (initiator, message) = start(key).map_err(|_| "no random numbers here")?;
-    // It always fits into an empty socket; a connection that has ended is noticed by what comes.
+    // It always fits into an empty socket buffer. Whether the connection has ended shows when the answer is read.
     let _ = fd::send(socket, &message);
     let mut answer = [0; MESSAGE];
     let count = receive(socket, &mut answer, deadline)?;
-    if answer.starts_with(EXCUSE) {
+    if answer.starts_with(PLAIN_ANSWER) {
         return Err("it asks for no token, and the section here has one");
     }
     match count {
@@ -28,10 +27,10 @@ pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<
     }
 }
 
-/// How a server without a token begins its answer: it takes the message for text, since no frame begins like this.
-const EXCUSE: &[u8] = b"k8pshd: ";
+/// How the answer of a server without a token begins. It answers in text, because no frame begins like the message.
+const PLAIN_ANSWER: &[u8] = b"k8pshd: ";
 
-/// Makes the message of a stub that begins like no frame, so that each end knows at once what the other one expects.
+/// Makes the stub's first message, which begins like no frame, so that each end knows at once what the other one expects.
 fn start(key: &PreSharedKey) -> Result<(Initiator, Message), Errno> {
     loop {
         let mut random = [0; 32];
@@ -43,7 +42,7 @@ fn start(key: &PreSharedKey) -> Result<(Initiator, Message), Errno> {
     }
 }
 
-/// Receives the answer, no byte beyond, and tells how much of it there is.
+/// Receives the answer and no byte beyond it, and returns how many bytes have come: fewer if the connection has ended.
 fn receive(socket: &OwnedFd, answer: &mut Message, deadline: Instant) -> Result<usize, &'static str> {
     let mut count = 0;
     while count < MESSAGE {

@@ -1,4 +1,8 @@
-//! Who may use a section with a token.
+//! Access to a section with a token.
+//!
+//! - [`token`]: reads the token
+//! - [`handshake`]: the stub's half of the proof, over its socket
+//! - [`gate`]: the pre-auth queue; `verifier`: the proof of one connection; `penalties`: delays after failures
 
 pub mod gate;
 pub mod handshake;

@@ -1,22 +1,22 @@
 //! How long each address has to wait after it has failed to prove that it has the token.
 //!
-//! The table forgets no penalty that is being served, whoever comes: a newcomer without a free entry takes over the one whose
-//! penalty ended first, with its delay (the space-saving algorithm of Metwally, Agrawal and El Abbadi). While all are being
-//! served, an address without an entry waits for the first to end. So the entries bound how fast all addresses together may
-//! guess: one guess per entry and [`limits::PENALTY_LAST_MS`] in the end.
+//! A penalty is never forgotten while it lasts, however many addresses come: if no entry is free, a newcomer takes over
+//! the one whose penalty ended first, with its delay (the space-saving algorithm of Metwally, Agrawal and El Abbadi).
+//! While all penalties last, an address without an entry waits for the first to end. So the number of entries bounds how
+//! fast all addresses together can guess: in the end, one guess per entry and [`limits::PENALTY_LAST_MS`].
 
 use crate::limits;
 use crate::sys::clock::Instant;
 use crate::text::address;
 use core::net::IpAddr;
 
-/// Whose failures are counted together: an address of IPv4, or a network of 64 bits of IPv6, which one host may have for
-/// itself (RFC 4291, 2.5.4).
+/// What failures are counted by: an IPv4 address, or an IPv6 network of 64 bits, which one host may have for itself (RFC
+/// 4291, 2.5.4).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Network([u8; 16]);
 
 impl Network {
-    /// That of an address.
+    /// The network of an address.
     pub(super) fn of(address: &IpAddr) -> Network {
         let mut bytes = address::bytes(address);
         if address.is_ipv6() {
@@ -32,11 +32,11 @@ struct Entry {
     network: Network,
     /// How long it had to wait after the last failure, in milliseconds; 0: the entry is free.
     delay: u64,
-    /// When the next connection from there is judged.
+    /// When the next connection from there is verified.
     until: Instant,
 }
 
-/// The failures of all networks that had some of late.
+/// The failures of all networks that have had some lately.
 pub(super) struct Penalties([Entry; limits::FAILURES]);
 
 impl Penalties {
@@ -44,14 +44,14 @@ impl Penalties {
     pub(super) const NONE: Penalties =
         Penalties([Entry { network: Network([0; 16]), delay: 0, until: Instant::PAST }; limits::FAILURES]);
 
-    /// When a connection from this network may be judged; in the past: at once.
-    pub(super) fn judged_at(&self, network: Network, now: Instant) -> Instant {
+    /// When a connection from this network may be verified; in the past: at once.
+    pub(super) fn verifiable_at(&self, network: Network, now: Instant) -> Instant {
         self.find(network, now).map_or_else(|| self.0[self.oldest()].until, |entry| entry.until)
     }
 
     /// Counts a failure: the next connection from this network waits twice as long as the last one.
     pub(super) fn count(&mut self, network: Network, now: Instant) {
-        let known = self.0.iter().position(|entry| entry.counts(network, now));
+        let known = self.0.iter().position(|entry| entry.holds(network, now));
         let place =
             known.or_else(|| self.0.iter().position(|entry| entry.is_free(now))).unwrap_or_else(|| self.oldest());
         let entry = &mut self.0[place];
@@ -67,9 +67,9 @@ impl Penalties {
         }
     }
 
-    /// The entry of a network. A free one serves as well, where there is one: no penalty is served by it.
+    /// The entry of a network, else a free one, in which no penalty lasts.
     fn find(&self, network: Network, now: Instant) -> Option<&Entry> {
-        let known = self.0.iter().find(|entry| entry.counts(network, now));
+        let known = self.0.iter().find(|entry| entry.holds(network, now));
         known.or_else(|| self.0.iter().find(|entry| entry.is_free(now)))
     }
 
@@ -82,11 +82,11 @@ impl Penalties {
 
 impl Entry {
     /// Whether it holds failures of this network.
-    fn counts(&self, network: Network, now: Instant) -> bool {
+    fn holds(&self, network: Network, now: Instant) -> bool {
         self.network == network && !self.is_free(now)
     }
 
-    /// Whether there are no failures in it, or only ones of long ago.
+    /// Whether it holds no failures, or only old ones.
     fn is_free(&self, now: Instant) -> bool {
         self.delay == 0 || self.until.plus(limits::FORGET_MS) < now
     }
@@ -101,7 +101,7 @@ mod tests {
         Network::of(&IpAddr::from([10, 0, high, low]))
     }
 
-    /// A moment after which nothing of the beginning is remembered.
+    /// An instant at which nothing from the clock's beginning is remembered.
     fn start() -> Instant {
         Instant::PAST.plus(1_000_000)
     }
@@ -110,15 +110,15 @@ mod tests {
     fn each_failure_doubles_the_delay_up_to_the_last_and_a_success_ends_it() {
         let (mut penalties, mut now) = (Penalties::NONE, start());
         for wanted in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000] {
-            assert!(penalties.judged_at(v4(1), now) <= now);
+            assert!(penalties.verifiable_at(v4(1), now) <= now);
             penalties.count(v4(1), now);
-            assert_eq!(penalties.judged_at(v4(1), now), now.plus(wanted));
-            assert!(penalties.judged_at(v4(2), now) <= now, "others never wait for it");
+            assert_eq!(penalties.verifiable_at(v4(1), now), now.plus(wanted));
+            assert!(penalties.verifiable_at(v4(2), now) <= now, "others never wait for it");
             now = now.plus(wanted);
         }
         penalties.forgive(v4(1));
         penalties.count(v4(1), now);
-        assert_eq!(penalties.judged_at(v4(1), now), now.plus(100));
+        assert_eq!(penalties.verifiable_at(v4(1), now), now.plus(100));
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
         penalties.count(v4(1), now);
         let later = now.plus(100 + limits::FORGET_MS + 1);
         penalties.count(v4(1), later);
-        assert_eq!(penalties.judged_at(v4(1), later), later.plus(100));
+        assert_eq!(penalties.verifiable_at(v4(1), later), later.plus(100));
     }
 
     #[test]
@@ -135,13 +135,13 @@ mod tests {
         let (mut penalties, now) = (Penalties::NONE, start());
         let entries = u16::try_from(limits::FAILURES).expect("a few");
         for address in 0..entries {
-            assert!(penalties.judged_at(v4(address), now) <= now);
+            assert!(penalties.verifiable_at(v4(address), now) <= now);
             penalties.count(v4(address), now);
         }
         for address in 0..entries {
-            assert!(penalties.judged_at(v4(address), now) > now, "{address} serves its penalty");
+            assert!(penalties.verifiable_at(v4(address), now) > now, "{address} serves its penalty");
         }
-        assert!(penalties.judged_at(v4(entries), now) > now, "a newcomer waits while all are served");
+        assert!(penalties.verifiable_at(v4(entries), now) > now, "a newcomer waits while all are served");
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
         let mut guesses = 0;
         for step in 0_u16..60_000 {
             let network = v4(step % 5000);
-            if penalties.judged_at(network, now) <= now {
+            if penalties.verifiable_at(network, now) <= now {
                 penalties.count(network, now);
                 guesses += 1;
             }

@@ -1,4 +1,4 @@
-//! The token of a section. Must not show a token, nor keep one: what is kept is the key of it.
+//! Reads the token of a section. Must neither show a token nor keep one: only the key that is derived from it.
 
 use crate::diag::Reported;
 use crate::files;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 const _: () = assert!(limits::TOKEN == 4096, "a message says so");
 
-/// The key of the token as it is now. Without a token nobody gets in, and why there is none is reported.
+/// The key of the token as it is now. If it cannot be read, that is reported, and no connection gets in.
 pub fn read_key(source: TokenSource<'_>, environment: &Environment) -> Result<PreSharedKey, Reported> {
     match source {
         TokenSource::Variable(name) => key("--token-env", name, environment.get(name.to_bytes()).unwrap_or_default()),
@@ -24,11 +24,12 @@ pub fn read_key(source: TokenSource<'_>, environment: &Environment) -> Result<Pr
     }
 }
 
+/// The key of a token: one line of 1 to [`limits::TOKEN`] bytes. A message names its `option` and `place`.
 fn key(option: &str, place: &CStr, text: &[u8]) -> Result<PreSharedKey, Reported> {
     let token = without_newline(text);
     let is_line = token.len() <= limits::TOKEN && !token.contains(&b'\n');
     let key = if is_line { PreSharedKey::from_token(token) } else { None };
-    key.ok_or_else(|| told!("{} {}: wanted is one line of 1 to 4096 bytes", option, place))
+    key.ok_or_else(|| told!("{} {}: not one line of 1 to 4096 bytes", option, place))
 }
 
 /// A line without its end: LF, or CR and LF.

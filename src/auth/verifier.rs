@@ -1,4 +1,4 @@
-//! One connection that has not proven yet that it has the token: what is expected of it, and what becomes of it.
+//! The proof of one connection that it has the token: what is expected of it, and the verdict.
 
 use super::penalties::{Network, Penalties};
 use super::token::{read_key, without_newline};
@@ -22,9 +22,9 @@ pub(super) enum Stage {
     AwaitingLine,
     /// A stub's first message of the handshake.
     AwaitingMessage,
-    /// Its end: it was told why it cannot stay.
+    /// EOF: it was told why it is refused.
     Explained,
-    /// Nothing: it has proven that it has the token, as so many events came before, and waits for a worker.
+    /// Nothing: it has proven the token and waits for a worker. The number is its place in the order of such connections.
     Ready(u64),
 }
 
@@ -33,11 +33,11 @@ pub(super) struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) address: IpAddr,
     pub(super) stage: Stage,
-    /// Whether its other end sends no more.
+    /// Whether its peer has closed its sending side.
     pub(super) has_ended: bool,
-    /// How many events came before it.
+    /// Its place in the order of arrival.
     pub(super) order: u64,
-    /// When it is looked at although nothing has come: its proof has to be there, or its penalty is over.
+    /// When it is checked even if nothing comes: its proof has to be there, or its penalty is over.
     pub(super) due: Instant,
 }
 
@@ -48,7 +48,7 @@ impl Connection {
     }
 }
 
-/// What becomes of a connection that was looked at.
+/// What becomes of a connection that was checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// More has to come, or its penalty to end.
@@ -62,7 +62,7 @@ pub(super) enum Verdict {
 /// What a connection has sent: the longest token, CR and LF, or a message.
 pub(super) type Buffer = [u8; limits::TOKEN + 2];
 
-/// By what connections are judged.
+/// What connections are checked with.
 pub(super) struct Verifier {
     pub(super) now: Instant,
     pub(super) buffer: &'static mut Buffer,
@@ -71,88 +71,90 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// Looks at what a connection has sent so far, or at what has become of it.
-    pub(super) fn look(&mut self, connection: &mut Connection, source: Option<TokenSource<'_>>) -> Verdict {
+    /// Checks what a connection has sent so far, and whether it has ended.
+    pub(super) fn check(&mut self, connection: &mut Connection, source: Option<TokenSource<'_>>) -> Verdict {
         let count = match fd::peek(&connection.socket, self.buffer) {
             Ok(count @ 1..) => count,
             Err(Errno::AGAIN) => 0,
-            // Without a word: somebody has looked whether somebody listens.
+            // It has sent nothing, as one that only tries whether the port is open: not worth a message.
             Ok(0) | Err(_) => return Verdict::Closes,
         };
         let is_line = matches!(connection.stage, Stage::AwaitingLine);
+        // The types up to START are those of a request.
         let is_request = count > 0 && self.buffer[0] <= Kind::Start as u8;
         let length = match connection.stage {
             Stage::Ready(_) => return Verdict::Waits,
             Stage::Explained => usize::MAX,
             Stage::AwaitingLine => until(first(self.buffer, count), b'\n').len() + 1,
-            // No message begins like this: see `handshake::agree`.
+            // A message never begins like this: see `handshake::start`.
             Stage::AwaitingMessage if is_request => return self.explain(connection),
             Stage::AwaitingMessage => MESSAGE,
         };
         let is_over = connection.has_ended || count == self.buffer.len();
         if count >= length || is_over && is_line {
-            self.judge(connection, length.min(count), source)
+            self.verify(connection, length.min(count), source)
         } else if connection.has_ended || connection.due <= self.now {
-            self.give_up(connection)
+            self.refuse_unproven(connection)
         } else {
             Verdict::Waits
         }
     }
 
-    /// Nothing more comes, or not in time.
-    fn give_up(&mut self, connection: &Connection) -> Verdict {
+    /// Nothing more has come, or not in time.
+    fn refuse_unproven(&mut self, connection: &Connection) -> Verdict {
         match connection.stage {
             Stage::Explained => Verdict::Closes,
             _ => self.refuse(connection, "no token"),
         }
     }
 
-    /// Judges what a connection has sent, so many bytes, by the token as it is now; later, if its address has failed.
-    fn judge(&mut self, connection: &mut Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
-        let judged_at = self.penalties.judged_at(Network::of(&connection.address), self.now);
-        if judged_at > self.now {
-            connection.due = judged_at;
+    /// Verifies the first `length` bytes of a connection by the token as it is now; later, if its address has a penalty.
+    fn verify(&mut self, connection: &mut Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+        let verifiable_at = self.penalties.verifiable_at(Network::of(&connection.address), self.now);
+        if verifiable_at > self.now {
+            connection.due = verifiable_at;
             return Verdict::Waits;
         }
         match connection.stage {
-            Stage::AwaitingLine => self.judge_line(connection, length, source),
-            Stage::AwaitingMessage => self.judge_message(connection, source),
+            Stage::AwaitingLine => self.verify_line(connection, length, source),
+            Stage::AwaitingMessage => self.verify_message(connection, source),
             Stage::Explained | Stage::Ready(_) => Verdict::Waits,
         }
     }
 
-    /// Whether the line of so many bytes is the token.
-    fn judge_line(&mut self, connection: &Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
-        // What follows is the session's.
+    /// Verifies that the line of so many bytes is the token.
+    fn verify_line(&mut self, connection: &Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+        // No byte more: what follows is the command's.
         let _ = fd::receive(&connection.socket, &mut self.buffer[..length]);
         let Some(key) = self.read_key(source) else { return Verdict::Closes };
         let is_right = key.is_of(without_newline(first(self.buffer, length)));
         self.decide(connection, is_right)
     }
 
-    /// Whether the message that has come is by somebody with the token. It stays where it is.
-    fn judge_message(&mut self, connection: &Connection, source: Option<TokenSource<'_>>) -> Verdict {
+    /// Verifies that the message proves the token. It stays in the socket.
+    fn verify_message(&mut self, connection: &Connection, source: Option<TokenSource<'_>>) -> Verdict {
         let Some(key) = self.read_key(source) else { return Verdict::Closes };
         let message = self.buffer.first_chunk().expect("a buffer is longer than a message");
         let is_right = Responder::check(&key, message).is_ok();
         self.decide(connection, is_right)
     }
 
-    /// The key of the token as it is now. Without one nobody gets in, and whose fault that is was said.
+    /// The key of the token as it is now. `None` if it cannot be read, which has been reported.
     pub(super) fn read_key(&self, source: Option<TokenSource<'_>>) -> Option<PreSharedKey> {
         read_key(source?, &self.environment).ok()
     }
 
+    /// Lets the connection in, or refuses it.
     fn decide(&mut self, connection: &Connection, is_right: bool) -> Verdict {
         if !is_right {
             return self.refuse(connection, "wrong token");
         }
-        // The failures were mistakes.
+        // Its earlier failures were mistakes.
         self.penalties.forgive(Network::of(&connection.address));
         Verdict::Enters
     }
 
-    /// The connection does not get in, because of `why`: closed without a byte, and a failure of its address.
+    /// Refuses a connection because of `why`: it is closed without a byte, and its address gets a penalty.
     fn refuse(&mut self, connection: &Connection, why: &str) -> Verdict {
         self.count_failure(connection, why);
         Verdict::Closes
@@ -163,8 +165,8 @@ impl Verifier {
         self.penalties.count(Network::of(&connection.address), self.now);
     }
 
-    /// A stub that knows of no token: tells it, so that its user knows what to do, and waits for its end. Closing now would
-    /// reset the connection, with its request unread, and could lose that (RFC 2525, 2.17).
+    /// Tells a stub whose section has no token what is missing, and waits for its EOF. Closing at once would reset the
+    /// connection, because its request is unread, and the explanation could be lost (RFC 2525, 2.17).
     fn explain(&mut self, connection: &mut Connection) -> Verdict {
         /// Hello, a failure and an exit, as a stub of protocol 2 expects them.
         const EXPLANATION: &[u8] = b"\x10\x02\0\0\0\x11\x3b\0\0\0\

@@ -1,4 +1,4 @@
-//! `k8psh --check`: what is wrong with the configuration. Starts nothing and connects to nobody.
+//! `k8psh --check`: what is wrong with the configuration. Starts nothing and connects to nothing.
 
 use crate::config::file::{self, tell};
 use crate::diag::{self, Reported, array};
@@ -6,7 +6,7 @@ use crate::options::settings::Settings;
 use crate::sys::program::Environment;
 use core::ffi::CStr;
 
-/// Prints every error in the configuration, as lines or as an array of JSON's.
+/// Prints every error in the configuration, as lines or as a JSON array.
 pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_json: bool) -> Result<(), Reported> {
     array::begin(is_json);
     let loaded = file::inspect(given, environment)?;

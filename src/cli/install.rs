@@ -1,4 +1,4 @@
-//! `--install`: puts this very program somewhere else, whole or not at all.
+//! `--install`: installs this program at another place, completely or not at all.
 
 use crate::files::path::{self, Path};
 use crate::files::{advice, temporary};
@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
-/// The running program, also where it was reached through a link or deleted since (proc(5)).
+/// The running program, even if it was started by a link or has been deleted since (proc(5)).
 const SELF: &CStr = c"/proc/self/exe";
 
 /// The mode of an installed copy, whatever the umask.
@@ -43,8 +43,8 @@ fn is_directory(path: &CStr) -> bool {
     rustix::fs::stat(path).is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Directory)
 }
 
-/// Puts the program at `target`: written beside it, then renamed, so that nobody ever sees half of it and a copy that is
-/// running there goes on.
+/// Puts the program at `target`: written beside it, then renamed, so that half of it is never seen there, and a copy that
+/// is running goes on.
 fn install(own: &CStr, target: &CStr) -> Result<()> {
     let mut beside = Path::new();
     let beside = temporary(path::directory(target.to_bytes()), &mut beside)?;
@@ -54,7 +54,7 @@ fn install(own: &CStr, target: &CStr) -> Result<()> {
     result
 }
 
-/// A hard link to the program; only to one that everybody may execute, as an installed one has to be.
+/// A hard link to the program, if that has the mode of an installed one; `EPERM` otherwise.
 fn link(source: &CStr, beside: &CStr) -> Result<()> {
     if rustix::fs::stat(source)?.st_mode & 0o777 != MODE {
         return Err(Errno::PERM);
@@ -62,7 +62,7 @@ fn link(source: &CStr, beside: &CStr) -> Result<()> {
     rustix::fs::linkat(CWD, source, CWD, beside, AtFlags::SYMLINK_FOLLOW)
 }
 
-/// The program's file: by what the kernel keeps of it, or without /proc by the path that it was started by.
+/// The program's file: by the kernel's link to it, or without /proc by the path that it was started by.
 fn source(program: &Program) -> &'static CStr {
     let started = program.path.unwrap_or(SELF);
     if rustix::fs::stat(SELF).is_ok() { SELF } else { started }

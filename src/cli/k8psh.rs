@@ -12,7 +12,7 @@ use crate::text::number::parse;
 use crate::{diag, exit, fail, limits, server};
 use core::ffi::CStr;
 
-/// What a command line without a command asks for.
+/// The task of a command line without a command.
 enum Task {
     Check,
     List,
@@ -20,7 +20,7 @@ enum Task {
 }
 
 /// What the options say so far.
-struct CommandLine {
+struct Invocation {
     config: Option<&'static CStr>,
     task: Option<Task>,
     is_json: bool,
@@ -28,10 +28,10 @@ struct CommandLine {
     timeout: Option<u64>,
 }
 
-/// Plays the role.
+/// Runs `k8psh`, and ends the process.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let mut words = arguments;
-    let mut line = CommandLine { config: None, task: None, is_json: false, timeout: None };
+    let mut line = Invocation { config: None, task: None, is_json: false, timeout: None };
     loop {
         match next(&CLIENT, &mut words) {
             Some(Ok(Word::Option(option, value))) => match option.id {
@@ -42,17 +42,17 @@ pub(super) fn main(program: &Program, arguments: Strings) -> ! {
                 id => line.take(id, value),
             },
             Some(Ok(Word::Plain(word))) => line.take_word(program, word, words),
-            Some(Ok(Word::End)) => misused(&UsageError::Unknown(c"--")),
-            // An option of the server's may come before the one that says so.
+            Some(Ok(Word::End)) => usage_error(&UsageError::Unknown(c"--")),
+            // It may be an option of the server, if `--server` comes after it.
             Some(Err(_)) if asks_for_server(arguments) => server::main(program, arguments),
-            Some(Err(error)) => misused(&error),
+            Some(Err(error)) => usage_error(&error),
             None => break,
         }
     }
     line.run(program)
 }
 
-impl CommandLine {
+impl Invocation {
     fn take(&mut self, id: Id, value: &'static CStr) {
         match id {
             Id::Config => self.config = Some(value),
@@ -65,15 +65,15 @@ impl CommandLine {
         }
     }
 
-    /// Takes a word that is not an option: the name of a server to probe, or else the command, which everything behind it
-    /// belongs to.
+    /// Takes a word that is not an option: the name of a server to probe, or else the command, which gets all words
+    /// behind it.
     fn take_word(&mut self, program: &Program, word: &'static CStr, arguments: Strings) {
         match &mut self.task {
             None if !self.is_json && self.timeout.is_none() => {
                 run_command(program, self.config, word.to_bytes(), arguments)
             }
             Some(Task::Probe { name: name @ None }) => *name = Some(word),
-            _ => misused(&UsageError::Unexpected(word)),
+            _ => usage_error(&UsageError::Unexpected(word)),
         }
     }
 
@@ -85,7 +85,7 @@ impl CommandLine {
             Some(Task::Probe { name }) => {
                 probe::run(program, self.config, name, self.timeout.unwrap_or(limits::PROBE_MS))
             }
-            None => misused(&"no command given"),
+            None => usage_error(&"no command given"),
         };
         exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     }
@@ -108,7 +108,7 @@ fn print_help() -> ! {
     exit(exit::SUCCESS)
 }
 
-/// Ends this process: nobody knows what it was to do.
-fn misused(why: &dyn Show) -> ! {
+/// Reports a usage error, and ends this process.
+fn usage_error(why: &dyn Show) -> ! {
     fail!(exit::UNAVAILABLE, "{}; see k8psh --help", why)
 }

@@ -1,4 +1,4 @@
-//! `k8psh --list`: what the configuration says. Starts nothing and connects to nobody.
+//! `k8psh --list`: what the configuration says. Starts nothing and connects to nothing.
 
 use crate::add;
 use crate::config::Command;
@@ -10,14 +10,14 @@ use crate::text::line::{Line, Part};
 use crate::text::number::{self, Digits};
 use core::ffi::CStr;
 
-/// Prints the commands, their servers, ports and arguments, as a table or as an array of JSON's.
+/// Prints the commands, their servers, ports and arguments, as a table or as a JSON array.
 pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_json: bool) -> Result<(), Reported> {
     let loaded = file::load(given, environment)?;
     // Only now: a warning is not a row.
     array::begin(is_json);
     let mut widths = [0; 3];
     if !is_json {
-        // The first time only shows how wide the columns of the table have to be.
+        // The first pass only measures how wide the columns of the table have to be.
         loaded.config.commands().for_each(|command| print(command, &mut widths, &mut Line::new()));
     }
     let mut out = diag::output();
@@ -55,7 +55,7 @@ fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
     out.add(if is_object { b"]}\n" } else { b"\n" });
 }
 
-/// A word in its column, and what is between that and the next one.
+/// A word in its column, which becomes as wide as the word, and the blanks up to the next column.
 fn cell(word: &[u8], width: &mut usize, out: &mut Line) {
     let mut measured = Line::new();
     quote(word, &mut measured);
@@ -68,8 +68,8 @@ fn cell(word: &[u8], width: &mut usize, out: &mut Line) {
     }
 }
 
-/// Writes a word as a shell would take it: as it is, in `'...'`, or, where a byte of it has to be escaped, in `$'...'`. A
-/// terminal stays as it is, and a row one line.
+/// Writes a word as a shell would take it: as it is, in `'...'`, or, where a byte of it has to be escaped, in `$'...'`.
+/// So a word can neither break its line nor send escape sequences to a terminal.
 fn quote(word: &[u8], out: &mut Line) {
     let is_plain =
         |byte: &u8| matches!(byte, b'+'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | 128..=0xc1 | 0xc3..);

@@ -1,4 +1,4 @@
-//! Files and their paths: read whole, made under a name that nobody else has, and what to do where neither works.
+//! Files and their paths: reads whole files, makes temporary names, and has advice for errors.
 
 pub mod path;
 
@@ -10,7 +10,8 @@ use path::Path;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, Result};
 
-/// A file's content, as much as the buffer holds: one byte more than a limit shows that there is more.
+/// Reads a regular file, as much as the buffer holds: a buffer of one byte more than a limit shows whether the file is
+/// too large. `EISDIR` for a directory, `EINVAL` for any other kind of file.
 pub fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     // Without NONBLOCK, opening a FIFO would wait for a writer.
     let file = fd::open(file, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
@@ -31,26 +32,27 @@ pub fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
     Ok(&buffer[..length])
 }
 
-/// Has `path` be this one, seen from the working directory where it is relative.
+/// Sets `path` to `of`, as seen from the working directory if it is relative.
 pub fn make_absolute(path: &mut Path, of: &[u8]) -> Result<()> {
     let mut here = [0; limits::PATH];
-    // Where it is not needed, it may be missing.
+    // An absolute path does not need the working directory, which may have been removed.
     let here = if of.starts_with(b"/") { b"" } else { process::working_directory(&mut here)? };
     path.join(here, of)
 }
 
-/// What to do about a place where nothing can be made: another user's, read-only, or not there at all.
+/// What to do if a file cannot be made because of this error: `closed` for a place that is read-only or another user's;
+/// empty if there is no advice.
 pub fn advice(errno: Errno, closed: &'static str) -> &'static str {
     match errno {
-        // EPERM where each may replace his own files only (a sticky directory, rename(2)).
+        // EPERM: in a sticky directory, users may replace only their own files (rename(2)).
         Errno::ROFS | Errno::ACCESS | Errno::PERM => closed,
         Errno::NOENT => "; make the directory, or mount a volume",
         _ => "",
     }
 }
 
-/// `path` becomes a name in the directory that is this process's alone: not by its number, since in a volume that several
-/// containers have each of them is process 1. It has nothing of the target's, which may have the full length.
+/// Sets `path` to a random name in the directory. The PID would not make it unique: containers that share a volume may
+/// all run as PID 1. The target's name is not part of it, since that may have the full length.
 pub fn temporary<'p>(directory: &[u8], path: &'p mut Path) -> Result<&'p CStr> {
     let (mut number, mut name) = ([0; 4], Line::new());
     sys::random(&mut number)?;

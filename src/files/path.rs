@@ -8,10 +8,9 @@ use rustix::io::{Errno, Result};
 use crate::limits::PATH;
 use crate::text::bytes::after;
 
-/// A normal path: no empty component, no `.` (but for the path that is nothing else), no `..` but at the front of a
-/// relative one.
+/// A normal path: no empty component, no `.` unless that is all, and `..` only at the front of a relative path.
 pub struct Path {
-    /// The path and a NUL; without anything before the first [`Path::join`].
+    /// The path and a NUL; empty before the first [`Path::join`].
     bytes: Vec<u8, PATH>,
     /// Whether something did not fit.
     is_cut: bool,
@@ -29,8 +28,8 @@ impl Path {
         Self { bytes: Vec::new(), is_cut: false }
     }
 
-    /// Becomes `path` as seen from `base`: `path` itself where it is absolute. `NAMETOOLONG` where it and its NUL do not fit
-    /// into [`PATH`] bytes.
+    /// Becomes `path` as seen from `base`: `path` itself if it is absolute. `ENAMETOOLONG` if it does not fit into
+    /// [`PATH`] bytes with its NUL.
     pub fn join(&mut self, base: &[u8], path: &[u8]) -> Result<()> {
         self.bytes.clear();
         self.is_cut = false;
@@ -92,7 +91,7 @@ impl Path {
     }
 }
 
-/// How to get to `path` from the directory `base`, both normal and both absolute: `.` for the directory itself, nothing
+/// How to get to `path` from the directory `base`, both normal and both absolute: `.` for the directory itself, `None`
 /// for a path outside of it.
 pub fn relative<'p>(base: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
     let rest = path.strip_prefix(base)?;
@@ -104,7 +103,7 @@ pub fn relative<'p>(base: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
     }
 }
 
-/// What comes before a path's last component: all up to its last slash, with it; nothing where it has none.
+/// A path up to its last slash, which is included; empty if it has none.
 pub fn directory(path: &[u8]) -> &[u8] {
     let mut end = path.len();
     while end > 0 && path[end - 1] != b'/' {

@@ -1,4 +1,4 @@
-//! A server's command line, beyond what it shares with its section's header; and how mistakes among options are reported.
+//! A server's command line, beyond what it shares with its section's header; and how errors in options are reported.
 
 use super::table::{Id, SERVER};
 use super::words::{UsageError, Word, contains, next};
@@ -20,13 +20,13 @@ pub struct CommandLine {
     pub program: Option<Strings>,
 }
 
-/// What a command line asks for.
+/// What a server's command line asks for.
 pub enum Asked {
-    /// To be the server.
+    /// To run the server.
     Serve(CommandLine),
-    /// Its usage.
+    /// To print its usage.
     Help,
-    /// Its version.
+    /// To print its version.
     Version,
 }
 
@@ -66,12 +66,12 @@ impl CommandLine {
     }
 }
 
-/// Whether an unknown option is to be a warning, wherever among the words that stands.
+/// Whether `--ignore-invalid-arguments` is among the words: an unknown option before or after it is then only a warning.
 pub(super) fn ignores_invalid(words: &mut dyn Iterator<Item = &CStr>) -> bool {
     contains(&SERVER, words, Id::IgnoreInvalid)
 }
 
-/// Reports what is wrong with an option, or warns of it where the section wants no more.
+/// Reports what is wrong with an option, by `tell`. If it `ignores` unknown options, these are only a warning.
 pub(super) fn report_error(
     error: &UsageError<'_>,
     ignores: bool,

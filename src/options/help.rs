@@ -1,24 +1,24 @@
 //! `--help`, by the table.
 
-use super::table::{OptionSpec, Program, Scope};
+use super::table::{OptionSpec, ProgramSpec, Scope};
 use crate::text::line::Line;
 use crate::{add, diag};
 
 /// The columns of a terminal that a line of help fills at the most.
 const WIDTH: usize = 79;
 
-/// Columns before what an option does, where that does not fit on its line.
+/// Columns by which the further lines of an option's description are indented.
 const INDENT: usize = 6;
 
-/// Prints what `--help` is to print of a program.
-pub fn print(program: &Program) {
+/// Prints the help of a program to stdout.
+pub fn print(program: &ProgramSpec) {
     let mut out = diag::output();
     show(program, &mut out);
     out.flush();
 }
 
-/// Adds what `--help` prints of a program.
-fn show(program: &Program, line: &mut Line) {
+/// Adds the help of a program to `line`.
+fn show(program: &ProgramSpec, line: &mut Line) {
     add!(line, "Usage: {}\n\n", program.usage);
     wrap(program.about, 0, 0, line);
     let has_header = program.options.iter().any(|option| option.scope == Scope::Header);
@@ -34,7 +34,7 @@ fn show(program: &Program, line: &mut Line) {
     wrap(program.notes, 0, 0, line);
 }
 
-fn show_options(program: &Program, scope: Scope, line: &mut Line) {
+fn show_options(program: &ProgramSpec, scope: Scope, line: &mut Line) {
     for option in program.options.iter().filter(|option| option.scope == scope) {
         show_option(option, line);
     }
@@ -56,7 +56,8 @@ fn show_option(option: &OptionSpec, line: &mut Line) {
     wrap(option.help, column, INDENT, line);
 }
 
-/// Adds a text, from `column` on, in lines that begin behind `indent` blanks.
+/// Adds a text that begins at `column`, in lines of at most [`WIDTH`] columns; further lines are indented by `indent`
+/// blanks.
 fn wrap(text: &str, mut column: usize, indent: usize, line: &mut Line) {
     let mut is_first = true;
     for word in text.split(' ') {
@@ -83,7 +84,7 @@ mod tests {
 
     static SEEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-    fn shown(program: &Program) -> String {
+    fn shown(program: &ProgramSpec) -> String {
         let mut line = Line::endless(|bytes| SEEN.lock().expect("one at a time").extend_from_slice(bytes));
         show(program, &mut line);
         line.flush();

@@ -14,10 +14,10 @@ pub trait Named: Copy + 'static {
 /// Which transports lead to a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// The direct transport, and where there is none the relay.
+    /// The direct transport if it is available, else the relay.
     #[default]
     Auto,
-    /// A socket within this kernel, by which the caller's own descriptors go along.
+    /// A Unix socket, by which the caller's own descriptors are passed.
     Direct,
     /// TCP, with the streams in frames.
     Relay,
@@ -31,12 +31,12 @@ impl Named for Transport {
 /// Whether a command gets a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tty {
-    /// Where its stub's stdin and stdout are one.
+    /// If its stub's stdin and stdout are a terminal.
     #[default]
     Auto,
-    /// In any case.
+    /// Always.
     Always,
-    /// In no case.
+    /// Never.
     Never,
 }
 

@@ -1,5 +1,5 @@
-//! What the options of a section say, as one typed value. It is read in one way by whoever needs it: the server, which
-//! adds those of its command line, the section's stubs, the probe and `--check`.
+//! The options of a section, as one typed value. All who need it read it by the same code: the server, which adds the
+//! options of its command line, the section's stubs, the probe and `--check`.
 
 use super::command_line::{ignores_invalid, report_error};
 use super::names::{Format, Named, Transport, Tty};
@@ -20,7 +20,7 @@ use core::net::IpAddr;
 /// Where a section's token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenSource<'g> {
-    /// The first line of the file at this path, which may get another one at any time.
+    /// The first line of the file at this path, which may change at any time.
     File(&'g CStr),
     /// A variable of this process's own environment.
     Variable(&'g CStr),
@@ -33,11 +33,11 @@ pub enum Connect {
     Here,
     /// At this address, by TCP alone.
     At(IpAddr),
-    /// At an address that is not known in this container, as that of a Service that is younger than its Pod.
+    /// At an address that this container does not know, such as that of a Service that is younger than its Pod.
     Unknown,
 }
 
-/// What options say. Those that were not given have their defaults.
+/// The values of options. Those that were not given have their defaults.
 #[derive(Clone, Debug)]
 pub struct Settings<'g> {
     /// The users whose stubs may come by the direct transport, as [`value::uids`] reads it; `None`: all.
@@ -60,7 +60,7 @@ pub struct Settings<'g> {
     pub local_stubs: bool,
     /// Where the server listens.
     pub listen: IpAddr,
-    /// How sessions are logged; `None`: as is usual for the section.
+    /// How sessions are logged; `None`: the default, which [`Settings::log`] knows.
     log: Option<Format>,
     /// Log the arguments of commands too.
     pub log_arguments: bool,
@@ -68,7 +68,7 @@ pub struct Settings<'g> {
     pub max_connections: Option<u64>,
     /// Commands that run at once at the most.
     pub max_sessions: usize,
-    /// Whoever reaches the port may run the commands.
+    /// Every client that reaches the port may run the commands.
     no_token: bool,
     /// Do not wait for running commands on exit.
     pub no_wait: bool,
@@ -82,7 +82,9 @@ pub struct Settings<'g> {
     pub session_timeout: Option<u64>,
     /// Milliseconds after which the server ends; `None`: no limit.
     pub timeout: Option<u64>,
+    /// The variable that has the token.
     token_env: Option<&'g CStr>,
+    /// The file that has the token.
     token_file: Option<&'g CStr>,
     /// Which transports lead to the server.
     pub transport: Transport,
@@ -130,32 +132,37 @@ pub fn is_trigger(server: Server<'_>) -> bool {
     contains(&SERVER, &mut header(server), Id::Trigger)
 }
 
-/// What a stub is told that is left over, or has another configuration: the section's name, and its port.
+/// What a stub is told if it calls a trigger, because it is left over or has another configuration. Takes the section's
+/// name and its port.
 pub const NOT_FOR_STUBS: &str = "section {} is a trigger: any client but a stub may connect to port {}";
 
-/// Who reads a section's header.
+/// The reader of a section's header, which decides about warnings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// The server, or `--check`: the one that warns of unknown options where the section wants no more.
+    /// The server, or `--check`, which warn of unknown options that the section ignores.
     Server,
-    /// The server once more: it has warned already.
+    /// The server once more, which has warned already.
     ServerAgain,
     /// A stub, or the probe, which leave the warning to the server.
     Stub,
 }
 
-/// Options of a section that do not go together.
+/// Options of a section that do not agree.
 #[derive(Debug, PartialEq, Eq)]
 enum Disagreement<'g> {
+    /// `--trigger` names this command, which the section does not have.
     NoSuchCommand(&'g CStr),
+    /// The trigger of this command has options for streams that a TCP connection is not.
     TriggerStreams(&'g CStr),
+    /// It listens on this address, beyond loopback, without a token or `--no-token`.
     OpenPort(IpAddr),
+    /// It has more than one of the options that say where the token is, or that there is none.
     SeveralTokens,
 }
 
 impl<'g> Settings<'g> {
-    /// What a section's header says to its stubs and to the probe. Whatever is wrong with it is reported, and then nothing of
-    /// it is used. What goes with the options of the server's command line only the server knows.
+    /// What a section's header says to its stubs and to the probe. Whatever is wrong with it is reported, and then
+    /// nothing of it is used. Whether it agrees with the server's command line, only the server can check.
     pub fn of_section(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
         let mut settings = Settings::default();
         settings.read_header(server, loaded, Reader::Stub)?;
@@ -198,7 +205,7 @@ impl<'g> Settings<'g> {
     fn read_header(&mut self, server: Server<'g>, loaded: Loaded<'g>, reader: Reader) -> Result<(), Reported> {
         self.ignore_invalid |= ignores_invalid(&mut header(server));
         let mut outcome = Ok(());
-        // Where the word stands that was taken last.
+        // The position of the last word that was taken.
         let at = Cell::new(server.at());
         let mut words = server.options().map(|word| {
             at.set(word.at);
@@ -224,7 +231,7 @@ impl<'g> Settings<'g> {
         outcome
     }
 
-    /// Takes an option whose value was checked.
+    /// Sets an option whose value has been checked.
     fn set(&mut self, id: Id, value: &'g CStr) {
         let bytes = value.to_bytes();
         match id {
@@ -259,7 +266,7 @@ impl<'g> Settings<'g> {
         }
     }
 
-    /// The variable that the token is in, which is for nobody else.
+    /// The variable that has the token, which commands must not get.
     pub fn token_variable(&self) -> Option<&'g CStr> {
         self.token_env
     }
@@ -270,19 +277,20 @@ impl<'g> Settings<'g> {
         self.token_file.map(TokenSource::File).or_else(variable)
     }
 
-    /// How sessions are logged. Who sets off a trigger may be anybody, so that is logged unless the section says otherwise.
+    /// How sessions are logged. Any client may set off a trigger, so its sessions are logged unless the section says
+    /// otherwise.
     pub fn log(&self) -> Format {
         self.log.unwrap_or(if self.trigger.is_some() { Format::Text } else { Format::None })
     }
 
-    /// The transports by which the server listens. Who comes to a trigger has no descriptors to pass, and by the direct
-    /// transport a client would pass the token by.
+    /// The transports by which the server listens. Clients of a trigger have no descriptors to pass, and the direct
+    /// transport would bypass the token.
     pub fn server_transport(&self) -> Transport {
         if self.trigger.is_some() || self.token().is_some() { Transport::Relay } else { self.transport }
     }
 
-    /// Checks whether the options go together: a trigger has its command, and nobody reaches a server from beyond its Pod
-    /// without a token, unless the section says so.
+    /// Checks whether the options agree: a trigger has its command, and a server that can be reached from beyond its Pod
+    /// has a token, unless the section has `--no-token`.
     fn check_agreement(&self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Reported> {
         self.disagreement(server).map_or(Ok(()), |disagreement| Err(disagreement.report(server, loaded)))
     }

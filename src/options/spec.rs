@@ -1,10 +1,10 @@
-//! What is known of an option, and of a program that has options.
+//! What the table says of an option, and of a program that has options.
 
 use super::value::Kind;
 
-/// Every option, as what reads it.
+/// Every option, as the code that reads it names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the table below says what each is")]
+#[allow(missing_docs, reason = "the table says what each is")]
 pub enum Id {
     AllowUid,
     Background,
@@ -67,7 +67,7 @@ pub enum Audience {
 /// An option.
 #[derive(Debug)]
 pub struct OptionSpec {
-    /// Which it is.
+    /// Which option it is.
     pub id: Id,
     /// The letter of its short name, `-x`.
     pub letter: Option<u8>,
@@ -95,8 +95,8 @@ impl Eq for OptionSpec {}
 
 /// The options of a program, and what `--help` says around them.
 #[derive(Debug)]
-pub struct Program {
-    /// What it is called.
+pub struct ProgramSpec {
+    /// Its name.
     pub name: &'static str,
     /// The line behind `Usage: `.
     pub usage: &'static str,
@@ -104,11 +104,11 @@ pub struct Program {
     pub about: &'static str,
     /// Its options, in alphabetical order of their long names.
     pub options: &'static [OptionSpec],
-    /// What else is to be known.
+    /// The text behind the options.
     pub notes: &'static str,
 }
 
-impl Program {
+impl ProgramSpec {
     /// The option of this name, hyphens included: `--long` or `-x`.
     pub fn find(&self, name: &[u8]) -> Option<&'static OptionSpec> {
         self.options.iter().find(|option| match name {

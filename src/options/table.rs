@@ -3,7 +3,7 @@
 
 use super::value::Kind;
 
-pub use super::spec::{Audience, Id, OptionSpec, Program, Scope};
+pub use super::spec::{Audience, Id, OptionSpec, ProgramSpec, Scope};
 
 /// An option of the command line alone.
 const fn on_command_line(
@@ -39,7 +39,7 @@ const fn in_header(
 const NO_VALUE: (&str, Option<Kind>) = ("", None);
 
 /// `k8psh`.
-pub static CLIENT: Program = Program {
+pub static CLIENT: ProgramSpec = ProgramSpec {
     name: "k8psh",
     usage: "k8psh [options] command [arguments...]",
     about: "\
@@ -93,7 +93,7 @@ cannot be executed; 125: k8psh failed.",
 };
 
 /// `k8pshd`.
-pub static SERVER: Program = Program {
+pub static SERVER: ProgramSpec = ProgramSpec {
     name: "k8pshd",
     usage: "k8pshd [options] [-- program [arguments...]]",
     about: "\

@@ -14,15 +14,15 @@ pub use super::names::{Format, Transport, Tty};
 /// What an option's value has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Any text: what is wrong with it shows when it is used.
+    /// Any text: an error in it shows when it is used.
     Any,
-    /// A path, of one byte at the least: a variable that is not set must not stand for one.
+    /// A path that is not empty: an unset variable must not stand for one.
     Path,
     /// A name, likewise.
     Name,
     /// A number.
     Number,
-    /// A number; a negative one for none.
+    /// A number; a negative one means no limit.
     Limit,
     /// How many sessions there may be at once.
     Sessions,
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// What a value of the kind is, behind "is not".
+/// The kind in a message, behind "is not".
 impl Show for Kind {
     fn show(&self, line: &mut Line) {
         let text = match self {
@@ -100,7 +100,7 @@ fn show_names<T>(names: &[(&str, T)], line: &mut Line) {
     }
 }
 
-/// A limit: `Some(None)` for a negative number, by which none is meant.
+/// A limit: `Some(None)` for a negative number, which means no limit; `None` for what is not a number.
 pub fn limit(text: &[u8]) -> Option<Option<u64>> {
     number::parse_signed(text).map(|number| u64::try_from(number).ok())
 }
@@ -111,7 +111,7 @@ pub fn sessions(text: &[u8]) -> Option<usize> {
     (1..=limits::MAX_SESSIONS).contains(&most).then_some(most)
 }
 
-/// A user ID. The largest number is none: it stands for no user (chown(2)).
+/// A user ID. The largest number is not one: it stands for no user (chown(2)).
 pub fn uid(text: &[u8]) -> Option<u32> {
     u32::try_from(number::parse(text, 10)?).ok().filter(|uid| *uid != u32::MAX)
 }

@@ -1,6 +1,6 @@
 //! Options as words: `-x`, `--long`, `-x VALUE`, `--long VALUE`, `--long=VALUE`. Knows no option's meaning.
 
-use super::table::{Id, OptionSpec, Program};
+use super::table::{Id, OptionSpec, ProgramSpec};
 use super::value::Kind;
 use crate::add;
 use crate::text::line::{Line, Show};
@@ -40,7 +40,8 @@ impl UsageError<'_> {
         matches!(self, UsageError::Unknown(_) | UsageError::Unexpected(_))
     }
 
-    /// Whether the option is right but for its value or its place, of which the message says all that there is to know.
+    /// Whether only the value or the place of the option is wrong. The message explains that, without pointing to
+    /// `--help`.
     pub fn is_of_value(&self) -> bool {
         matches!(self, UsageError::NeedlessValue(_) | UsageError::BadValue(..) | UsageError::NotInHeader(_))
     }
@@ -62,9 +63,9 @@ impl Show for UsageError<'_> {
     }
 }
 
-/// The next of the words that this program was given. A value is checked.
+/// The next of the words, as an option of this program if it is one. `None` at the end. An option's value is checked.
 pub fn next<'w>(
-    program: &Program,
+    program: &ProgramSpec,
     words: &mut dyn Iterator<Item = &'w CStr>,
 ) -> Option<Result<Word<'w>, UsageError<'w>>> {
     let word = words.next()?;
@@ -82,7 +83,7 @@ pub fn next<'w>(
 }
 
 /// Whether this option is among the words, whatever else is.
-pub fn contains(program: &Program, words: &mut dyn Iterator<Item = &CStr>, id: Id) -> bool {
+pub fn contains(program: &ProgramSpec, words: &mut dyn Iterator<Item = &CStr>, id: Id) -> bool {
     while let Some(word) = next(program, words) {
         match word {
             Ok(Word::Option(option, _)) if option.id == id => return true,

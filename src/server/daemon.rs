@@ -17,7 +17,7 @@ use rustix::io::Errno;
 pub(super) fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Reported> {
     let explain = |errno: Errno| told!("PID file {}: {}", path, errno);
     make_absolute(pid_file, path.to_bytes()).map_err(explain)?;
-    // Before the fork, while somebody can still be told.
+    // Before the fork, while the caller still sees an error.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let file = fd::open(pid_file.as_c_str(), flags, 0o644).map_err(explain)?;
     let pid = process::fork().map_err(|errno| {

@@ -9,6 +9,7 @@ use crate::sys::process::{self, Children, Reaped};
 use crate::sys::signal::{self, name};
 
 impl Listener {
+    /// Handles all signals that have come. A HUP that the kernel sends because the terminal has gone does not reload.
     pub(super) fn take_signals(&mut self) {
         while let Some(arrival) = signal::next(&self.signals) {
             let is_hangup = arrival.signal == name::HUP && arrival.by_kernel;
@@ -22,7 +23,7 @@ impl Listener {
         }
     }
 
-    /// Takes all children that have ended; as process 1 of a container there are others than sessions among them.
+    /// Reaps all children that have ended. As PID 1 of a container, this process also gets orphans that it did not start.
     fn reap(&mut self) {
         loop {
             match process::reap() {
@@ -33,7 +34,8 @@ impl Listener {
         }
     }
 
-    /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
+    /// Forgets a child that has ended. If an idle worker has failed, the next one would probably fail as well, so it is
+    /// started after a pause.
     fn forget(&mut self, child: Reaped) {
         if self.supervised.has_ended(child) {
             self.drain();
@@ -47,7 +49,7 @@ impl Listener {
         }
     }
 
-    /// The server is told to end, more urgently each time.
+    /// Handles a signal that asks the server to end: each further one is more urgent.
     fn escalate(&mut self) {
         match self.phase {
             Phase::Serving => self.drain(),
@@ -59,19 +61,19 @@ impl Listener {
         }
     }
 
-    /// Ends what runs, as far as it lets itself be ended.
+    /// Tells all workers to end their commands.
     fn end_sessions(&mut self) {
         self.phase = Phase::Ending;
         self.pool.signal(name::TERM);
     }
 
-    /// Takes no further connections: who connects now is refused at once and can look elsewhere.
+    /// Stops listening: a client that connects from now on is refused at once.
     pub(super) fn drain(&mut self) {
         self.phase = Phase::Draining;
         self.sockets = Sockets::NONE;
         self.waiting = None;
         self.close_gate();
-        // They have the sockets, too.
+        // The workers have the sockets open, too, until they get this.
         self.pool.signal(name::USR1);
     }
 }

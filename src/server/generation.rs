@@ -1,5 +1,5 @@
-//! What a server was started with, and its generations: a configuration, what it says to this server, and the stubs that were
-//! made by it. There are two of them: one is in force, and a reload puts the next one together in the other.
+//! What a server was started with, and its generations: a configuration, this server's settings in it, and the stubs that
+//! were made for it. There are two of them: one is in force, and a reload prepares the other.
 
 use super::stubs::Stubs;
 use crate::auth::token::read_key;
@@ -20,7 +20,7 @@ pub(super) struct Setup<'p> {
     pub(super) line: CommandLine,
     /// The configuration's path.
     pub(super) file: &'static CStr,
-    /// The signals that this server was started to ignore.
+    /// The signals that were ignored when this server was started.
     pub(super) ignored: signal::Set,
 }
 
@@ -30,7 +30,7 @@ impl<'p> Setup<'p> {
         Setup { program, line, file, ignored: signal::ignored() }
     }
 
-    /// This server's section, by its name: as given, from the environment, or the host's.
+    /// This server's section. Its name is that of `--name`, else of the environment, else the host's.
     pub(super) fn section<'g>(&self, loaded: Loaded<'g>) -> Option<Server<'g>> {
         let host = rustix::system::uname();
         let from_environment = || self.program.environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
@@ -38,8 +38,8 @@ impl<'p> Setup<'p> {
         loaded.config.server(name.unwrap_or(host.nodename().to_bytes()))
     }
 
-    /// Whether the section has a token. If so, it can be read: that is reported at the start, and not only to the first
-    /// client.
+    /// Whether the section has a token. It is read, so that an unreadable one is an error at the start, and not only when
+    /// the first client comes.
     pub(super) fn has_token(&self, settings: &Settings<'_>) -> Result<bool, Reported> {
         let Some(source) = settings.token() else { return Ok(false) };
         read_key(source, &self.program.environment)?;
@@ -47,36 +47,36 @@ impl<'p> Setup<'p> {
     }
 }
 
-/// A configuration and the stubs that were made by it. Large, so it lives in a static.
+/// A configuration and the stubs that were made for it. Large, so it lives in a static.
 pub(super) struct Generation {
     pub(super) file: File,
     pub(super) stubs: Stubs,
 }
 
 impl Generation {
-    /// One of which nothing is loaded.
+    /// A generation without a configuration.
     pub(super) const fn empty() -> Generation {
         Generation { file: File::empty(), stubs: Stubs::NONE }
     }
 }
 
-/// What a configuration says to this server.
+/// What a configuration says about this server.
 pub(super) struct Plan<'g> {
     pub(super) loaded: Loaded<'g>,
     /// This server, if the configuration has commands for it.
     pub(super) server: Option<Server<'g>>,
-    /// What its section, if it has one, and the command line say.
+    /// The settings of its section, if it has one, and of the command line.
     pub(super) settings: Settings<'g>,
 }
 
 impl<'g> Plan<'g> {
-    /// Loads the configuration in the place of what was there. Whatever is wrong with it is reported.
+    /// Loads the configuration into `file`. Whatever is wrong with it is reported.
     pub(super) fn load(setup: &Setup<'_>, file: &'g mut File) -> Result<Plan<'g>, Reported> {
         file.load(setup.file, &setup.program.environment)?;
         Plan::read(setup, file.sound()?, Reader::Server)
     }
 
-    /// The plan of a configuration that was loaded before.
+    /// The plan of a configuration that is loaded already. Its warnings are not repeated.
     pub(super) fn again(setup: &Setup<'_>, loaded: Loaded<'g>) -> Result<Plan<'g>, Reported> {
         Plan::read(setup, loaded, Reader::ServerAgain)
     }

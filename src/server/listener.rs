@@ -1,5 +1,5 @@
-//! The server's first process: accepts, starts a session for each connection, reaps, drains and cleans up. It never reads a
-//! byte that a peer sent, so no peer can harm it; but for the token, where there is one, see [`crate::auth::gate`].
+//! The server's first process: it binds, forks workers, reaps, drains and cleans up. It reads no byte that a peer has
+//! sent, so that no peer can harm it; the only exception is the proof of a token, see [`crate::auth::gate`].
 
 use super::daemon::become_daemon;
 use super::pool::Pool;
@@ -32,15 +32,16 @@ const SIGNALS: usize = 0;
 const SOCKETS: usize = 1;
 const GATE: usize = 3;
 
-/// What ends the server, in the order in which it becomes urgent.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How far the server is on the way to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// It accepts connections.
     Serving,
     /// No further connections; running sessions finish.
     Draining,
-    /// Running sessions were told to end.
+    /// Running sessions have been told to end.
     Ending,
-    /// They were killed.
+    /// They have been killed.
     Killing,
 }
 
@@ -53,30 +54,32 @@ pub(super) struct Listener {
     /// Whether it waits for its sessions before it ends.
     pub(super) waits_for_sessions: bool,
     pub(super) phase: Phase,
-    /// Connections that it has taken, where it takes them itself.
+    /// Connections that the listener itself has accepted.
     accepted: u64,
-    /// The processes that serve connections.
+    /// The workers.
     pub(super) pool: Pool,
-    /// A connection for which there was no process yet.
+    /// An accepted connection that has no worker yet.
     pub(super) waiting: Option<Accepted>,
-    /// What holds the connections until they have proven that they have the token.
+    /// The pre-auth queue; `None` until a section has a token.
     gate: Option<&'static mut Gate>,
-    /// Whether there is a token.
+    /// Whether the section has a token.
     has_token: bool,
-    /// When to try again after a shortage; past if there is none.
+    /// When to try again after a shortage; in the past if there is none.
     pub(super) pause: Instant,
-    /// When it ends by itself.
+    /// When `--timeout` ends it.
     end: Instant,
     pub(super) signals: OwnedFd,
-    /// Whether HUP has it reload instead of ending it, and whether one has come.
+    /// Whether HUP reloads the configuration instead of ending the server.
     pub(super) reloads: bool,
+    /// Whether a HUP has asked for a reload.
     pub(super) reload: bool,
-    /// Whether it has served.
+    /// Whether [`Listener::serve`] has been called before.
     has_begun: bool,
-    /// Whether idle workers are on their way out that know the configuration before a reload.
+    /// Whether idle workers with the configuration before a reload have yet to exit.
     awaits_old_workers: bool,
-    /// The program that it was started with, which has the signals and is what it ends with.
+    /// The program behind `--`: it gets the signals, and the server ends as it ends.
     pub(super) supervised: Supervised,
+    /// A daemon's PID file.
     pid_file: Option<&'static Path>,
     /// The listening sockets, until the server drains.
     pub(super) sockets: Sockets,
@@ -109,7 +112,8 @@ impl Listener {
         })
     }
 
-    /// Goes to the background where there is to be a PID file, and lets the program begin.
+    /// Becomes a daemon if `daemon`, the path of a PID file, is given; then lets the program behind `--` begin. `file` is
+    /// the configuration's path.
     fn begin(&mut self, daemon: Option<&CStr>, file: &CStr) -> core::result::Result<(), Reported> {
         self.has_begun = true;
         if let Some(path) = daemon {
@@ -119,7 +123,7 @@ impl Listener {
             self.renew_signals().map_err(|errno| told!("cannot go to the background: {}", errno))?;
             self.pid_file = Some(pid_file);
             self.reloads = true;
-            // Unless a reload sees the configuration's path from here.
+            // A reload opens the configuration by its path, which may be relative.
             if file.to_bytes().starts_with(b"/") {
                 let _ = rustix::process::chdir(c"/");
             }
@@ -130,7 +134,7 @@ impl Listener {
         Ok(())
     }
 
-    /// Follows these settings from now on. A time-out that has not changed goes on from where it began.
+    /// Applies these settings from now on. A time-out that has not changed keeps running.
     pub(super) fn follow(&mut self, settings: &Settings<'_>) {
         if settings.timeout != self.timeout {
             self.timeout = settings.timeout;
@@ -146,7 +150,7 @@ impl Listener {
         &self.sockets
     }
 
-    /// Has a gate at hand for a section with a token.
+    /// Makes the pre-auth queue for a section with a token, unless there is one.
     pub(super) fn prepare_gate(&mut self, environment: Environment<'static>) -> Result<()> {
         if self.gate.is_none() {
             self.gate = Some(Gate::new(environment)?);
@@ -154,9 +158,9 @@ impl Listener {
         Ok(())
     }
 
-    /// Listens on these sockets from now on, with processes that know the configuration of today. The ones before finish what
-    /// they serve; a connection that comes before there are others waits at the socket.
-    /// `gate`: whether there is a token, and it comes as a line.
+    /// Listens on these sockets from now on, with new workers that have the new configuration. Those of before finish
+    /// what they serve; a connection that comes before there are new ones waits in the backlog. `gate`: `None` without a
+    /// token, else whether clients send it as a line.
     pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
         self.sockets = sockets;
         match (&mut self.gate, gate) {
@@ -177,8 +181,8 @@ impl Listener {
         }
     }
 
-    /// Serves until told to end or a limit is reached, and gives how to end then: as the program did. `None`: told to reload.
-    /// At first, with a PID file, it goes to the background.
+    /// Serves until a signal or a limit ends the server, and returns how it ends: as the program behind `--`, if there is
+    /// one. `None`: it has to reload. With `daemon`, the path of a PID file, the first call becomes a daemon.
     pub(super) fn serve(&mut self, service: &Service<'_>, daemon: Option<&CStr>) -> Option<End> {
         if !self.has_begun && self.begin(daemon, service.loaded.path()).is_err() {
             return Some(End::Code(exit::FAILURE));
@@ -190,7 +194,7 @@ impl Listener {
             if self.phase == Phase::Serving && (is_over || is_full) {
                 self.drain();
             }
-            if self.phase > Phase::Serving
+            if self.phase != Phase::Serving
                 && !self.supervised.runs()
                 && (self.pool.is_empty() || !self.waits_for_sessions)
             {
@@ -207,6 +211,7 @@ impl Listener {
         }
     }
 
+    /// One turn of the loop: forks a worker if one is needed; otherwise waits for what comes next, and handles it.
     fn turn(&mut self, service: &Service<'_>, now: Instant) {
         let mut end = if self.phase == Phase::Serving { self.end } else { Instant::NEVER };
         let is_short = self.pause > now;
@@ -219,7 +224,7 @@ impl Listener {
             if has_room && self.waiting.is_none() {
                 self.waiting = gate.take_ready().map(|socket| Accepted { socket, is_direct: false, responder: None });
             }
-            // Who waits there has room of its own.
+            // The queue holds connections without a worker.
             takes = !is_short && gate.has_room();
         }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
@@ -233,7 +238,7 @@ impl Listener {
         {
             watch.add(GATE, gate.as_fd(), PollFlags::IN);
         }
-        // Full: further connections wait in the backlog.
+        // If there is no room, further connections wait in the backlog.
         for is_direct in [false, true] {
             if let Some(socket) = self.sockets.of(is_direct).filter(|_| takes) {
                 watch.add(SOCKETS + usize::from(is_direct), socket.as_fd(), PollFlags::IN);
@@ -254,19 +259,20 @@ impl Listener {
         }
     }
 
-    /// Whether this process takes connections itself, to count or to judge them. Otherwise those that serve them do.
+    /// Whether the listener accepts connections itself, to count them or to check their token. Otherwise the workers do.
     fn accepts(&self) -> bool {
         self.max_connections.is_some() || self.has_token
     }
 
-    /// Whether the next connections would find too few processes that wait for them. One that failed while it waited may have
-    /// been told of a connection of which no other is told again, so until another has been started, which looks for itself,
-    /// there are too few however many wait.
+    /// Whether there are too few idle workers for the next connections. If one has failed while it was idle, the kernel
+    /// may have woken it alone for a connection that still waits. Only a new worker looks for that by itself, so until
+    /// one has been started there are too few, however many are idle.
     fn is_short_of_spares(&self) -> bool {
         let are_few = self.pause != Instant::PAST || self.pool.spares() < limits::SPARES;
         self.phase == Phase::Serving && !self.awaits_old_workers && !self.accepts() && are_few
     }
 
+    /// Closes the pre-auth queue and the connections in it.
     pub(super) fn close_gate(&mut self) {
         self.has_token = false;
         if let Some(gate) = &mut self.gate {
@@ -274,6 +280,7 @@ impl Listener {
         }
     }
 
+    /// Accepts a connection, into the pre-auth queue if there is a token.
     fn accept(&mut self, is_direct: bool) {
         let accepted = self.sockets.accept(is_direct);
         if accepted.is_ok() {
@@ -282,14 +289,14 @@ impl Listener {
         match (accepted, &mut self.gate) {
             (Ok(connection), Some(gate)) if self.has_token => gate.enter(connection.socket),
             (Ok(connection), _) => self.waiting = Some(connection),
-            // The connection went again, or was taken already.
+            // The connection has gone, or a worker has accepted it.
             (Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED), _) => {}
             (Err(errno), _) => self.run_short("accept a connection", errno),
         }
     }
 
-    /// Starts a process for the connection that waits, or for those to come. The connection goes on waiting when the system
-    /// has no process to spare.
+    /// Forks a worker, for the connection that waits or for those to come. If fork(2) fails, the connection keeps
+    /// waiting.
     fn start_worker(&mut self, service: &Service<'_>) {
         let Some(slot) = self.pool.reserve() else { return };
         let parent = process::id();
@@ -305,7 +312,7 @@ impl Listener {
                 self.close_gate();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
                 let worker = Worker { sockets, signals: &self.signals, service, pool: self.pool, slot, parent };
-                // Without waiting for them, sessions outlive the server.
+                // With `--no-wait`, sessions outlive the server.
                 worker.run(self.waiting.take(), self.waits_for_sessions)
             }
             Ok(pid) => {
@@ -313,7 +320,7 @@ impl Listener {
                 let has_connection = self.waiting.take().is_some();
                 self.accepted += u64::from(has_connection);
                 slot.started(pid, has_connection);
-                // Where this process accepts, the next connection tells.
+                // If the listener accepts, the next connection shows whether the shortage is over.
                 if !self.accepts() {
                     self.end_shortage();
                 }
@@ -325,7 +332,8 @@ impl Listener {
         }
     }
 
-    /// In a process that is to serve a stub with a token: takes the stub's first message. Ends where the token has changed.
+    /// In a new worker, for a stub with a token: reads the stub's first message. Exits if the token has changed
+    /// meanwhile.
     fn admit(&mut self, service: &Service<'_>) {
         let gate = self.gate.as_ref().filter(|gate| self.has_token && !gate.is_plain());
         let (Some(gate), Some(connection)) = (gate, &mut self.waiting) else { return };
@@ -335,13 +343,14 @@ impl Listener {
         }
     }
 
-    /// Has a signal descriptor of this process's own after a fork: gVisor delivers to the one whose process made it.
+    /// Makes this process a signalfd of its own after a fork: gVisor's reports the signals of the process that has made
+    /// it.
     fn renew_signals(&mut self) -> Result<()> {
         self.signals = signal::descriptor(Set::ALL)?;
         Ok(())
     }
 
-    /// The system has what this process was short of.
+    /// Reports that the shortage is over, if this process has reported one.
     fn end_shortage(&self) {
         let pid = process::id();
         if self.pool.has_told_shortage(pid) && self.pool.end_shortage(pid) {
@@ -349,7 +358,8 @@ impl Listener {
         }
     }
 
-    /// The system is short of something: says so once until that is over, and leaves it in peace for a moment each time.
+    /// The system lacks a process, a descriptor or memory: reports that once until it is over, and pauses before the next
+    /// attempt.
     fn run_short(&mut self, what: &str, errno: Errno) {
         if self.pool.begin_shortage(process::id()) {
             report!("cannot {}: {}; trying again", what, errno);

@@ -1,11 +1,11 @@
 //! `k8pshd`: reads its options and the configuration, makes the stubs, serves, and runs the program behind `--`.
 //!
 //! - `serve`: the role, from the command line to the end
-//! - `start`: the first configuration and the next ones come into force; `generation` is one of them
+//! - `start`: the first start, and reloads; `generation`: one configuration and its stubs
 //! - `listener`: the first process, and how it ends (`drain`); `sockets`: where it listens
 //! - `pool`, `worker`: the processes that serve connections
-//! - `stubs`: the files by whose names clients call commands
-//! - `daemon`, `supervise`: how the server leaves its caller, and the program that it is the parent of
+//! - `stubs`: the symbolic links by whose names clients call commands
+//! - `daemon`: `--background`; `supervise`: the program behind `--`
 
 mod daemon;
 mod drain;

@@ -9,19 +9,19 @@ use rustix::io::Result;
 /// What a slot of the pool holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// No process.
+    /// No worker.
     Free,
-    /// One that is about to be forked, and will wait for a connection if it is quicker than its parent.
+    /// A worker that is being forked, and has not said yet what it does.
     Starting,
-    /// The process of this number, which waits for a connection.
+    /// An idle worker with this PID: it waits for a connection.
     Idle(i32),
-    /// The process of this number, which serves a connection.
+    /// A worker with this PID that serves a connection.
     Busy(i32),
 }
 
 impl State {
-    /// As a number: what it is in the lowest two bits, and the PID above them. A PID has 22 bits at the most (`PID_MAX_LIMIT`,
-    /// `include/linux/threads.h`). 0 is [`State::Free`], which is what new memory holds.
+    /// As a number: the kind of state in the lowest two bits, and the PID above them. A PID has 22 bits at the most
+    /// (`PID_MAX_LIMIT`, `include/linux/threads.h`). 0 is [`State::Free`], which is what new memory holds.
     const fn encode(self) -> i32 {
         match self {
             State::Free => 0,
@@ -42,7 +42,7 @@ impl State {
         }
     }
 
-    /// The process, once its number is known.
+    /// The worker's PID, once it is known.
     const fn pid(self) -> Option<i32> {
         match self {
             State::Idle(pid) | State::Busy(pid) => Some(pid),
@@ -51,11 +51,12 @@ impl State {
     }
 }
 
-/// Each process looks at the slots of the others once it has written to its own. Of several that begin to serve at the same
-/// moment the last one has to see all, so that one of them tells the listener that none is left to wait.
+/// Each worker reads the slots of the others after it has written to its own. If several begin to serve at the same time,
+/// the last one has to see what the others wrote, so that one of them tells the listener that no idle worker is left. So
+/// all accesses have one order.
 const ORDER: Ordering = Ordering::SeqCst;
 
-/// A process's place in the [`Pool`]. Only the process itself writes to one that is taken, and the listener when that has
+/// A worker's slot in the [`Pool`]. Once the worker runs, it alone writes to its slot, and the listener again when it has
 /// ended.
 #[derive(Clone, Copy)]
 pub(super) struct Slot(&'static AtomicI32);
@@ -69,56 +70,57 @@ impl Slot {
         self.0.store(state.encode(), ORDER);
     }
 
-    /// The process itself notes that it waits for a connection.
+    /// Called by the worker: it waits for a connection.
     pub(super) fn wait(self, pid: i32) {
         self.set(State::Idle(pid));
     }
 
-    /// The process itself notes that it serves one, or thinks of going.
+    /// Called by the worker: it serves a connection, or is about to exit.
     pub(super) fn serve(self, pid: i32) {
         self.set(State::Busy(pid));
     }
 
-    /// The listener notes which process it has forked for this slot, and whether it was forked for a connection.
+    /// Called by the listener: the PID of the worker that it has forked for this slot, and whether for a connection.
     pub(super) fn started(self, pid: i32, is_busy: bool) {
         let state = if is_busy { State::Busy(pid) } else { State::Idle(pid) };
-        // The process itself may have been quicker, and serve another one by now.
+        // The worker may have been quicker, and have written what it does by now.
         let _ = self.0.compare_exchange(State::Starting.encode(), state.encode(), ORDER, ORDER);
     }
 
-    /// There is no process for it.
+    /// Called by the listener: there is no worker for this slot.
     pub(super) fn free(self) {
         self.set(State::Free);
     }
 }
 
-/// The processes of a server, in memory that all of them share.
+/// The workers of a server, in memory that all of them share.
 #[derive(Clone, Copy)]
 pub(super) struct Pool {
-    /// A slot for each process, as many as there ever may be.
+    /// A slot for each worker, as many as there may ever be.
     slots: &'static [AtomicI32; limits::MAX_SESSIONS],
-    /// The process that has said that the system is short of something; 0: none has.
+    /// The PID of the process that has reported a shortage; 0: none has.
     shortage: &'static AtomicI32,
-    /// How many processes there may be.
+    /// How many workers there may be now.
     most: usize,
-    /// How many there were allowed to be at any time.
+    /// The largest `most` so far: slots beyond that were never used.
     used: usize,
 }
 
 impl Pool {
-    /// No process yet, and room for none.
+    /// No worker, and room for none. Fails if there is no memory.
     pub(super) fn new() -> Result<Pool> {
         let [shortage] = statics::shared::<1>()?;
         Ok(Pool { slots: statics::shared()?, shortage, most: 0, used: 0 })
     }
 
-    /// Makes room for so many, no more than [`limits::MAX_SESSIONS`]. Where there are more, they are to end first.
+    /// Allows `most` workers, no more than [`limits::MAX_SESSIONS`]. If there are more, none is started until enough have
+    /// ended.
     pub(super) fn resize(&mut self, most: usize) {
         self.most = most;
         self.used = self.used.max(most);
     }
 
-    /// The slots. Those that no process ever had are not touched.
+    /// The slots that may have been used. The memory of the others is not touched.
     fn slots(self) -> impl Iterator<Item = Slot> {
         self.slots.iter().take(self.used).map(Slot)
     }
@@ -127,14 +129,14 @@ impl Pool {
         self.slots().map(Slot::state)
     }
 
-    /// A free slot, taken for a process that is about to be forked.
+    /// Reserves a free slot for a worker that is about to be forked.
     pub(super) fn reserve(self) -> Option<Slot> {
         let slot = self.slots().find(|slot| slot.state() == State::Free)?;
         slot.set(State::Starting);
         Some(slot)
     }
 
-    /// The slot of a process.
+    /// The slot of the worker with this PID.
     fn find(self, pid: i32) -> Option<Slot> {
         self.slots().find(|slot| slot.state().pid() == Some(pid))
     }
@@ -143,22 +145,22 @@ impl Pool {
         self.states().filter(|state| *state == State::Free).count()
     }
 
-    /// Whether one more process has a slot.
+    /// Whether there may be one more worker.
     pub(super) fn has_room(self) -> bool {
         self.free() + self.most > self.used
     }
 
-    /// Whether there is no process.
+    /// Whether there is no worker.
     pub(super) fn is_empty(self) -> bool {
         self.free() == self.used
     }
 
-    /// How many wait for a connection.
+    /// How many workers are idle.
     pub(super) fn spares(self) -> usize {
         self.states().filter(|state| matches!(state, State::Starting | State::Idle(_))).count()
     }
 
-    /// Forgets a process that has ended. Whether it waited for a connection then; `None`: it was none of these.
+    /// Forgets a process that has ended, and returns whether it was an idle worker. `None`: it was not a worker.
     pub(super) fn forget(self, pid: i32) -> Option<bool> {
         let slot = self.find(pid)?;
         let was_idle = slot.state() == State::Idle(pid);
@@ -166,29 +168,29 @@ impl Pool {
         Some(was_idle)
     }
 
-    /// Sends a signal to each.
+    /// Sends a signal to every worker.
     pub(super) fn signal(self, signal: u8) {
         for pid in self.states().filter_map(State::pid) {
             let _ = signal::send(pid, signal);
         }
     }
 
-    /// Notes that this process has met a shortage. Whether it is the first to do so, who says it for all of them.
+    /// Notes that this process has met a shortage. Returns whether it is the first, which reports it for all of them.
     pub(super) fn begin_shortage(self, pid: i32) -> bool {
         self.shortage.compare_exchange(0, pid, ORDER, ORDER).is_ok()
     }
 
-    /// Whether this process has said that there is a shortage, and it is not over.
+    /// Whether this process has reported a shortage that is not over yet.
     pub(super) fn has_told_shortage(self, pid: i32) -> bool {
         self.shortage.load(ORDER) == pid
     }
 
-    /// Notes that this process got what the system was short of. Whether it is to say so: it, or one that is gone, had said
-    /// that there was a shortage.
+    /// Notes that this process has got what the system was short of. Returns whether it reports the end of the shortage:
+    /// if it has reported the shortage itself, or the process that did has ended.
     pub(super) fn end_shortage(self, pid: i32) -> bool {
-        let teller = self.shortage.load(ORDER);
-        let is_over = teller == pid || teller != 0 && self.find(teller).is_none();
-        is_over && self.shortage.compare_exchange(teller, 0, ORDER, ORDER).is_ok()
+        let reporter = self.shortage.load(ORDER);
+        let is_over = reporter == pid || reporter != 0 && self.find(reporter).is_none();
+        is_over && self.shortage.compare_exchange(reporter, 0, ORDER, ORDER).is_ok()
     }
 }
 
@@ -197,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_one_state_and_back() {
+    fn every_state_can_be_read_back_from_its_number() {
         const PID_MAX_LIMIT: i32 = 1 << 22;
         for state in [State::Free, State::Starting]
             .into_iter()
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_counts_what_its_processes_say() {
+    fn a_pool_counts_what_its_workers_do() {
         let mut pool = Pool::new().expect("memory");
         assert!(!pool.has_room() && pool.is_empty());
         pool.resize(2);
@@ -217,7 +219,7 @@ mod tests {
         assert_eq!((pool.spares(), pool.is_empty()), (1, false));
         slot.serve(10);
         slot.started(10, false);
-        assert_eq!(pool.spares(), 0, "the process was quicker");
+        assert_eq!(pool.spares(), 0, "the worker was quicker");
         let other = pool.reserve().expect("another");
         other.started(11, false);
         assert!(!pool.has_room() && pool.reserve().is_none());
@@ -226,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_is_said_once_and_once_when_it_is_over() {
+    fn a_shortage_and_its_end_are_each_reported_once() {
         let mut pool = Pool::new().expect("memory");
         pool.resize(2);
         for pid in [10, 11] {
             pool.reserve().expect("a slot").started(pid, false);
         }
         assert!(pool.begin_shortage(10) && !pool.begin_shortage(10) && !pool.begin_shortage(11));
-        assert!(!pool.end_shortage(11), "the one that said so still runs");
+        assert!(!pool.end_shortage(11), "the one that reported it still runs");
         assert!(pool.end_shortage(10) && !pool.end_shortage(10));
         assert!(pool.begin_shortage(10));
         pool.forget(10);

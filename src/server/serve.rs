@@ -15,7 +15,7 @@ use crate::sys::statics::StaticCell;
 use crate::text::name;
 use crate::{debug, limits, report};
 
-/// Plays the role, and ends as it is to end: here alone, but for the processes that it forks.
+/// Runs the server. Its process ends here and nowhere else; those that it forks end by themselves.
 pub fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(name::SERVER);
     diag::set_patience(limits::LOG_MS);
@@ -47,7 +47,7 @@ fn run(program: &Program, arguments: Strings) -> Result<End, Reported> {
     }
 }
 
-/// Serves by the current generation until the server ends, and gives how; `None`: the next generation is in force.
+/// Serves by the current generation until the server ends, and returns how. `None`: the next generation is in force.
 fn serve(
     setup: &Setup<'_>,
     running: &mut Running,
@@ -56,14 +56,14 @@ fn serve(
 ) -> Result<Option<End>, Reported> {
     let finish = serve_plan(setup, running, current, next)?;
     if finish.is_none_or(|(_, keeps_stubs)| !keeps_stubs) {
-        // The next generation has no stubs unless it is in force.
+        // The next generation has stubs only if it is in force now.
         let Generation { file, stubs } = current;
         stubs.remove(&running.stub_directory, file, (&next.stubs, &next.file));
     }
     Ok(finish.map(|(end, _)| end))
 }
 
-/// Likewise; how it ends goes with whether it leaves its stubs.
+/// The same, but leaves the stubs to its caller: the second value is whether they stay when the server ends.
 fn serve_plan(
     setup: &Setup<'_>,
     running: &mut Running,

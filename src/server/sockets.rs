@@ -15,23 +15,24 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 use rustix::net::sockopt;
 
-/// The sockets that a server listens on, where its section does not turn the transport off.
+/// The sockets that a server listens on; `None` for a transport that its section turns off.
 pub(super) struct Sockets {
-    /// The relay's.
+    /// The relay's, by TCP.
     pub(super) relay: Option<OwnedFd>,
-    /// The direct transport's.
+    /// The direct transport's, an abstract Unix socket.
     pub(super) direct: Option<OwnedFd>,
-    /// The port of both, as the configuration has it, and the relay's address.
+    /// The port of both, as in the configuration; 0 if there is none.
     port: u16,
+    /// The relay's address.
     host: IpAddr,
 }
 
 impl Sockets {
-    /// None.
+    /// No sockets.
     pub(super) const NONE: Sockets = Sockets { relay: None, direct: None, port: 0, host: address::ANY };
 
-    /// Listens on a port of this address, and by its name within this Pod. What `before` has of these it keeps: whoever
-    /// connects meanwhile finds it open. Until `deadline` it tries again where something else still has the address.
+    /// Listens on this address and port, and at the name of the port within this Pod. Sockets that `before` has of these
+    /// stay open, so that no client is refused meanwhile. If an address is in use, tries again until `deadline`.
     pub(super) fn bind(
         host: &IpAddr,
         port: u16,
@@ -63,25 +64,25 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Whether there is none.
+    /// Whether there is no socket.
     pub(super) fn are_closed(&self) -> bool {
         self.relay.is_none() && self.direct.is_none()
     }
 
-    /// One of them.
+    /// The socket of one transport.
     pub(super) fn of(&self, is_direct: bool) -> Option<&OwnedFd> {
         if is_direct { self.direct.as_ref() } else { self.relay.as_ref() }
     }
 
-    /// A connection that waits at one of them.
+    /// Accepts a connection of one transport. `EAGAIN` if it has no socket, or none waits.
     pub(super) fn accept(&self, is_direct: bool) -> Result<Accepted> {
         let socket = fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)?;
         Ok(Accepted { socket, is_direct, responder: None })
     }
 }
 
-/// Binds, and tries again until the deadline while the address is in use: the workers of a server that was killed close its
-/// sockets only once they notice.
+/// Binds, and tries again until the deadline while the address is in use: the workers of a server that was killed close
+/// its sockets only once they notice its end.
 fn retry(deadline: Instant, port: u16, bind: impl Fn() -> Result<OwnedFd>) -> Result<OwnedFd> {
     let mut result = bind();
     if matches!(result, Err(Errno::ADDRINUSE)) && deadline.remaining() > 0 {
@@ -94,7 +95,7 @@ fn retry(deadline: Instant, port: u16, bind: impl Fn() -> Result<OwnedFd>) -> Re
     result
 }
 
-/// Listens for what can hand over descriptors: whatever is in this network namespace.
+/// Listens at the name of this port, for clients in this network namespace that pass descriptors.
 fn bind_direct(port: u16) -> Result<OwnedFd> {
     let socket = unix::socket()?;
     rustix::net::bind(&socket, &unix::abstract_name(name::socket(port).bytes())?)?;
@@ -102,12 +103,12 @@ fn bind_direct(port: u16) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Listens on a port of this address; of a loopback one, nothing beyond this Pod reaches it.
+/// Listens on this address and port. A loopback address cannot be reached from beyond this Pod.
 fn bind(host: &IpAddr, port: u16) -> Result<OwnedFd> {
     let socket = tcp::socket(host)?;
-    // A connection that is gone again before it is accepted must not hold up the server (accept(2)).
+    // A connection that has gone before it is accepted must not block the server (accept(2)).
     rustix::fs::fcntl_setfl(&socket, OFlags::NONBLOCK)?;
-    // A server that is started again must not wait for what is left of the last one's connections (socket(7)).
+    // A server that is started again must not wait for the TIME-WAIT of its predecessor's connections (socket(7)).
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if host.is_ipv6() {
         // `::` takes connections by IPv4 as well, whatever the system's default (ipv6(7)).

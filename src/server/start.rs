@@ -1,5 +1,5 @@
-//! The first start of a server, from its configuration to a listener, and reloads. Either goes in an order in which whatever
-//! fails leaves nothing behind, and everything as it was.
+//! The first start of a server, from its configuration to a listener, and reloads. The steps of both are in an order in
+//! which a failure leaves nothing behind, and everything as it was.
 
 use super::generation::{Generation, Plan, Setup};
 use super::listener::Listener;
@@ -20,7 +20,7 @@ pub(super) struct Running {
     pub(super) stub_directory: Spot,
 }
 
-/// Starts the server. `None`: there are no commands for it, and the stubs of others were made.
+/// Starts the server. `None`: it has no commands; the stubs of the other sections have been made.
 pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Option<Running>, Reported> {
     let Generation { file, stubs } = generation;
     let plan = Plan::load(setup, file)?;
@@ -29,7 +29,7 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
         check_kernel()?;
         listener = Some(make_listener(setup).map_err(|errno| told!("cannot start: {}", errno))?);
     }
-    // From here on a signal waits until what is made can be removed again.
+    // From here on, signals wait until what is made can be removed again.
     let mask = signal::block(signal::Set::ALL);
     let stub_directory = Spot::open(plan.settings.executable_directory, setup.program)?;
     let Some(mut listener) = listener else {
@@ -37,7 +37,7 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
         signal::block(mask);
         return Ok(None);
     };
-    // The port first: where another server has it, that one's stubs stay as they are.
+    // The port first: if another server has it, the stubs of that server must stay as they are.
     let deadline = Instant::after(limits::BIND_MS);
     let (sockets, gate) = bind(setup, &plan, &mut listener, deadline)?;
     make_stubs(&plan, &stub_directory, stubs, None)?;
@@ -45,7 +45,7 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
     Ok(Some(Running { listener, stub_directory }))
 }
 
-/// Puts the next generation together and into force.
+/// Loads the next generation, and puts it into force. After an error, the current one stays in force.
 pub(super) fn reload(
     setup: &Setup<'_>,
     running: &mut Running,
@@ -57,15 +57,15 @@ pub(super) fn reload(
     if plan.server.is_none() {
         return Err(told!("{}: there are no commands for this server", setup.file));
     }
-    // A server that already runs must not hold up its clients for a port that another one has.
+    // A running server must not keep its clients waiting for a port that another one has.
     let (sockets, gate) = bind(setup, &plan, &mut running.listener, Instant::PAST)?;
     make_stubs(&plan, &running.stub_directory, stubs, Some(current))?;
     running.listener.renew(sockets, gate);
     Ok(())
 }
 
-/// Checks that the kernel, or what filters its calls (seccomp(2)), has what a server cannot do without: before there is
-/// anything that clients could find and that does not answer.
+/// Checks that the kernel, and a seccomp profile if there is one, allows the system calls that a server needs: before
+/// clients could find a server that does not answer.
 fn check_kernel() -> Result<(), Reported> {
     for (call, result) in [
         ("epoll_create1", epoll::Set::new().map(drop)),
@@ -83,15 +83,15 @@ fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
     if let Some(words) = setup.line.program {
         program = Supervised::prepare(&setup.program.environment, words)?;
     }
-    // Only now: the configuration may be one of them, as /dev/fd/3, and the program keeps its own.
+    // Only now: the configuration may be one of them, as /dev/fd/3, and the program behind `--` keeps them all.
     fd::close_inherited();
-    // Where a caller ignores CHLD, the kernel would reap in this process's place.
+    // If CHLD were ignored, as a caller may have it, the kernel would reap the children by itself.
     signal::set_action(signal::name::CHLD, false);
     Listener::new(Supervised::of(program))
 }
 
-/// Binds the sockets of this plan, unless the listener has them already. Whether the section has a token, and then whether
-/// clients send it as a line, is the second result.
+/// Binds the sockets of this plan, unless the listener has them already. The second result is `None` without a token,
+/// else whether clients send it as a line.
 fn bind(
     setup: &Setup<'_>,
     plan: &Plan<'_>,
@@ -102,14 +102,14 @@ fn bind(
     let mut gate = None;
     if setup.has_token(settings)? {
         gate = Some(settings.trigger.is_some());
-        listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot keep a gate: {}", errno))?;
+        listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot check tokens: {}", errno))?;
     }
     let port = plan.server.map_or(0, Server::port);
     let sockets = Sockets::bind(&settings.listen, port, settings.server_transport(), listener.sockets(), deadline)?;
     Ok((sockets, gate))
 }
 
-/// Makes the stubs of this plan, or removes all of them where it wants none. Those that the generation before has made are
+/// Makes the stubs of this plan, or removes all stubs if it wants none. Those that the generation `before` has made are
 /// this server's as well.
 fn make_stubs(
     plan: &Plan<'_>,

@@ -1,4 +1,5 @@
-//! Stubs: the symbolic links by whose names clients call commands. What is not a stub is never touched, unless asked for.
+//! Stubs: the symbolic links by whose names clients call commands. A file that is not a stub is touched only with
+//! `--overwrite-client-executables`.
 
 use crate::config::file::Loaded;
 use crate::config::{Command, Server};
@@ -15,7 +16,7 @@ use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, OFlags, Stat};
 use rustix::io::Errno;
 
-/// What stubs are to be there.
+/// Which stubs to make.
 pub(super) struct Wish<'w> {
     /// The directory, as it was given.
     pub(super) directory: &'w CStr,
@@ -27,25 +28,26 @@ pub(super) struct Wish<'w> {
     pub(super) server: Option<Server<'w>>,
 }
 
-/// Which stubs this server made, by their commands' order in the configuration. None while the configuration is not the one
-/// in force.
+/// Which stubs this server has made, by the number of their command in the configuration. None if the configuration is
+/// not in force.
 pub(super) struct Stubs([bool; limits::CONFIG_COMMANDS]);
 
-/// The stubs of a configuration.
+/// The stubs that were made for a configuration, and the configuration.
 pub(super) type Made<'m> = (&'m Stubs, Loaded<'m>);
 
-/// Where stubs are, and what they lead to.
+/// Where stubs are, and where they lead.
 pub(super) struct Spot {
-    /// The directory, held open: it stays the same one when this process changes its own.
+    /// The directory, held open so that it stays the same when this process changes its working directory.
     directory: OwnedFd,
+    /// The path of this program, which the stubs contain.
     target: &'static Path,
 }
 
 impl Stubs {
-    /// None.
+    /// No stubs.
     pub(super) const NONE: Stubs = Stubs([false; limits::CONFIG_COMMANDS]);
 
-    /// Makes the stubs, all or none. Those that the configuration `before` has are this server's as well.
+    /// Makes all stubs, or none if one fails. Those that were made for `before` are this server's as well.
     pub(super) fn make(
         &mut self,
         spot: &Spot,
@@ -69,7 +71,8 @@ impl Stubs {
         Ok(())
     }
 
-    /// Removes the stubs that this server made and that are still stubs, but for those that another configuration has.
+    /// Removes the stubs that this server has made and that are still stubs, except for those that were also made for
+    /// `but`.
     pub(super) fn remove(&mut self, spot: &Spot, loaded: Loaded<'_>, but: Made<'_>) {
         self.remove_unless(spot, loaded, Some(but));
     }
@@ -84,13 +87,13 @@ impl Stubs {
     }
 }
 
-/// Whether this server made the stub of that name by a configuration. Stubs are made for the last command of a name.
+/// Whether this server has made a stub of this name for a configuration. A stub is for the last command of its name.
 fn is_in((made, loaded): Made<'_>, name: &CStr) -> bool {
     loaded.config.command(name.to_bytes()).is_some_and(|command| made.0[command.number()])
 }
 
 impl Spot {
-    /// A directory, and this program.
+    /// Opens the directory at `path`, for stubs of this program.
     pub(super) fn open(path: &CStr, program: &Program) -> Result<Spot, Reported> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let opened = fd::open_at(CWD, path, flags, 0);
@@ -100,12 +103,12 @@ impl Spot {
         Ok(Spot { directory, target })
     }
 
-    /// Removes every stub of a command's name, whoever made it.
+    /// Removes the stub of every command, even if another server has made it.
     pub(super) fn clear(&self, loaded: Loaded<'_>) {
         loaded.config.commands().for_each(|command| self.remove_one(command.name()));
     }
 
-    /// Makes one stub; false where it was there already, another server's of this volume perhaps.
+    /// Makes one stub; false if it exists already, made perhaps by another server that uses this volume.
     fn make_one(&self, name: &CStr, overwrite: bool) -> Result<bool, Errno> {
         let target = self.target.as_c_str();
         match rustix::fs::symlinkat(target, &self.directory, name) {
@@ -119,7 +122,7 @@ impl Spot {
         }
     }
 
-    /// Puts a stub in the place of a file, so that there is one or the other at every moment.
+    /// Puts a stub in the place of a file, so that one or the other exists at any time.
     fn replace(&self, name: &CStr) -> Result<(), Errno> {
         let mut beside = Path::new();
         let beside = files::temporary(b"", &mut beside)?;
@@ -160,12 +163,13 @@ fn identity(status: &Stat) -> (u64, u64) {
     (status.st_dev, status.st_ino)
 }
 
-/// The command that a client means by its name is the last of that name. A trigger has no stubs.
+/// Whether a command has a stub: it is the last of its name, which is the one that clients mean, and is not a trigger's.
 fn is_client_command(loaded: Loaded<'_>, command: &Command<'_>) -> bool {
     !is_trigger(command.server())
         && loaded.config.command(command.name().to_bytes()).is_some_and(|last| last.at() == command.at())
 }
 
+/// Reports why a stub could not be made, and what to do about it.
 fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Reported {
     let hint = match errno {
         Errno::EXIST => "; --overwrite-client-executables replaces it",

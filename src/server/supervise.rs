@@ -1,17 +1,16 @@
-//! `-- program`: what a container is there for, started once it can use its stubs and others can reach its commands.
+//! `-- program`: the main program of the container, started once it can use its stubs and clients can reach its commands.
 //!
-//! Where nothing is served, this process becomes the program. Else it stays as the program's parent, as process 1 of a
+//! If there is nothing to serve, this process becomes the program. Otherwise it stays the program's parent, as PID 1 of a
 //! container has to: it passes signals on, stops when the program stops, and ends as it ends. Must not know what the
 //! server does meanwhile.
 //!
-//! The program stays in this process's group, so that a terminal's keys and its foreground are the program's by
-//! themselves, a pipeline's other programs keep theirs, and a shell sees one job. Tini and dumb-init, which give it a group
-//! of its own, have to take the terminal from whoever has it. What a process sends is passed on to the program alone, as
-//! tini does: the group is this server's as well, and who runs children of its own knows what they are to be told.
-
-use crate::session::command::{DEFAULT_PATH, Refused, explain};
+//! The program stays in this process's group: the terminal's keys reach it and the foreground is its own without further
+//! calls, the other programs of a pipeline keep theirs, and a shell sees one job. Tini and dumb-init give it a group of
+//! its own, and have to take the terminal from its owner. A signal from another process is passed on to the program
+//! alone, as tini does: this server is in the group as well, and a program that has children knows what to tell them.
 
 use crate::exit::End;
+use crate::session::command::{DEFAULT_PATH, Refused, explain};
 use crate::sys::fd;
 use crate::sys::process::{self, ExecError, Pointers, Reaped, Vector};
 use crate::sys::program::{Environment, Strings};
@@ -22,16 +21,16 @@ use crate::{exit, fail};
 use rustix::fd::IntoRawFd;
 use rustix::io::{Errno, Result};
 
-/// The program that this process is the parent of.
+/// The program behind `--`, a child of this process.
 pub(super) struct Supervised {
-    /// 0: there is none.
+    /// Its PID; 0: there is none.
     pid: i32,
     /// How it has ended.
     pub(super) end: Option<End>,
 }
 
 impl Supervised {
-    /// The program that has this process; 0: none.
+    /// The program with this PID; 0: none.
     pub(super) fn of(pid: i32) -> Supervised {
         Supervised { pid, end: None }
     }
@@ -46,35 +45,37 @@ impl Supervised {
         self.is_some() && self.end.is_none()
     }
 
-    /// Makes the process for it, which has everything that this one was started with, and waits; its number. This one's stdin is where it
-    /// waits for a byte: the program has its own.
+    /// Forks the process of the program, with everything that this one was started with, and returns its PID. It waits
+    /// for a byte from a pipe; the other end of the pipe becomes this process's stdin, which only the program needs.
     pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<i32> {
         let [answer, go] = fd::pipe()?;
         let pid = process::fork()?;
         if pid == 0 {
             drop(go);
-            // Where the server fails, there is an end instead.
+            // EOF instead of a byte: the server has failed.
             if fd::read(&answer, &mut [0]) == Ok(1) {
                 replace(environment, words);
             }
             process::exit(exit::FAILURE);
         }
-        // First: where this process was started without stdin, it is that.
+        // Before `place`: if this process was started without stdin, `answer` has its number.
         drop(answer);
         let _ = fd::place(Some(&go), 0);
+        // Left open for `fd::close_inherited`, because it may have the number of another stream that is missing.
         go.into_raw_fd();
         Ok(pid)
     }
 
-    /// It can begin: what it needs is there. Its stdin and stdout are its own from now on, so that who is at their other
-    /// ends notices when it closes them.
+    /// Lets the program begin: what it needs is there. This process gives up stdin and stdout, so that their other ends
+    /// notice when the program closes them.
     pub(super) fn begin(&self) {
         let _ = fd::write(fd::standard_fds()[0], b"\n");
         let _ = fd::leave_streams(2);
     }
 
-    /// Passes a signal on, but for those that it has already: a terminal's keys, which reach the whole group, and what an
-    /// editor stops its whole group by. What this process sent itself, as by writing to nobody, is meant for it alone.
+    /// Passes a signal on, except for those that the program has got already: by a key of the terminal, which reaches the
+    /// whole group, or by stopping its own group, as editors do. A signal that this process has sent itself, such as PIPE
+    /// when it writes to a closed pipe, is not passed on either.
     pub(super) fn pass_on(&self, arrival: Arrival) {
         let is_from = |sender: i32| sender.unsigned_abs() == arrival.sender;
         let is_stop = matches!(arrival.signal, name::TSTP | name::TTIN | name::TTOU);
@@ -84,16 +85,16 @@ impl Supervised {
         }
     }
 
-    /// A child was stopped. If it is this one, this process stops too, for a shell to see that its job has. Where there is
-    /// no such shell, the kernel does not let it (setpgid(2), orphaned process groups). STOP concerns nobody else: who sent
-    /// it resumes the program alone.
+    /// A child was stopped. If it is the program, this process stops too, so that a shell sees its job stopped. Without
+    /// such a shell, the kernel prevents that (setpgid(2), orphaned process groups). STOP stops the program alone,
+    /// because its sender will also resume the program alone.
     pub(super) fn stopped(&self, pid: i32, signal: u8) {
         if pid == self.pid && signal != name::STOP {
             signal::stop_by(signal, Set::ALL, false);
         }
     }
 
-    /// Whether the child that has ended is this one.
+    /// Notes that a child has ended, and returns whether it was the program.
     pub(super) fn has_ended(&mut self, child: Reaped) -> bool {
         let is_it = child.pid == self.pid && self.end.is_none();
         if is_it {
@@ -103,17 +104,17 @@ impl Supervised {
     }
 }
 
-/// Becomes the program that these words are, with the environment that this one was started with.
+/// Replaces this process by the program that `words` names with its arguments, in this environment.
 pub(super) fn replace(environment: &Environment, words: Strings) -> ! {
-    static ROOM: StaticCell<[Pointers; 2]> = StaticCell::new([const { Pointers::EMPTY }; 2]);
-    let [one, other] = ROOM.take();
+    static POINTERS: StaticCell<[Pointers; 2]> = StaticCell::new([const { Pointers::EMPTY }; 2]);
+    let [argv, envp] = POINTERS.take();
     let program = words.clone().next().unwrap_or_default();
     let search = environment.get(b"PATH").unwrap_or(DEFAULT_PATH);
-    let mut refusal = ExecError { errno: Errno::TOOBIG, exists: true };
-    if let (Some(mut arguments), Some(variables)) = (Vector::of(one, words), Vector::of(other, environment.entries())) {
-        refusal = process::execute(program, search, &mut arguments, &variables);
+    let mut error = ExecError { errno: Errno::TOOBIG, exists: true };
+    if let (Some(mut arguments), Some(variables)) = (Vector::of(argv, words), Vector::of(envp, environment.entries())) {
+        error = process::execute(program, search, &mut arguments, &variables);
     }
     let mut reason = Line::new();
-    let Refused(code) = explain(refusal, program, search, &mut reason);
+    let Refused(code) = explain(error, program, search, &mut reason);
     fail!(code, "{}", reason)
 }

@@ -1,8 +1,9 @@
 //! A process that serves connections, one after the other: forked before the first one comes, so that no call waits for a
-//! fork, and kept for the next one, so that no call pays for it. What it has to forget between two of them is one value.
+//! fork, and kept for the next one, so that no call pays for it. All that a session leaves behind is in its [`Buffers`],
+//! which are cleared in between.
 //!
-//! It does not live longer than it is useful: one that has become large, that has a terminal or children left, or that is
-//! one too many, ends, and the listener starts another where one is missing.
+//! A worker exits if it has become large, if a terminal or children are left, or if there are enough others. The listener
+//! starts another if one is missing.
 
 use super::pool::{Pool, Slot};
 use super::sockets::Sockets;
@@ -20,26 +21,26 @@ use rustix::fd::AsFd;
 use rustix::io::{Errno, Result};
 use rustix::process::Signal;
 
-/// What is ready for a process that waits.
+/// What an idle worker waits for, as numbers in its epoll set.
 const SIGNALS: u64 = 0;
 const DIRECT: u64 = 1;
 const RELAY: u64 = 2;
 
-/// This process as one that serves connections.
+/// This process, as a worker.
 pub(super) struct Worker<'w> {
-    /// Where connections come from. None of them any more: it serves the one that it has, and ends.
+    /// The listening sockets. Without any, the worker serves the connection that it has, and exits.
     pub(super) sockets: Sockets,
     pub(super) signals: &'w OwnedFd,
     pub(super) service: &'w Service<'w>,
     pub(super) pool: Pool,
     pub(super) slot: Slot,
-    /// The listener.
+    /// The listener's PID.
     pub(super) parent: i32,
 }
 
 impl Worker<'_> {
-    /// Serves the connection that there is, if there is one, and all that come. One that `follows` the listener ends with
-    /// it; any other one goes on with what it serves then, and takes nothing else.
+    /// Serves `first`, if there is one, and then all connections that come. If it `follows` the listener, the worker ends
+    /// with it; otherwise it finishes what it serves then, and accepts nothing else.
     pub(super) fn run(mut self, mut first: Option<Accepted>, follows: bool) -> ! {
         static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::EMPTY);
         let buffers = BUFFERS.take();
@@ -59,12 +60,12 @@ impl Worker<'_> {
                 process::exit(exit::SUCCESS);
             }
             buffers.clear();
-            // What waits must keep no directory busy.
+            // An idle worker must not keep a file system busy.
             let _ = rustix::process::chdir(c"/");
         }
     }
 
-    /// What it waits for between two connections. Why it cannot is said once for all workers that cannot.
+    /// What an idle worker waits for. An error is reported once for all workers.
     fn set(&self) -> Result<epoll::Set> {
         self.make_set().inspect_err(|errno| {
             if self.pool.begin_shortage(process::id()) {
@@ -87,7 +88,7 @@ impl Worker<'_> {
     /// Waits for the next connection. `None`: this process is not needed any more.
     fn next(&mut self, set: &epoll::Set) -> Option<Accepted> {
         let pid = process::id();
-        // So many others are enough.
+        // With so many other idle workers, this one is not needed.
         let mut most = limits::SPARES_MOST;
         loop {
             if self.sockets.are_closed() || self.pool.spares() >= most {
@@ -100,14 +101,15 @@ impl Worker<'_> {
                     self.take_signals();
                     continue;
                 }
-                // Nobody came for a while. Who thinks of going does not count, so that of several that do at once not all go.
+                // Nothing came for a while. Mark this one busy before counting idle workers, so that workers that time
+                // out together do not all exit.
                 None => {
                     self.slot.serve(pid);
                     most = limits::SPARES;
                     continue;
                 }
                 Some(data) => {
-                    // First: one that is told to end takes nothing else.
+                    // Signals first: a worker that is told to end accepts nothing else.
                     self.take_signals();
                     self.sockets.accept(data == DIRECT)
                 }
@@ -119,12 +121,13 @@ impl Worker<'_> {
                         report!("connections are accepted again");
                     }
                     if self.pool.spares() < limits::SPARES {
-                        // One that it passes on to nobody, and that can come for another reason at the same time.
+                        // CHLD, which the listener never passes on, and which may come for a child that has ended at the
+                        // same time.
                         let _ = signal::send(self.parent, name::CHLD);
                     }
                     return Some(connection);
                 }
-                // Another one has it, or it went again.
+                // Another worker has accepted it, or it has gone.
                 Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
                 Err(errno) => {
                     if self.pool.begin_shortage(pid) {
@@ -136,6 +139,7 @@ impl Worker<'_> {
         }
     }
 
+    /// Handles all signals that have come: TERM and USR1 mean that it accepts nothing else.
     fn take_signals(&mut self) {
         while let Some(arrival) = signal::next(self.signals) {
             if matches!(arrival.signal, name::TERM | name::USR1) {

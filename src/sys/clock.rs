@@ -1,4 +1,5 @@
-//! Clocks. Called directly, not through the vDSO: it is read a few times a call, and finding the vDSO would cost more.
+//! Clocks, read by system calls and not through the vDSO: a process reads them only a few times, and finding the vDSO
+//! would cost more.
 
 use super::call::{number, syscall};
 
@@ -18,11 +19,11 @@ fn read(clock: libc::clockid_t) -> u64 {
 /// (`scripts/syscall.tbl`).
 const CLOCK_GETTIME: usize = if cfg!(target_pointer_width = "32") { 403 } else { number(libc::SYS_clock_gettime) };
 
-/// The clock as a 32-bit kernel before 5.1 tells it, and one whose container may make only the calls that are older.
+/// Reads a clock as 32-bit words, for 32-bit kernels before 5.1 and seccomp profiles that do not know the newer call.
 fn read_narrow(clock: libc::clockid_t) -> [u64; 2] {
     let mut time = [0_u32; 2];
-    // SAFETY: `time` is the two 32-bit words that this call writes where a register has 32 bits; elsewhere nobody calls
-    // this function.
+    // SAFETY: `time` is the two 32-bit words that this call writes where a register has 32 bits; elsewhere this function
+    // is not called.
     unsafe { ask(number(libc::SYS_clock_gettime), clock, (&raw mut time) as usize) };
     time.map(u64::from)
 }
@@ -36,28 +37,28 @@ unsafe fn ask(call: usize, clock: libc::clockid_t, to: usize) -> isize {
     unsafe { syscall(call, [clock.unsigned_abs() as usize, to, 0]) }
 }
 
-/// A moment, in milliseconds since some fixed point; it never steps back.
+/// An instant of a clock that never steps back, in milliseconds since some fixed point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// One that does not come.
+    /// An instant that never comes.
     pub const NEVER: Instant = Instant(u64::MAX);
 
-    /// One that has been.
+    /// An instant before all others.
     pub const PAST: Instant = Instant(0);
 
-    /// The present one.
+    /// The present instant.
     pub fn now() -> Instant {
         Instant(read(libc::CLOCK_MONOTONIC))
     }
 
-    /// The one so many milliseconds from now.
+    /// The instant so many milliseconds from now.
     pub fn after(milliseconds: u64) -> Instant {
         Instant::now().plus(milliseconds)
     }
 
-    /// The one so many milliseconds after this.
+    /// The instant so many milliseconds after this one.
     pub fn plus(self, milliseconds: u64) -> Instant {
         Instant(self.0.saturating_add(milliseconds))
     }
@@ -67,7 +68,7 @@ impl Instant {
         Instant::now().0.saturating_sub(self.0)
     }
 
-    /// Milliseconds until this one; 0 when it is past. The clock is not asked about [`Instant::NEVER`].
+    /// Milliseconds until this one; 0 if it is past, and `u64::MAX` for [`Instant::NEVER`], without reading the clock.
     pub fn remaining(self) -> u64 {
         if self == Instant::NEVER { u64::MAX } else { self.0.saturating_sub(Instant::now().0) }
     }

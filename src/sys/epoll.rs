@@ -1,5 +1,5 @@
-//! Waiting for a connection beside other processes that wait for the same (epoll(7)), of which the kernel wakes one; and for
-//! many connections at once, with which nothing is done until something comes. Everything else waits with poll(2).
+//! epoll(7), for what poll(2) cannot do: of several processes that wait for a connection, the kernel wakes only one; and
+//! one process waits for a thousand connections, most of them silent. Everything else waits with poll(2).
 
 use super::fd::own::OwnedFd;
 use core::mem::MaybeUninit;
@@ -8,18 +8,18 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::{Errno, Result};
 
-/// A set of descriptors to wait for, each known by a number. A child process needs one of its own: which process is woken,
-/// and whose signals a signalfd reads, is decided by the process that made the set.
+/// A set of descriptors to wait for, each known by a number. A child process needs one of its own: the process that has
+/// made a set decides which one is woken, and whose signals a signalfd in it reports.
 pub struct Set(OwnedFd);
 
 impl Set {
-    /// An empty one.
+    /// An empty set.
     pub fn new() -> Result<Set> {
         epoll::create(CreateFlags::CLOEXEC).map(Set)
     }
 
-    /// Waits for data on `fd` too. `alone`: it is enough to wake one process for it. Kernels before 4.5, and some that only
-    /// resemble Linux, wake all of them, one of which gets it.
+    /// Adds `fd`, known by `data`, to wait until it is readable. `alone`: waking one of several processes is enough
+    /// (`EPOLLEXCLUSIVE`). Kernels before 4.5, and some that only resemble Linux, wake all of them.
     pub fn add(&self, fd: BorrowedFd<'_>, data: u64, alone: bool) -> Result<()> {
         let exclusive = if alone { EventFlags::EXCLUSIVE } else { EventFlags::empty() };
         match self.add_for(fd, data, EventFlags::IN | exclusive) {
@@ -28,8 +28,8 @@ impl Set {
         }
     }
 
-    /// Waits for data on `fd` too, and for its end. Each arrival is reported once: what is looked at and left where it is
-    /// does not come up again by itself.
+    /// Adds `fd`, known by `data`, to wait for bytes and for EOF. Each arrival is reported once (`EPOLLET`): bytes that
+    /// are left unread are not reported again.
     pub fn add_for_arrivals(&self, fd: BorrowedFd<'_>, data: u64) -> Result<()> {
         self.add_for(fd, data, EventFlags::IN | EventFlags::RDHUP | EventFlags::ET)
     }
@@ -38,14 +38,14 @@ impl Set {
         epoll::add(&self.0, fd, EventData::new_u64(data), events)
     }
 
-    /// Waits for `fd` no more. Called before it is closed: where another process has the file open too, closing alone does
-    /// not take it out (epoll(7), question 6).
+    /// Removes `fd`. To be called before it is closed: as long as another process has the file open, closing alone does
+    /// not remove it (epoll(7), question 6).
     pub fn remove(&self, fd: BorrowedFd<'_>) {
         let _ = epoll::delete(&self.0, fd);
     }
 
-    /// Waits, so many milliseconds at most: the number of one descriptor that is ready. `None` where the time is over, or
-    /// the wait was interrupted.
+    /// Waits for so many milliseconds at most, without end if negative, and returns the number of one descriptor that is
+    /// ready. `None` if the time is over or a signal has interrupted the wait.
     pub fn wait(&self, milliseconds: i32) -> Option<u64> {
         self.wait_for_arrival(milliseconds).map(|(data, _)| data)
     }
@@ -64,7 +64,7 @@ impl Set {
     }
 }
 
-/// It can be read where one of its descriptors is ready.
+/// Readable when one of its descriptors is ready.
 impl AsFd for Set {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

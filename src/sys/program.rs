@@ -10,7 +10,7 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// None.
+    /// No strings.
     pub const NONE: Strings = Strings { next: (&raw const END).cast() };
 }
 
@@ -21,8 +21,8 @@ impl Iterator for Strings {
     type Item = &'static CStr;
 
     fn next(&mut self) -> Option<&'static CStr> {
-        // SAFETY: `Program::new` was given the kernel's lists, which are valid and unchanged for the life of the
-        // process and end with a null pointer, beyond which this never steps.
+        // SAFETY: the list is one of the kernel's, which `Program::new` was given and which are valid and unchanged for
+        // the life of the process, or it is `NONE`. Both end with a null pointer, and this never steps beyond that.
         unsafe {
             let string = *self.next;
             if string.is_null() {
@@ -34,12 +34,12 @@ impl Iterator for Strings {
     }
 }
 
-/// The value in an entry `NAME=value`, if it is that name's.
+/// The value in an entry `NAME=value`, if it has this name.
 fn value_of<'e>(entry: &'e CStr, name: &[u8]) -> Option<&'e [u8]> {
     entry.to_bytes().strip_prefix(name)?.strip_prefix(b"=")
 }
 
-/// The environment of this process as it was started.
+/// The environment that this process was started with.
 #[derive(Clone, Copy)]
 pub struct Environment<'h> {
     entries: Strings,
@@ -66,13 +66,13 @@ impl Environment<'_> {
         value_of(self.entry(name)?, name)
     }
 
-    /// One without any variable.
+    /// An environment without any variable.
     #[cfg(test)]
     pub(crate) fn empty() -> Environment<'static> {
         Environment { entries: Strings::NONE, hidden: None }
     }
 
-    /// It without this variable, which holds what nobody else is to get.
+    /// The same without the variable `hidden`, whose value is secret.
     pub fn without(self, hidden: Option<&CStr>) -> Environment<'_> {
         Environment { entries: self.entries, hidden }
     }
@@ -84,7 +84,7 @@ pub struct Program {
     pub arguments: Strings,
     /// The environment.
     pub environment: Environment<'static>,
-    /// The path that was given to execve(2) (`AT_EXECFN`), where the kernel told it.
+    /// The path that was given to execve(2) (`AT_EXECFN`), if the kernel has passed it.
     pub path: Option<&'static CStr>,
 }
 
@@ -92,7 +92,8 @@ impl Program {
     /// Reads the stack as the kernel laid it out.
     ///
     /// # Safety
-    /// `stack` is the stack pointer that the process was entered with, and nothing below it was changed since.
+    /// `stack` is the stack pointer that the process was entered with, and no byte at that address or above has been
+    /// changed since.
     pub unsafe fn new(stack: *const usize) -> Program {
         // SAFETY: the ABI puts argc here, then argv and a null, then envp and a null, then pairs that end with AT_NULL.
         unsafe {
@@ -112,12 +113,12 @@ impl Program {
     }
 }
 
-/// The path among the auxiliary values (getauxval(3)).
+/// The path in the auxiliary vector (getauxval(3)).
 ///
 /// # Safety
 /// `pairs` points to the kernel's auxiliary vector, which ends with `AT_NULL`.
 unsafe fn started_path(mut pairs: *const usize) -> Option<&'static CStr> {
-    // SAFETY: the caller's promise; AT_EXECFN's value is a string above the stack that stays for good.
+    // SAFETY: the caller's promise; the value of AT_EXECFN is the address of a string above the stack, which stays there.
     unsafe {
         loop {
             match *pairs {

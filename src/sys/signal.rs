@@ -36,18 +36,18 @@ impl Set {
     /// Every signal. The kernel leaves KILL and STOP out of a mask by itself.
     pub const ALL: Set = Set(u64::MAX);
 
-    /// Whether `signal` is in it.
+    /// Whether `signal`, from 1 to 64, is in it.
     pub fn has(self, signal: u8) -> bool {
         self.with(signal) == self
     }
 
-    /// With `signal` in it.
+    /// The set with `signal`, from 1 to 64, in it.
     #[must_use]
     pub fn with(self, signal: u8) -> Set {
         Set(self.0 | 1 << (signal - 1))
     }
 
-    /// Without `signal`.
+    /// The set without `signal`, from 1 to 64.
     #[must_use]
     pub const fn without(self, signal: u8) -> Set {
         Set(self.0 & !(1 << (signal - 1)))
@@ -62,14 +62,14 @@ impl Set {
 /// The kernel's signal sets are 8 bytes long everywhere but on MIPS.
 const SET_SIZE: usize = size_of::<u64>();
 
-/// The kernel's `struct sigaction` (`include/linux/signal_types.h`), as far as it is of use here: no action of ours has
-/// flags, a restorer or a mask, so nothing depends on where these are.
+/// The kernel's `struct sigaction` (`include/linux/signal_types.h`), as far as it is used here: this program's actions
+/// have no flags, restorer or mask, so nothing depends on where these are.
 #[repr(C)]
 #[derive(Default)]
 struct Action {
     handler: usize,
     /// Flags, a restorer and a mask of 64 bits. The restorer is there on every architecture that defines `SA_RESTORER`,
-    /// which riscv64 does not; qemu-user 7.2 believes that it does, and writes as much.
+    /// which riscv64 does not; but qemu-user 7.2 takes it for one, and writes as many bytes.
     rest: [usize; 4],
 }
 
@@ -77,8 +77,8 @@ struct Action {
 pub fn block(set: Set) -> Set {
     let mut before = Set::default();
     let sets = [(&raw const set) as usize, (&raw mut before) as usize];
-    // SAFETY: the sets are 8 bytes each, one that the kernel reads and one that it writes; no handler is ever installed, so
-    // nothing runs when one opens.
+    // SAFETY: the sets are 8 bytes each, one that the kernel reads and one that it writes; no handler is ever installed,
+    // so no code runs when a signal is unblocked.
     unsafe {
         syscall6(
             number(libc::SYS_rt_sigprocmask),
@@ -92,7 +92,7 @@ pub fn block(set: Set) -> Set {
 pub fn descriptor(set: Set) -> Result<OwnedFd> {
     let flags = libc::SFD_NONBLOCK | libc::SFD_CLOEXEC;
     let arguments = [word(-1), (&raw const set) as usize, SET_SIZE, word(flags), 0, 0];
-    // SAFETY: the set is 8 bytes that the kernel reads, and the new descriptor is owned by what is returned alone.
+    // SAFETY: the set is 8 bytes that the kernel reads, and only the returned value owns the new descriptor.
     unsafe { check(syscall6(number(libc::SYS_signalfd4), arguments)).map(|fd| OwnedFd::from_raw_fd(fd)) }
 }
 
@@ -101,13 +101,13 @@ pub fn descriptor(set: Set) -> Result<OwnedFd> {
 pub struct Arrival {
     /// Its number.
     pub signal: u8,
-    /// The process that sent it; 0 where the kernel did, or one that this process cannot see.
+    /// The PID of its sender; 0 if the kernel has sent it, or a process outside of this PID namespace.
     pub sender: u32,
     /// Whether the kernel sent it by itself, as a terminal's keys have it do (`SI_KERNEL`, sigaction(2)).
     pub by_kernel: bool,
 }
 
-/// The next signal that waits at a descriptor of [`descriptor`], if any.
+/// Reads the next signal from a [`descriptor`]; `None` if none has come.
 pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
     // struct signalfd_siginfo is 128 bytes; the number is its first word, the code its third, the sender's process its fourth
     // (signalfd(2)).
@@ -121,8 +121,7 @@ pub fn next(descriptor: impl AsFd) -> Option<Arrival> {
     }
 }
 
-/// Sets what a signal does; `ignore` or its default action. KILL and STOP cannot be set, which the kernel says and
-/// which needs no answer.
+/// Ignores a signal, or restores its default action. KILL and STOP cannot be set; that error is of no interest.
 pub fn set_action(signal: u8, ignore: bool) {
     let action = Action { handler: if ignore { libc::SIG_IGN } else { libc::SIG_DFL }, ..Action::default() };
     // SAFETY: the action names no handler, so no code of ours can be entered by it.
@@ -152,8 +151,8 @@ pub fn send(pid: i32, signal: u8) -> Result<()> {
     unsafe { call(word(pid), signal.into(), 0, libc::SYS_kill) }.map(drop)
 }
 
-/// Stops this process by `signal`, as one stops that does not handle it, and returns when it goes on. `blocked` is its mask.
-/// The exit hook is called first. `whole_job`: the process group stops along, as by a key of the terminal.
+/// Stops this process by the default action of `signal`, and returns when it is continued. `blocked` is its signal mask.
+/// The exit hook is called first. `whole_job`: the signal goes to the whole process group, as a key of the terminal does.
 pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
     hook::call_exit_hook();
     set_action(signal, false);
@@ -162,13 +161,13 @@ pub fn stop_by(signal: u8, blocked: Set, whole_job: bool) {
     block(blocked);
 }
 
-/// Ends this process by `signal`, as a program that the signal killed ends: default action, no core dump.
+/// Ends this process by the default action of `signal`, but without a core dump.
 ///
-/// Returns where the kernel does not let it: process 1 of a container is immune to what it does not handle.
+/// Returns if the signal has no effect: PID 1 of a container is immune to signals that it does not handle.
 pub fn die_of(signal: u8) {
     hook::call_exit_hook();
     set_action(signal, false);
-    // The limit alone does not stop a dump into a pipe (core(5)); a process that is not dumpable makes none at all.
+    // A limit of 0 does not prevent a dump into a pipe (core(5)); a process that is not dumpable makes none at all.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let _ = send(ids::id(), signal);
     block(Set::default());

@@ -11,7 +11,7 @@ use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
 /// The kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`). powerpc's is another one
-/// (`asm/termbits.h`), which matters to nobody else: both ends of a session are programs for the same processor.
+/// (`asm/termbits.h`). The wire carries it as it is: both ends of a session are programs for the same processor.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub struct Modes {
@@ -35,30 +35,31 @@ struct Whole {
     speeds: [u32; 2],
 }
 
-/// The input modes that are off in raw mode. Bits 2, 4 and 9 are none of them.
+/// The input modes that are off in raw mode. In the generic layout, bits 2, 4, 9 and 11 to 15 are free for the rest of
+/// the note.
 const RAW_INPUT: u32 =
     libc::IGNBRK | libc::BRKINT | libc::PARMRK | libc::ISTRIP | libc::INLCR | libc::IGNCR | libc::ICRNL | libc::IXON;
 
-/// The local modes that are off in raw mode. `ISIG` and `ICANON` are bits 0 and 1.
+/// The local modes that are off in raw mode. `ISIG` and `ICANON` are bits 0 and 1 in the generic layout.
 const RAW_LOCAL: u32 = libc::ECHO | libc::ECHONL | libc::ICANON | libc::ISIG | libc::IEXTEN;
 
-/// What raw mode has changed is noted in the last two special characters, which the kernel keeps and nobody uses. This bit
-/// says that it is.
+/// [`Modes::make_raw`] notes what it changes in the last two special characters, which the kernel keeps and does not use.
+/// This bit says that there is a note.
 const NOTED: u32 = 1 << 15;
 
-/// Bytes of the modes.
+/// The size of [`Modes`] in bytes.
 const MODES: usize = size_of::<Modes>();
 
 impl Modes {
-    /// The modes as a stub describes them.
+    /// The modes as the bytes that a stub sends.
     pub fn as_bytes(&self) -> &[u8; MODES] {
-        // SAFETY: a plain array of the same size; the struct has no padding.
+        // SAFETY: an array of bytes of the same size, and the struct has no padding: its fields fill all 36 bytes.
         unsafe { &*core::ptr::from_ref(self).cast() }
     }
 
-    /// The modes that a stub describes.
+    /// The modes in the bytes that a stub has sent.
     pub fn from_bytes(bytes: &[u8; MODES]) -> Modes {
-        // SAFETY: every pattern of bits is one of modes, and nothing is asked of its address.
+        // SAFETY: every bit pattern is a valid `Modes`, and the read needs no alignment.
         unsafe { core::ptr::from_ref(bytes).cast::<Modes>().read_unaligned() }
     }
 
@@ -77,8 +78,8 @@ impl Modes {
         self.characters[libc::VTIME] = 0;
     }
 
-    /// The modes before [`Modes::make_raw`], by its note: another stub may have the terminal on loan, or may have been
-    /// killed while it had.
+    /// Undoes [`Modes::make_raw`] by its note: another stub may be using the terminal in raw mode, or may have been
+    /// killed in it.
     pub fn before_raw(&mut self) {
         let note = u32::from_le_bytes([self.characters[17], self.characters[18], 0, 0]);
         if note & NOTED != 0 && self.local & libc::ICANON == 0 {
@@ -90,13 +91,13 @@ impl Modes {
         }
     }
 
-    /// No echo, and output as it is: for a terminal that nobody looks at.
+    /// Turns echo and the processing of output off: for a terminal whose output does not end up at another one.
     pub fn make_plain(&mut self) {
         self.output &= !libc::OPOST;
         self.local &= !libc::ECHO;
     }
 
-    /// The character that ends the input.
+    /// The character that means EOF.
     pub fn end_mark(&self) -> u8 {
         self.characters[libc::VEOF]
     }
@@ -116,13 +117,13 @@ const SET: Opcode = REQUESTS[1];
 #[cfg(not(target_arch = "powerpc64"))]
 type Whole = Modes;
 
-/// All that the kernel says of a terminal's modes; an error for what is not a terminal.
+/// A terminal's modes as the kernel has them; `ENOTTY` for anything else.
 fn whole(fd: BorrowedFd<'_>) -> Result<Whole> {
     // SAFETY: the kernel writes a `struct termios`.
     unsafe { ioctl(fd, Getter::<GET, Whole>::new()) }
 }
 
-/// The modes of a terminal; an error for what is not one.
+/// The modes of a terminal; `ENOTTY` for anything else.
 pub fn modes(fd: BorrowedFd<'_>) -> Result<Modes> {
     #[cfg(target_arch = "powerpc64")]
     return whole(fd).map(|whole| whole.modes);
@@ -130,7 +131,7 @@ pub fn modes(fd: BorrowedFd<'_>) -> Result<Modes> {
     whole(fd)
 }
 
-/// Reads the modes of a terminal; an error for what is not one.
+/// Reads the modes of a terminal; `ENOTTY` for anything else.
 pub fn get_modes(fd: BorrowedFd<'_>, modes: &mut Modes) -> Result<()> {
     *modes = self::modes(fd)?;
     Ok(())
@@ -169,8 +170,8 @@ pub fn set_size(fd: BorrowedFd<'_>, size: u64) {
     let _ = rustix::termios::tcsetwinsize(fd, Winsize { ws_row, ws_col, ws_xpixel, ws_ypixel });
 }
 
-/// Whether this process may read the terminal: it is in the foreground, or the terminal is not its controlling one, of which
-/// it is never in the background.
+/// Whether this process may read the terminal: it is in the foreground, or the terminal is not its controlling one, which
+/// it may always read.
 pub fn is_in_foreground(fd: BorrowedFd<'_>) -> bool {
     let group = foreground(fd);
     group == 0 || group == ids::group()
@@ -186,14 +187,15 @@ pub fn set_foreground(fd: BorrowedFd<'_>, group: i32) -> Result<()> {
     Pid::from_raw(group).map_or(Ok(()), |group| rustix::termios::tcsetpgrp(fd, group))
 }
 
-/// A pseudo-terminal of this mount namespace (pts(4)): this program's side, non-blocking, and the command's.
+/// A new pseudo-terminal of this mount namespace (pts(4)): its master for this program, non-blocking, and its slave for
+/// the command.
 pub fn pair() -> Result<[OwnedFd; 2]> {
-    let near = open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
-    rustix::pty::unlockpt(&near)?;
+    let master = open(c"/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0)?;
+    rustix::pty::unlockpt(&master)?;
     // Not by its path: /dev/pts can be that of another namespace.
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let far = rustix::pty::ioctl_tiocgptpeer(&near, flags)?;
-    Ok([near, far])
+    let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
+    Ok([master, slave])
 }
 
 /// Makes this process the leader of a session of its own with this controlling terminal (credentials(7)). The process groups

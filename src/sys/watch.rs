@@ -1,4 +1,4 @@
-//! One turn of a poll loop: the set is made anew each time, from what can make progress.
+//! One turn of a poll loop: the set of descriptors is made anew each time, from those that can make progress.
 
 use crate::sys::clock::Instant;
 use crate::sys::poll;

@@ -19,7 +19,7 @@ fn first_line(stub: &mut Live) -> String {
     read_line(stub.stdout.as_mut().expect("stdout"))
 }
 
-/// A server and nothing else is left.
+/// Waits until nothing but the server is left.
 fn until_only_the_server(pod: &Pod, server: &Server) {
     until_true("only the server is left", || pod.processes() == [server.process()]);
 }
@@ -30,11 +30,12 @@ struct Witness(Live);
 impl Witness {
     fn new(pod: &Pod) -> Witness {
         let mut witness = Witness(start(pod, "witness"));
-        witness.is_well();
+        witness.assert_runs();
         witness
     }
 
-    fn is_well(&mut self) {
+    /// It still runs, and answers.
+    fn assert_runs(&mut self) {
         self.0.stdin.as_mut().expect("stdin").write_all(b"hello\n").expect("a line");
         assert_eq!(first_line(&mut self.0), "hello\n");
     }
@@ -54,7 +55,7 @@ fn a_stub_that_is_killed_takes_its_command_along(transport: Transport) {
     wait_for_file(pod.work().join("termed"));
     assert!(start.elapsed() < Duration::from_secs(3), "TERM after {:?}", start.elapsed());
     stub.end();
-    witness.is_well();
+    witness.assert_runs();
     drop(witness);
     until_only_the_server(&pod, &server);
 }
@@ -202,7 +203,7 @@ fn a_session_that_is_killed_is_125_at_its_stub_alone(transport: Transport) {
     assert_ne!(session, server.process());
     session.signal(Signal::SIGKILL);
     assert_eq!(stub.end().code(), Some(125));
-    witness.is_well();
+    witness.assert_runs();
     assert_eq!(pod.stub("witness").run_with(b"next").succeeds(), "next");
     // Nobody was left to end the command; the listener reaps it as its own.
     pod.running("sleep").iter().for_each(|process| process.signal(Signal::SIGKILL));
@@ -223,7 +224,7 @@ fn a_stub_that_is_killed_while_data_flows_ends_its_command(transport: Transport)
     flood.signal(Signal::SIGKILL);
     sink.signal(Signal::SIGKILL);
     writer.join().expect("the writer");
-    witness.is_well();
+    witness.assert_runs();
     drop(witness);
     drop((flood, sink));
     until_only_the_server(&pod, &server);

@@ -152,7 +152,7 @@ fn lines_of_many_sessions_do_not_mix() {
     assert_eq!(sessions.len(), 320, "each session has a name of its own");
 }
 
-/// What a trigger answers whose server has this for its stderr.
+/// A trigger whose server has this as its stderr answers as always.
 fn answer_with(stderr: Option<OwnedFd>) {
     let pod = Pod::with_header("--trigger=go", "go cat");
     let mut command = pod.command("sh");

@@ -85,43 +85,44 @@ impl TwoContainers {
         Some(TwoContainers { _server: server, pod })
     }
 
-    fn near(&self) -> PathBuf {
+    /// The directory of the sources, as the client sees it.
+    fn sources(&self) -> PathBuf {
         self.pod.path("near")
     }
 
     fn make(&self, words: &[&str]) -> crate::support::Outcome {
         let mut command = self.pod.shell("exec make \"$@\"");
-        command.arg("sh").args(words).current_dir(self.near()).env("WORKSPACE", self.near()).run()
+        command.arg("sh").args(words).current_dir(self.sources()).env("WORKSPACE", self.sources()).run()
     }
 }
 
 by_each_transport!(make_builds_a_program_of_many_files_through_stubs);
 fn make_builds_a_program_of_many_files_through_stubs(transport: Transport) {
     let Some(containers) = TwoContainers::new(transport) else { return };
-    write_sources(&containers.near());
+    write_sources(&containers.sources());
     let outcome = containers.make(&["-j4"]);
     assert_eq!((outcome.code(), outcome.err().as_str()), (Some(0), ""), "{}", outcome.out());
-    let program = containers.near().join("program");
+    let program = containers.sources().join("program");
     assert_ne!(fs::metadata(&program).expect("the program").permissions().mode() & 0o111, 0);
     let outcome = containers.pod.command(&program).run();
-    assert_eq!(outcome.succeeds(), format!("{}\n", FILES + 1), "every file went through the far compiler");
+    assert_eq!(outcome.succeeds(), format!("{}\n", FILES + 1), "every file went through the compiler at the server");
     assert_eq!(containers.make(&["-q"]).code(), Some(0), "nothing is left to do");
 }
 
 by_each_transport!(an_error_of_the_compiler_stops_make_as_it_does_locally);
 fn an_error_of_the_compiler_stops_make_as_it_does_locally(transport: Transport) {
     let Some(containers) = TwoContainers::new(transport) else { return };
-    write_sources(&containers.near());
-    fs::write(containers.near().join("parts/part7.c"), "#include \"../all.h\"\nint part7(int value) { return }\n")
+    write_sources(&containers.sources());
+    fs::write(containers.sources().join("parts/part7.c"), "#include \"../all.h\"\nint part7(int value) { return }\n")
         .expect("text");
     let outcome = containers.make(&["-j4"]);
     assert_eq!(outcome.code(), Some(2));
     assert!(outcome.err().contains("parts/part7.c:2:"), "{}", outcome.err());
-    assert!(!containers.near().join("program").exists());
-    write_sources(&containers.near());
+    assert!(!containers.sources().join("program").exists());
+    write_sources(&containers.sources());
     let outcome = containers.make(&["-j4"]);
     assert_eq!((outcome.code(), outcome.err().as_str()), (Some(0), ""), "{}", outcome.out());
-    let outcome = containers.pod.command(containers.near().join("program")).run();
+    let outcome = containers.pod.command(containers.sources().join("program")).run();
     assert_eq!(outcome.succeeds(), format!("{}\n", FILES + 1));
 }
 
@@ -129,16 +130,16 @@ by_each_transport!(a_source_can_come_through_stdin_and_the_result_leave_through_
 fn a_source_can_come_through_stdin_and_the_result_leave_through_stdout(transport: Transport) {
     let Some(containers) = TwoContainers::new(transport) else { return };
     let mut command = containers.pod.stub("gcc");
-    command.args(["-E", "-P", "-x", "c", "-"]).current_dir(containers.near()).env("WORKSPACE", containers.near());
+    command.args(["-E", "-P", "-x", "c", "-"]).current_dir(containers.sources()).env("WORKSPACE", containers.sources());
     assert_eq!(command.run_with(b"FAR\n").succeeds().trim(), "1");
 }
 
 by_each_transport!(the_two_containers_see_the_directory_at_different_paths);
 fn the_two_containers_see_the_directory_at_different_paths(transport: Transport) {
     let Some(containers) = TwoContainers::new(transport) else { return };
-    let deep = containers.near().join("a/b");
+    let deep = containers.sources().join("a/b");
     fs::create_dir_all(&deep).expect("a directory");
-    let outcome = containers.pod.stub("where").current_dir(&deep).env("WORKSPACE", containers.near()).run();
+    let outcome = containers.pod.stub("where").current_dir(&deep).env("WORKSPACE", containers.sources()).run();
     let place = outcome.succeeds();
     assert!(place.ends_with("/a/b\n"), "{place}");
     assert!(place.starts_with(&containers.pod.path("far").display().to_string()) || !is_root(), "{place}");
@@ -147,13 +148,13 @@ fn the_two_containers_see_the_directory_at_different_paths(transport: Transport)
 by_each_transport!(an_interrupted_make_leaves_no_compiler_behind);
 fn an_interrupted_make_leaves_no_compiler_behind(transport: Transport) {
     let Some(containers) = TwoContainers::new(transport) else { return };
-    write_sources(&containers.near());
+    write_sources(&containers.sources());
     let mut command = containers.pod.shell("exec make -j4");
-    command.current_dir(containers.near()).env("WORKSPACE", containers.near());
+    command.current_dir(containers.sources()).env("WORKSPACE", containers.sources());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut make = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).live();
     until_true("a first object", || {
-        containers.near().join("main.o").exists() || containers.near().join("parts/part0.o").exists()
+        containers.sources().join("main.o").exists() || containers.sources().join("parts/part0.o").exists()
     });
     let group = i32::try_from(make.process().0).expect("a process number");
     nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGINT).expect("a signal");

@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 
 const TRANSPORTS: [&str; 3] = ["auto", "direct", "relay"];
 
-/// A Pod whose server takes this transport, and that server.
-fn served(transport: &str, words: &str) -> (Pod, crate::support::Server) {
+/// A Pod whose server accepts this transport, and that server.
+fn pod_with_server(transport: &str, words: &str) -> (Pod, crate::support::Server) {
     let pod = Pod::with_header(&format!("--transport={transport} {words}"), "true\ntouch touch touched");
     let mut command = pod.k8pshd();
     command.args(["-n", "box", "-d"]);
@@ -23,15 +23,15 @@ fn probe(pod: &Pod, words: &[&str]) -> crate::support::Outcome {
     pod.k8psh().arg("--probe").args(words).run()
 }
 
-/// What a peer gets that is probed.
-fn question() -> Vec<u8> {
+/// What a probe sends to a server.
+fn probe_bytes() -> Vec<u8> {
     data(VARIABLE, b"K8PSH_PROTOCOL=2")
 }
 
 #[test]
 fn a_server_that_is_up_answers_and_starts_nothing() {
     for transport in TRANSPORTS {
-        let (pod, server) = served(transport, "");
+        let (pod, server) = pod_with_server(transport, "");
         for words in [&[][..], &["box"], &["--timeout", "20000"], &["box", "--timeout=20000"]] {
             assert_eq!(probe(&pod, words).succeeds(), "", "{transport} {words:?}");
         }
@@ -57,7 +57,7 @@ fn a_server_that_is_absent_is_named_at_once() {
 #[test]
 fn a_server_that_hangs_is_told_from_one_that_runs() {
     for transport in TRANSPORTS {
-        let (pod, server) = served(transport, "");
+        let (pod, server) = pod_with_server(transport, "");
         let of_server = pod.stop_all();
         let outcome = probe(&pod, &["--timeout", "300"]);
         outcome.fails(1, "k8psh", &["server box", &pod.port().to_string(), "timed out"]);
@@ -113,7 +113,7 @@ fn a_server_of_protocol_1_is_up_when_it_ends_as_the_request_does() {
             crate::support::read_all(&peer.0)
         });
         assert_eq!(probe(&pod, &["--timeout", "20000"]).succeeds(), "");
-        assert_eq!(server.join().expect("the server"), question(), "nothing that would start anything");
+        assert_eq!(server.join().expect("the server"), probe_bytes(), "nothing that would start anything");
     });
 }
 
@@ -142,9 +142,9 @@ fn an_answer_that_is_none_and_a_reset_are_failures() {
 
 #[test]
 fn a_request_that_ends_with_more_in_it_than_a_probe_is_still_reported() {
-    let (pod, server) = served("auto", "");
+    let (pod, server) = pod_with_server("auto", "");
     let mut peer = Peer::connect(pod.port());
-    peer.send(&question());
+    peer.send(&probe_bytes());
     assert_eq!(peer.frame().map(|frame| (frame.kind, frame.number)), Some((HELLO, 2)));
     peer.close_sending();
     assert!(peer.is_closed_in_order());
@@ -152,7 +152,7 @@ fn a_request_that_ends_with_more_in_it_than_a_probe_is_still_reported() {
     for more in [data(DIRECTORY, b"."), number(VARIABLE, 9)] {
         let before = server.log().lines().count();
         let mut peer = Peer::connect(pod.port());
-        peer.send(&[question(), more].concat());
+        peer.send(&[probe_bytes(), more].concat());
         peer.close_sending();
         until_true("it is reported", || server.log().lines().count() > before);
     }
@@ -164,10 +164,10 @@ fn users_that_the_direct_transport_is_closed_to_find_the_server() {
     if lacks_root() {
         return;
     }
-    let (pod, server) = served("auto", "--allow-uid=12345");
+    let (pod, server) = pod_with_server("auto", "--allow-uid=12345");
     assert_eq!(probe(&pod, &[]).succeeds(), "");
     drop(server);
-    let (pod, _server) = served("direct", "--allow-uid=12345");
+    let (pod, _server) = pod_with_server("direct", "--allow-uid=12345");
     probe(&pod, &[]).fails(1, "k8psh", &["server box at k8psh"]);
 }
 

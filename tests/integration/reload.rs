@@ -55,7 +55,7 @@ impl Supervising {
         until_true("it has reloaded", || self.server().log().matches(RELOADED).count() > before);
     }
 
-    /// Sends HUP, and waits until it says that it has not; gives why.
+    /// Sends HUP, waits until the server reports that it has not reloaded, and returns the reason.
     fn refuse(&self) -> String {
         let before = self.server().log().len();
         self.server().signal(Signal::SIGHUP);

@@ -173,8 +173,8 @@ fn is_connected(pod: &Pod) -> bool {
     connections().iter().any(is_waiting)
 }
 
-/// Whether a stub of this Pod has read everything that its session had to say.
-fn has_heard_all(pod: &Pod) -> bool {
+/// Whether a stub of this Pod has read everything that its session has sent.
+fn has_read_everything(pod: &Pod) -> bool {
     // CLOSE-WAIT: the session has said its last.
     let has_heard = |end: &Connection| end.remote.ends_with(&port_of(pod)) && end.state == "08" && end.unread <= 1;
     connections().iter().any(has_heard)
@@ -188,7 +188,7 @@ fn start_late(pod: &Pod) -> Live {
 /// The same, of a stub that this command becomes.
 fn start_late_by(pod: &Pod, mut stub: Command) -> Live {
     let stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).live();
-    until_true("the stub knows that the command has ended", || has_heard_all(pod));
+    until_true("the stub knows that the command has ended", || has_read_everything(pod));
     stub
 }
 

@@ -18,8 +18,8 @@ fn supervising(pod: &Pod, program: &[&str]) -> Command {
     command
 }
 
-/// One that has no commands, so it becomes the program.
-fn becoming(pod: &Pod, program: &[&str]) -> Command {
+/// A server without commands, so that it becomes the program.
+fn without_commands(pod: &Pod, program: &[&str]) -> Command {
     let mut command = pod.k8pshd();
     command.args(["-n", "client", "-e"]).arg(pod.path("stubs")).arg("--").args(program);
     command
@@ -65,7 +65,7 @@ fn it_ends_as_the_program_ends() {
 fn a_program_that_cannot_be_run_is_told_in_one_line() {
     let pod = Pod::new("true");
     fs::write(pod.work().join("text"), "no program\n").expect("a file");
-    for (make, stubs_left) in [(supervising as fn(&Pod, &[&str]) -> Command, 0), (becoming, 1)] {
+    for (make, stubs_left) in [(supervising as fn(&Pod, &[&str]) -> Command, 0), (without_commands, 1)] {
         make(&pod, &["no-such-program"]).run().fails(127, "k8pshd", &["no-such-program: not found in PATH="]);
         make(&pod, &["./missing"]).run().fails(127, "k8pshd", &["./missing: No such file or directory"]);
         make(&pod, &["./text"]).run().fails(126, "k8pshd", &["./text: Permission denied"]);
@@ -118,14 +118,14 @@ fn the_program_has_everything_that_k8pshd_was_started_with() {
     plain.args(["-c", STATE, "sh", "x", ""]);
     let plain = run(plain);
     assert!(plain.contains("\n7\n") && plain.contains("0027"), "{plain}");
-    assert_eq!(run(becoming(&pod, &["sh", "-c", STATE, "sh", "x", ""])), plain);
+    assert_eq!(run(without_commands(&pod, &["sh", "-c", STATE, "sh", "x", ""])), plain);
     assert_eq!(run(supervising(&pod, &["sh", "-c", STATE, "sh", "x", ""])), plain);
 }
 
 #[test]
 fn without_commands_it_becomes_the_program_and_the_stubs_stay() {
     let pod = Pod::new("true");
-    let mut live = until_ready(becoming(&pod, &["sh", "-c", "echo ready; echo $$; exec sleep 1000"]));
+    let mut live = until_ready(without_commands(&pod, &["sh", "-c", "echo ready; echo $$; exec sleep 1000"]));
     assert_eq!(read_line(live.stdout.as_mut().expect("stdout")), format!("{}\n", live.id()));
     assert_eq!(stubs(&pod), 1);
     live.signal(Signal::SIGTERM);

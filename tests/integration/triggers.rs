@@ -26,7 +26,7 @@ fn connect(pod: &Pod) -> TcpStream {
     stream
 }
 
-/// What a client gets that sends these bytes and closes its sending side.
+/// Sends these bytes and EOF as a client, and returns the answer.
 fn ask(pod: &Pod, input: &[u8]) -> Vec<u8> {
     let mut stream = connect(pod);
     stream.write_all(input).expect("the server takes it");

@@ -12,13 +12,13 @@ fn spares(pod: &Pod, server: &Server) -> Vec<Process> {
     pod.children_and_spares(server.process().0).into_iter().filter(Process::is_spare).collect()
 }
 
-/// Waits until a server has at least two processes to spare, as it has after its start.
-fn until_at_rest(pod: &Pod, server: &Server) -> Vec<Process> {
+/// Waits until a server has at least two idle workers, as after its start, and returns them.
+fn until_spares_wait(pod: &Pod, server: &Server) -> Vec<Process> {
     until("processes to spare", || Some(spares(pod, server)).filter(|spares| spares.len() >= 2))
 }
 
-/// The process that a call was served by.
-fn who(pod: &Pod, name: &str) -> u32 {
+/// The PID of the worker that served a call.
+fn worker_of(pod: &Pod, name: &str) -> u32 {
     pod.stub(name).run().succeeds().trim().parse().expect("a process number")
 }
 
@@ -39,8 +39,8 @@ fn burst(pod: &Pod, calls: usize) {
 fn calls_in_a_row_share_few_processes() {
     let pod = Pod::new("who sh -c 'echo $PPID'");
     let server = pod.server();
-    until_at_rest(&pod, &server);
-    let mut served: Vec<_> = (0..40).map(|_| who(&pod, "who")).collect();
+    until_spares_wait(&pod, &server);
+    let mut served: Vec<_> = (0..40).map(|_| worker_of(&pod, "who")).collect();
     served.sort_unstable();
     served.dedup();
     assert!(served.len() <= 8, "40 calls, {} processes", served.len());
@@ -52,7 +52,7 @@ fn what_a_call_brought_along_is_not_there_in_the_next() {
         "show NAME= sh -c 'echo $PPID; pwd; umask; echo \"$NAME\" \"$@\"; ls /proc/self/fd; kill -s TERM $$; echo ignored' sh",
     );
     let server = pod.server();
-    until_at_rest(&pod, &server);
+    until_spares_wait(&pod, &server);
     fs::create_dir(pod.work().join("below")).expect("a directory");
     pod.stub_path("show");
     let run = |script: &str| pod.shell(script).run();
@@ -79,10 +79,10 @@ fn a_call_that_fails_leaves_nothing_open() {
     let pod = Pod::new("missing /no/such/program\nwho sh -c 'echo $PPID'");
     let server = pod.server();
     let descriptors = |process: &Process| fs::read_dir(format!("/proc/{}/fd", process.0)).map_or(0, Iterator::count);
-    let before = until_at_rest(&pod, &server).iter().map(descriptors).max();
+    let before = until_spares_wait(&pod, &server).iter().map(descriptors).max();
     for _ in 0..10 {
         pod.stub("missing").run().fails(127, "missing", &["/no/such/program"]);
-        who(&pod, "who");
+        worker_of(&pod, "who");
     }
     until_true("nothing is left open", || spares(&pod, &server).iter().map(descriptors).max() <= before);
 }
@@ -108,13 +108,13 @@ fn a_childs_end_that_is_none_does_not_cut_a_command_short() {
 fn a_process_with_something_left_behind_takes_no_other_call() {
     let pod = Pod::new("leave sh -c 'echo $PPID; sleep 1000 >/dev/null 2>&1 &'\nwho sh -c 'echo $PPID'");
     let server = pod.server();
-    until_at_rest(&pod, &server);
-    let left = who(&pod, "leave");
+    until_spares_wait(&pod, &server);
+    let left = worker_of(&pod, "leave");
     until_true("its process is gone", || Process(left).is_gone());
     // What it left behind runs on, as it would locally.
     let sleeper = pod.until_running("sleep", 1)[0];
     for _ in 0..10 {
-        assert_ne!(who(&pod, "who"), left);
+        assert_ne!(worker_of(&pod, "who"), left);
     }
     sleeper.signal(Signal::SIGKILL);
 }
@@ -123,12 +123,12 @@ fn a_process_with_something_left_behind_takes_no_other_call() {
 fn a_process_that_has_grown_is_not_kept() {
     let pod = Pod::new("bulk sh -c 'echo $PPID; head -c 8000000 /dev/zero'\nwho sh -c 'echo $PPID'");
     let server = pod.server();
-    until_at_rest(&pod, &server);
+    until_spares_wait(&pod, &server);
     let bulk = pod.relay_stub("bulk").run();
     let end = bulk.stdout.iter().position(|byte| *byte == b'\n').expect("a line");
     let served: u32 = String::from_utf8_lossy(&bulk.stdout[..end]).parse().expect("a process number");
     until_true("its process is gone", || Process(served).is_gone());
-    let memory = until_at_rest(&pod, &server).iter().map(|spare| spare.memory()).max();
+    let memory = until_spares_wait(&pod, &server).iter().map(|spare| spare.memory()).max();
     assert!(memory < Some(512 << 10), "{memory:?} bytes");
 }
 
@@ -137,13 +137,13 @@ fn spares_that_are_killed_are_replaced() {
     let pod = Pod::new("who sh -c 'echo $PPID'");
     let server = pod.server();
     for _ in 0..3 {
-        let killed = until_at_rest(&pod, &server);
+        let killed = until_spares_wait(&pod, &server);
         killed.iter().for_each(|spare| spare.signal(Signal::SIGKILL));
         until_true("they are replaced", || {
             let spares = spares(&pod, &server);
             spares.len() >= 2 && !spares.iter().any(|spare| killed.contains(spare))
         });
-        assert!(!killed.contains(&Process(who(&pod, "who"))));
+        assert!(!killed.contains(&Process(worker_of(&pod, "who"))));
     }
 }
 

@@ -26,12 +26,12 @@ pub(super) use processor::{clone_onto, syscall6};
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) unsafe fn syscall(number: usize, arguments: [usize; 3]) -> isize {
     let [a, b, c] = arguments;
-    // SAFETY: the caller's promise; what a call does not take it does not look at.
+    // SAFETY: the caller's promise; a call ignores arguments that it does not take.
     unsafe { syscall6(number, [a, b, c, 0, 0, 0]) }
 }
 
-/// The arguments of clone(2) for these flags and this end of a stack, 0 for the parent's. Only s390x has them the other way
-/// round (`CONFIG_CLONE_BACKWARDS2`); where the others are for is different in more places, and they are never used here.
+/// The arguments of clone(2) for these flags and this end of a stack, 0 for the parent's. Only s390x has them the other
+/// way round (`CONFIG_CLONE_BACKWARDS2`). The other arguments, whose order differs more, are never used here.
 pub(super) const fn clone_arguments(flags: usize, stack: usize) -> [usize; 6] {
     if cfg!(target_arch = "s390x") { [stack, flags, 0, 0, 0, 0] } else { [flags, stack, 0, 0, 0, 0] }
 }

@@ -40,7 +40,7 @@ pub fn is_open(number: RawFd) -> bool {
 pub fn close_inherited() {
     // SAFETY: called before the program opens descriptors that it keeps, so no owner of any of them exists.
     let result = unsafe { call(3, u32::MAX as usize, 0, libc::SYS_close_range) };
-    // Kernels before 5.9 lack the call. There are no more descriptors than the usual limit of open files.
+    // Kernels before 5.9 lack the call. On these, only the numbers below the usual limit of open files are closed.
     if result.is_err() {
         for fd in 3..1024 {
             // SAFETY: as above.

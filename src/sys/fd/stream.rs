@@ -14,12 +14,12 @@ use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags, Result, preadv2, pw
 
 /// How reading and writing a stream is kept from blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Method {
     /// A regular file, a directory, a block device: no call blocks for long.
     File,
     /// A pipe: `RWF_NOWAIT`, which pipes know since Linux 6.4.
     Pipe,
-    /// A pipe on an older kernel, a character device: a small piece after poll(2) has said that there is room.
+    /// A pipe on an older kernel, a character device: a small chunk after poll(2) has said that there is room.
     Careful,
     /// A terminal, opened once more with `O_NONBLOCK`: it is one file for all who have it open, with flags for each.
     Terminal,
@@ -28,71 +28,71 @@ enum Kind {
 }
 
 /// What a pipe takes without blocking once poll(2) calls it writable: one page (`PIPE_BUF`, pipe(7)).
-const PIECE: usize = 4096;
+const CHUNK: usize = 4096;
 
 /// The offset by which preadv2(2) and pwritev2(2) mean the file's own position.
 const CURRENT: u64 = u64::MAX;
 
 /// How the file of a descriptor is kept from blocking; `None` where it is closed.
-fn kind(fd: BorrowedFd<'static>) -> Option<Kind> {
+fn method(fd: BorrowedFd<'static>) -> Option<Method> {
     let status = rustix::fs::fstat(fd).ok()?;
     Some(match FileType::from_raw_mode(status.st_mode) {
-        FileType::Fifo => Kind::Pipe,
-        FileType::Socket => Kind::Socket,
-        FileType::CharacterDevice => Kind::Careful,
-        _ => Kind::File,
+        FileType::Fifo => Method::Pipe,
+        FileType::Socket => Method::Socket,
+        FileType::CharacterDevice => Method::Careful,
+        _ => Method::File,
     })
 }
 
 /// One of the caller's streams.
 pub struct Stream {
     fd: BorrowedFd<'static>,
-    kind: Kind,
+    method: Method,
 }
 
 impl Stream {
     /// The stream at `fd`; `None` where it is closed.
     pub fn new(fd: BorrowedFd<'static>) -> Option<Stream> {
-        let kind = kind(fd)?;
+        let method = method(fd)?;
         if let Some(own) = reopen_terminal(fd) {
-            return Some(Stream { fd: own, kind: Kind::Terminal });
+            return Some(Stream { fd: own, method: Method::Terminal });
         }
-        Some(Stream { fd, kind })
+        Some(Stream { fd, method })
     }
 
     /// Reads what is there: `Errno::AGAIN` where nothing is, 0 bytes at EOF.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if self.kind == Kind::Pipe {
+        if self.method == Method::Pipe {
             let result = preadv2(self.fd, &mut [IoSliceMut::new(buffer)], CURRENT, ReadWriteFlags::NOWAIT);
             if !self.lacks_nowait(result) {
                 return result;
             }
         }
         // A stream is read only once poll(2) has called it readable, after which read(2) does not block.
-        if self.kind == Kind::Socket { receive(self.fd, buffer) } else { read(self.fd, buffer) }
+        if self.method == Method::Socket { receive(self.fd, buffer) } else { read(self.fd, buffer) }
     }
 
     /// Writes what there is room for: `Errno::AGAIN` where there is none.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        if self.kind == Kind::Pipe {
+        if self.method == Method::Pipe {
             let result = pwritev2(self.fd, &[IoSlice::new(bytes)], CURRENT, ReadWriteFlags::NOWAIT);
             if !self.lacks_nowait(result) {
                 return result;
             }
         }
-        match self.kind {
-            Kind::Socket => send(self.fd, bytes),
-            Kind::Careful if !poll::is_ready(self.fd, PollFlags::OUT, 0) => Err(Errno::AGAIN),
-            Kind::Careful => write(self.fd, bytes.get(..PIECE).unwrap_or(bytes)),
+        match self.method {
+            Method::Socket => send(self.fd, bytes),
+            Method::Careful if !poll::is_ready(self.fd, PollFlags::OUT, 0) => Err(Errno::AGAIN),
+            Method::Careful => write(self.fd, bytes.get(..CHUNK).unwrap_or(bytes)),
             _ => write(self.fd, bytes),
         }
     }
 
-    /// Whether a call on a pipe failed because the kernel has no `RWF_NOWAIT` for it, which is not tried again then.
+    /// Whether a call on a pipe failed because the kernel has no `RWF_NOWAIT` for pipes. If so, it is not tried again.
     fn lacks_nowait(&mut self, result: Result<usize>) -> bool {
         let lacks = matches!(result, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL));
         if lacks {
-            self.kind = Kind::Careful;
+            self.method = Method::Careful;
         }
         lacks
     }
@@ -111,13 +111,14 @@ pub fn standard() -> [Option<Stream>; 3] {
 
 /// Closes a standard stream, so that its other end notices.
 pub fn close(stream: Stream) {
-    // SAFETY: the stream had the use of this descriptor, and is gone after this.
+    // SAFETY: only this stream used the descriptor, and it ends here. A call on a standard stream that is closed is an
+    // error.
     unsafe { rustix::io::close(stream.fd.as_raw_fd()) }
 }
 
 /// Writes bytes, waiting for room no longer than so many milliseconds.
 pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> Result<usize> {
-    let mut stream = Stream { fd, kind: kind(fd).ok_or(Errno::BADF)? };
+    let mut stream = Stream { fd, method: method(fd).ok_or(Errno::BADF)? };
     poll::is_ready(fd, PollFlags::OUT, milliseconds);
     stream.write(bytes)
 }

@@ -20,7 +20,7 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: forwards is right unless `to` lies within the source; the distance is taken modulo the address space, so
-    // one comparison says both.
+    // one comparison covers both cases.
     unsafe {
         if (to as usize).wrapping_sub(from as usize) >= count {
             copy_forwards(to, from, count);

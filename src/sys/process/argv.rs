@@ -5,11 +5,12 @@ use crate::sys::program::Strings;
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 
-/// Room for the pointers of one list of strings: those of a request, of the command's own, and the slots around them.
+/// Buffer for the pointers of one list of strings: those of a request, those of the configuration, and the slots around
+/// them.
 pub struct Pointers([*const c_char; limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3]);
 
 impl Pointers {
-    /// None yet.
+    /// All null.
     pub const EMPTY: Pointers = Pointers([core::ptr::null(); limits::REQUEST_STRINGS + limits::CONFIG_WORDS + 3]);
 }
 
@@ -24,14 +25,14 @@ pub struct Vector<'s> {
 
 impl<'s> Vector<'s> {
     /// An empty list.
-    pub fn new(room: &'s mut Pointers) -> Vector<'s> {
-        room.0[1] = core::ptr::null();
-        Vector { pointers: &mut room.0, length: 0, strings: PhantomData }
+    pub fn new(buffer: &'s mut Pointers) -> Vector<'s> {
+        buffer.0[1] = core::ptr::null();
+        Vector { pointers: &mut buffer.0, length: 0, strings: PhantomData }
     }
 
-    /// A list of all these strings; `None` where there is no room for them.
-    pub fn of(room: &'s mut Pointers, strings: Strings) -> Option<Vector<'s>> {
-        let mut list = Vector::new(room);
+    /// A list of all these strings; `None` if there are too many.
+    pub fn of(buffer: &'s mut Pointers, strings: Strings) -> Option<Vector<'s>> {
+        let mut list = Vector::new(buffer);
         for string in strings {
             if !list.push(string) {
                 return None;
@@ -40,7 +41,7 @@ impl<'s> Vector<'s> {
         Some(list)
     }
 
-    /// Adds a string at the end; false where there is no room.
+    /// Adds a string at the end; false if there is no room.
     #[must_use]
     pub fn push(&mut self, string: &'s CStr) -> bool {
         let Some([place, end]) = self.pointers.get_mut(self.length + 1..).and_then(<[_]>::first_chunk_mut) else {
@@ -61,15 +62,15 @@ impl<'s> Vector<'s> {
         self.length == 0
     }
 
-    /// The string at `index`, if there are as many.
+    /// The string at `index`; `None` beyond the end.
     pub fn get(&self, index: usize) -> Option<&'s CStr> {
         let pointer = self.pointers.get(1..)?.get(..self.length)?.get(index)?;
-        // SAFETY: `push` took the pointer from a string of this lifetime; a script's, which `as_script` puts there, is
-        // written by a child that does not come back from execve to read it.
+        // SAFETY: `push` took the pointer from a string of this lifetime. `as_script`, which overwrites one, is called
+        // only by a child on its way to execve, which does not read the list again.
         Some(unsafe { CStr::from_ptr(*pointer) })
     }
 
-    /// Takes away the string at `index`, of which there are as many.
+    /// Removes the string at `index`, which must be below [`Self::len`].
     pub fn remove(&mut self, index: usize) {
         self.pointers.copy_within(index + 2..self.length + 2, index + 1);
         self.length -= 1;

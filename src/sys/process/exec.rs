@@ -16,29 +16,30 @@ pub struct ExecError {
     pub exists: bool,
 }
 
-/// Replaces this program by `program`, a path or a name along `search`; returns only why it could not.
+/// Replaces this program by `program`: a path, or a name that is looked up in the directories of `search`, which has `:`
+/// between them. Returns only the error.
 pub fn execute(program: &CStr, search: &[u8], arguments: &mut Vector<'_>, environment: &Vector<'_>) -> ExecError {
     let name = program.to_bytes();
     if name.contains(&b'/') {
         let errno = execute_path(program, arguments, environment);
         let exists = || rustix::fs::accessat(rustix::fs::CWD, program, Access::EXISTS, AtFlags::empty()).is_ok();
-        // What a file names can be missing, and what a path leads through be a file.
+        // ENOENT can mean the file's interpreter, and ENOTDIR that the path leads through a file.
         return ExecError { errno, exists: errno != Errno::NOTDIR && (errno != Errno::NOENT || exists()) };
     }
-    let mut refusal = ExecError { errno: Errno::NOENT, exists: false };
+    let mut error = ExecError { errno: Errno::NOENT, exists: false };
     for directory in search.split(|byte| *byte == b':') {
         let mut buffer = heapless::Vec::new();
         let Some(path) = join(directory, name, &mut buffer) else { continue };
         // Like execvp(3): a file that may not be executed does not end the search, but is remembered.
         match execute_path(path, arguments, environment) {
             Errno::NOENT | Errno::NOTDIR => {}
-            errno => refusal = ExecError { errno, exists: true },
+            errno => error = ExecError { errno, exists: true },
         }
-        if refusal.exists && refusal.errno != Errno::ACCESS {
+        if error.exists && error.errno != Errno::ACCESS {
             break;
         }
     }
-    refusal
+    error
 }
 
 /// `directory/name`, or `./name` for an empty directory; `None` where it is too long for a path.
@@ -54,7 +55,7 @@ fn join<'b>(directory: &[u8], name: &[u8], path: &'b mut heapless::Vec<u8, { lim
 fn execute_path(path: &CStr, arguments: &mut Vector<'_>, environment: &Vector<'_>) -> Errno {
     let errno = execve(path, arguments.as_ptr(), environment.as_ptr());
     if errno == Errno::NOEXEC {
-        // Where this fails too, the first answer is the better one.
+        // If this fails too, the first error is the more useful one.
         execve(SHELL, arguments.as_script(SHELL, path), environment.as_ptr());
     }
     errno
@@ -65,8 +66,8 @@ const SHELL: &CStr = c"/bin/sh";
 
 /// execve(2), which returns only its error.
 fn execve(path: &CStr, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
-    // SAFETY: both lists are a `Vector`'s: pointers to strings that live for good, or a path on the caller's stack, and
-    // a null pointer at the end.
+    // SAFETY: both lists are a `Vector`'s: pointers to strings that outlive it, or to `path`, which outlives the call,
+    // and a null pointer at the end.
     let result = unsafe { call(path.as_ptr() as usize, arguments as usize, environment as usize, libc::SYS_execve) };
     result.err().unwrap_or(Errno::NOEXEC)
 }

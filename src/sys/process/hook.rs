@@ -1,11 +1,12 @@
-//! What is to be done before this process goes, whichever way it goes.
+//! The exit hook: what has to be done before this process ends, whichever way it ends.
 
 use crate::sys::statics::Global;
 
-/// Called on every way out of this process and before it stops; nothing at first.
+/// Called before this process ends or stops; none at first.
 static EXIT_HOOK: Global<Option<fn()>> = Global::new(None);
 
-/// Has `hook` called before this process exits, dies of a signal or stops by one, as long as it can know of that.
+/// Has `hook` called before this process exits, or ends or stops by a signal that it has read. KILL and STOP leave no
+/// time for that.
 pub fn at_exit(hook: fn()) {
     EXIT_HOOK.set(Some(hook));
 }

@@ -6,14 +6,14 @@ use rustix::fs::Mode;
 use rustix::io::{Errno, Result};
 use rustix::process::Signal;
 
-/// This process's number.
+/// This process's PID.
 pub fn id() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
 /// Whether this process leads a session (getsid(2)).
 pub fn leads_session() -> bool {
-    // Not rustix's, to which the kernel's 0, a session from outside this process's PID namespace, is a broken promise.
+    // Not rustix's, whose type excludes 0: the kernel returns it for a session from outside this process's PID namespace.
     // SAFETY: the call takes a number; 0 is this process.
     unsafe { call(0, 0, 0, libc::SYS_getsid) == Ok(id()) }
 }
@@ -28,7 +28,7 @@ pub fn group() -> i32 {
 /// Has this process receive `signal` when its parent ends (`PR_SET_PDEATHSIG`). False where `parent` is gone already.
 pub fn follow_parent(parent: i32, signal: Signal) -> bool {
     let _ = rustix::process::set_parent_process_death_signal(Some(signal));
-    // The parent may have ended before the call; its child then has another one.
+    // The parent may have ended before the call; then another process has become the parent.
     is_child_of(parent)
 }
 
@@ -44,7 +44,8 @@ pub fn umask() -> u32 {
     mask.as_raw_mode()
 }
 
-/// The working directory, into `buffer` (getcwd(2)), without its NUL.
+/// Reads the working directory into `buffer`, and returns it without its NUL (getcwd(2)). `ERANGE` if the buffer is too
+/// short, `ENOENT` if the directory has been removed or cannot be reached.
 pub fn working_directory(buffer: &mut [u8]) -> Result<&[u8]> {
     // SAFETY: the kernel writes at most the length that it is told.
     let result = unsafe { call(buffer.as_mut_ptr() as usize, buffer.len(), 0, libc::SYS_getcwd) };

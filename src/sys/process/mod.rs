@@ -1,4 +1,4 @@
-//! Processes: who this one is, how it ends, what it starts, and what is left of that.
+//! Processes: the IDs and the end of this one, how it starts others, and how it reaps them.
 
 pub(in crate::sys) mod argv;
 pub(in crate::sys) mod exec;

@@ -9,7 +9,7 @@ use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{OFlags, RawDir};
 use rustix::io::Result;
 
-/// Calls `each` with every child of this process, adopted ones included, that /proc shows (proc(5)).
+/// Calls `each` with the PID of every child of this process that /proc shows, adopted ones included (proc(5)).
 pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
     let me = id();
     numbers(c"/proc", &mut |processes, pid| {

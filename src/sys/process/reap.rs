@@ -3,21 +3,21 @@
 use crate::exit::End;
 use rustix::process::WaitOptions;
 
-/// A child that changed: what a reaper learns.
+/// A child that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reaped {
-    /// Whose child.
+    /// Its PID.
     pub pid: i32,
     /// How it ended.
     pub end: End,
 }
 
-/// What [`reap`] finds.
+/// What [`reap`] has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Children {
-    /// One has ended, and is no more.
+    /// This one has ended, and has been reaped.
     Ended(Reaped),
-    /// One was stopped by this signal.
+    /// The one with this PID was stopped by this signal.
     Stopped(i32, u8),
     /// There are some, all of them running.
     Running,
@@ -25,7 +25,7 @@ pub enum Children {
     None,
 }
 
-/// Takes the next child that has ended or stopped (waitpid(2)), adopted ones included.
+/// Reaps the next child that has ended or stopped, adopted ones included (waitpid(2)).
 pub fn reap() -> Children {
     let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
         Ok(Some((pid, status))) => (pid.as_raw_nonzero().get(), status),

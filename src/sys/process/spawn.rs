@@ -14,7 +14,7 @@ use rustix::fd::AsFd;
 use rustix::fs::Mode;
 use rustix::io::{Errno, Result};
 
-/// Makes a copy of this process (fork(2)): 0 in the child, its number in the parent.
+/// Makes a copy of this process (fork(2)): returns 0 in the child, and the child's PID in the parent.
 pub fn fork() -> Result<i32> {
     // SAFETY: without CLONE_VM the child has memory of its own, the stack included, so both may return from here.
     check(unsafe {
@@ -25,37 +25,37 @@ pub fn fork() -> Result<i32> {
 
 /// A program to start.
 pub struct Start<'s> {
-    /// What it is looked for by: a path, or a name along [`Self::search`].
+    /// The program: a path, or a name that is looked up in [`Self::search`].
     pub program: &'s CStr,
     /// Directories with `:` between them, as `PATH` has them; an empty one is the working directory.
     pub search: &'s [u8],
-    /// Its arguments, the first being what it is called.
+    /// Its argv, with the name that it is called by first.
     pub arguments: &'s mut Vector<'s>,
     /// Its environment.
     pub environment: &'s Vector<'s>,
     /// Its standard input, output and error; `None`: closed.
     pub streams: &'s [Option<OwnedFd>; 3],
-    /// How many of these are its terminal instead.
+    /// How many of these, from stdin on, are its terminal instead.
     pub on_terminal: i32,
-    /// What else it has open: descriptors, all above every number here, and the numbers that it knows them by.
+    /// Its other descriptors: the number that each gets, and the descriptor here, which is above all these numbers.
     pub others: &'s [(i32, OwnedFd)],
     /// Its terminal, if it has one.
     pub terminal: Option<&'s OwnedFd>,
-    /// Whether it is not to be the foreground of that.
+    /// Whether the terminal's foreground stays as it is.
     pub is_background: bool,
     /// Its file mode creation mask.
     pub umask: u32,
     /// The signals that it ignores.
     pub ignored: Set,
-    /// The signals that this process ignores and that have their default action there. All others have it already.
+    /// The signals that this process ignores and the program does not. All others have their default action already.
     pub defaults: Set,
-    /// The exit code of the process where the program could not be started; nobody but a debugger sees it.
+    /// The exit code of the process if the program could not be started; only a debugger shows it.
     pub failure_code: u8,
-    /// What it has for a stack until its execve.
+    /// The child's stack until its execve.
     pub stack: &'s mut Stack,
 }
 
-/// What the child needs: the request, and where to say that it failed.
+/// What the child needs: the program, and the pipe to report a failure.
 struct Child<'s, 'c> {
     start: &'c mut Start<'s>,
     report: OwnedFd,
@@ -65,7 +65,7 @@ struct Child<'s, 'c> {
 /// The stack of a child until its execve: a few calls deep, two paths of [`crate::limits::PATH`] on it.
 const CHILD_STACK: usize = 32 << 10;
 
-/// Room for the stack of a child; aligned as the ABIs want one.
+/// The stack of a child, aligned as the ABIs want one.
 #[repr(align(16))]
 pub struct Stack([u8; CHILD_STACK]);
 
@@ -74,26 +74,27 @@ impl Stack {
     pub const EMPTY: Stack = Stack([0; CHILD_STACK]);
 }
 
-/// Starts a program in a process group of its own and returns its process, once execve has replaced this program in it.
+/// Starts a program in a process group of its own, and returns its PID once execve has replaced this program in it.
 ///
 /// The child shares this process's memory until then and this process waits (`CLONE_VFORK`): no page table is copied.
 /// It reports a failure through a pipe that a successful execve closes, which holds on kernels and emulators that
 /// turn such a clone into a plain fork, too.
 pub fn start(request: &mut Start<'_>) -> core::result::Result<i32, ExecError> {
-    let mut said = [0; SAID];
-    let (errno, exists) = match start_child(request, &mut said) {
-        Ok(pid) if said == [0; SAID] => return Ok(pid),
-        Ok(_) => (Errno::from_raw_os_error(u16::from_le_bytes([said[0], said[1]]).into()), said[2] != 0),
+    let mut failure = [0; REPORT];
+    let (errno, exists) = match start_child(request, &mut failure) {
+        Ok(pid) if failure == [0; REPORT] => return Ok(pid),
+        Ok(_) => (Errno::from_raw_os_error(u16::from_le_bytes([failure[0], failure[1]]).into()), failure[2] != 0),
         Err(errno) => (errno, true),
     };
     Err(ExecError { errno, exists })
 }
 
-/// What a child says that could not execute: two bytes of the errno, and whether the file is there.
-const SAID: usize = 3;
+/// Bytes of a child's report that it could not execute: two of the errno, and whether the file is there. All zero: there
+/// was none.
+const REPORT: usize = 3;
 
-/// Starts the child and hears what it says.
-fn start_child(start: &mut Start<'_>, said: &mut [u8; SAID]) -> Result<i32> {
+/// Starts the child, and reads its report of a failure, if there is one.
+fn start_child(start: &mut Start<'_>, failure: &mut [u8; REPORT]) -> Result<i32> {
     let [answer, report] = pipe()?;
     let mut highest = 2;
     for (number, _) in start.others {
@@ -103,12 +104,12 @@ fn start_child(start: &mut Start<'_>, said: &mut [u8; SAID]) -> Result<i32> {
     let top = (&raw mut start.stack.0).cast::<u8>().wrapping_add(CHILD_STACK);
     let mut child = Child { start, report, parent: id() };
     let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD).unsigned_abs() as usize;
-    // SAFETY: the stack is this child's alone, which uses no other reference to it, and large enough for `run_child`; `child`
-    // outlives the shared memory since this process stands still until the child has executed or exited.
+    // SAFETY: the stack ends at `top`, is aligned and large enough for `run_child`, and nothing else uses it; `child`
+    // outlives the shared memory, since this process stands still until the child has executed or exited.
     let result = unsafe { clone_onto(flags, top.cast(), run_child, (&raw mut child).cast()) };
     drop(child);
     let pid = check(result)?;
-    let _ = read(&answer, said);
+    let _ = read(&answer, failure);
     Ok(pid)
 }
 
@@ -116,15 +117,15 @@ fn start_child(start: &mut Start<'_>, said: &mut [u8; SAID]) -> Result<i32> {
 extern "C" fn run_child(argument: *mut c_void) -> ! {
     // SAFETY: `start` passes its `Child` and stands still meanwhile, or has a copy of it where the memory was not shared.
     let child = unsafe { &mut *argument.cast::<Child<'_, '_>>() };
-    let refusal = match prepare_child(child) {
+    let error = match prepare_child(child) {
         Ok(()) => {
             let Start { program, search, arguments, environment, .. } = child.start;
             execute(program, search, arguments, environment)
         }
         Err(errno) => ExecError { errno, exists: true },
     };
-    let [low, high, ..] = refusal.errno.raw_os_error().to_le_bytes();
-    let _ = write(&child.report, &[low, high, refusal.exists.into()]);
+    let [low, high, ..] = error.errno.raw_os_error().to_le_bytes();
+    let _ = write(&child.report, &[low, high, error.exists.into()]);
     exit(child.start.failure_code)
 }
 

@@ -1,4 +1,4 @@
-//! Sockets: of TCP, and of this kernel alone.
+//! Sockets: TCP and Unix.
 
 pub mod tcp;
 pub mod unix;

@@ -103,7 +103,7 @@ fn info(socket: &OwnedFd) -> Info {
         (&raw mut length) as usize,
         0,
     ];
-    // SAFETY: the kernel writes at most the length that it is told, and that length.
+    // SAFETY: the kernel writes at most `length` bytes to `info`, which has as many, and then `length` itself.
     unsafe { syscall6(number(libc::SYS_getsockopt), arguments) };
     info
 }

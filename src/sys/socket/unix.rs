@@ -19,7 +19,8 @@ pub fn abstract_name(name: &[u8]) -> Result<SocketAddrUnix> {
     SocketAddrUnix::new_abstract_name(name)
 }
 
-/// The user of the process at the other end, at the time when it connected or began to listen (`SO_PEERCRED`).
+/// The user ID of the process at the other end, at the time when it connected or began to listen (`SO_PEERCRED`). `None`
+/// if the kernel does not say.
 pub fn peer_user(socket: &OwnedFd) -> Option<u32> {
     // `struct ucred`: PID, user, group. The PID is 0 for a process outside of this PID namespace.
     let mut peer = [0_u32; 3];
@@ -27,7 +28,7 @@ pub fn peer_user(socket: &OwnedFd) -> Option<u32> {
     let option = [word(libc::SOL_SOCKET), word(libc::SO_PEERCRED)];
     let arguments =
         [word(socket.as_raw_fd()), option[0], option[1], (&raw mut peer) as usize, (&raw mut length) as usize, 0];
-    // SAFETY: the kernel writes at most the length that it is told, and that length.
+    // SAFETY: the kernel writes at most `length` bytes to `peer`, which has as many, and then `length` itself.
     let result = unsafe { syscall6(number(libc::SYS_getsockopt), arguments) };
     (result == 0).then_some(peer[1])
 }
@@ -45,8 +46,8 @@ pub fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[i32]) -> Result<usize
         // SAFETY: the kernel looks the number up during the call and refuses one that is not open.
         let _ = passed.push(unsafe { BorrowedFd::borrow_raw(*number) });
     }
-    let mut room = [MaybeUninit::uninit(); CONTROL];
-    let mut control = SendAncillaryBuffer::new(&mut room);
+    let mut space = [MaybeUninit::uninit(); CONTROL];
+    let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&passed));
     let flags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
     rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags)
@@ -54,8 +55,8 @@ pub fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[i32]) -> Result<usize
 
 /// Receives bytes, and hands on each descriptor that comes along (recvmsg(2)), without blocking.
 pub fn receive(socket: &OwnedFd, buffer: &mut [u8], take: &mut dyn FnMut(OwnedFd)) -> Result<usize> {
-    let mut room = [MaybeUninit::uninit(); CONTROL];
-    let mut control = RecvAncillaryBuffer::new(&mut room);
+    let mut space = [MaybeUninit::uninit(); CONTROL];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT.union(RecvFlags::CMSG_CLOEXEC);
     let received = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
     for message in control.drain() {

@@ -11,7 +11,7 @@ fn same_as_locally(pod: &Pod, stub: &str, program: &str, script: &str) -> String
         bash(pod, &format!("{clean}{}", script.replace('@', name))).run()
     };
     let (local, far) = (run(program), run(stub));
-    assert_eq!(told(&far), told(&local), "{script}");
+    assert_eq!(result(&far), result(&local), "{script}");
     local.out()
 }
 

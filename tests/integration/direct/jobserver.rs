@@ -42,7 +42,7 @@ fn run_jobs(pod: &Pod, command: &mut Command, count: usize) {
     }
     let outcome = command.run();
     let jobs = fs::read_to_string(pod.work().join("jobs")).unwrap_or_default();
-    assert_eq!(told(&outcome), (Some(0), String::new(), String::new()), "{jobs}");
+    assert_eq!(result(&outcome), (Some(0), String::new(), String::new()), "{jobs}");
     assert_eq!(jobs.lines().count(), count, "{jobs}");
 }
 

@@ -38,12 +38,12 @@ fn bash(pod: &Pod, script: &str) -> Command {
     command
 }
 
-/// Status, stdout and stderr.
-fn told(outcome: &Outcome) -> (Option<i32>, String, String) {
+/// Exit code, stdout and stderr.
+fn result(outcome: &Outcome) -> (Option<i32>, String, String) {
     (outcome.code(), outcome.out(), outcome.err())
 }
 
-/// Goes by the relay, with the same result, without a word, and at the first attempt.
+/// Runs a stub: it goes by the relay with the same result, without a message, and at the first attempt.
 #[track_caller]
 fn falls_back(stub: &mut Command) {
     assert_eq!(stub.run().succeeds(), "relay\n");

@@ -136,7 +136,7 @@ fn a_description_that_is_none_makes_no_terminal() {
 }
 
 /// The frames of a stub up to the one that says whether it is in the foreground.
-fn told(peer: &mut Peer) -> Vec<Frame> {
+fn frames_to_foreground(peer: &mut Peer) -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     while frames.last().is_none_or(|frame| frame.kind != FOREGROUND) {
         frames.push(peer.frame().expect("more of the terminal"));
@@ -164,7 +164,7 @@ fn a_stub_describes_its_terminal_and_tells_its_changes() {
     assert_eq!(description(&request), described(HAS_ERROR | IN_FOREGROUND, [24, 80, 0, 0], &expected));
     peer.send(&[number(HELLO, 2), number(TERMINAL, 1)].concat());
     let at_first = [Frame::of(PIXELS, 0), Frame::of(SIZE, pair(24, 80)), Frame::of(FOREGROUND, 1)];
-    assert_eq!(told(&mut peer), at_first);
+    assert_eq!(frames_to_foreground(&mut peer), at_first);
     terminal.resize(30, 100);
     // stty changes rows and columns one after the other, and the stub tells of both or of the last alone.
     let wanted = Frame::of(SIZE, pair(30, 100));
@@ -189,9 +189,9 @@ fn a_stub_tells_modes_and_foreground_when_its_job_comes_to_the_keys() {
     let request = read_request(&mut peer);
     assert_eq!(description(&request), described(HAS_ERROR, [24, 80, 0, 0], &expected));
     peer.send(&[number(HELLO, 2), number(TERMINAL, 1)].concat());
-    assert_eq!(told(&mut peer).last(), Some(&Frame::of(FOREGROUND, 0)));
+    assert_eq!(frames_to_foreground(&mut peer).last(), Some(&Frame::of(FOREGROUND, 0)));
     fs::write(pod.work().join("go"), "").expect("a file");
-    let frames = told(&mut peer);
+    let frames = frames_to_foreground(&mut peer);
     assert_eq!(frames.last(), Some(&Frame::of(FOREGROUND, 1)), "{frames:?}");
     assert_eq!(content(&frames, MODES), expected, "{frames:?}");
     peer.send(&number(EXIT, 0));

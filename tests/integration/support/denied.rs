@@ -1,4 +1,4 @@
-//! System calls that a kernel or a container's seccomp profile does not have.
+//! System calls that a kernel lacks or a container's seccomp profile denies.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::libc;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
-/// Calls `start` in a thread in which these system calls fail so, and in whatever it starts. The filter goes with the thread.
+/// Calls `start` in a thread of its own. There, and in all that it starts, these system calls fail with `errno`.
 pub(crate) fn with_denied<T: Send>(calls: &[libc::c_long], errno: Errno, start: impl FnOnce() -> T + Send) -> T {
     let program = filter(calls, errno);
     thread::scope(|scope| {

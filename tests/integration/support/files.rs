@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{Run, until};
 
-/// Everything up to the end of input.
+/// Reads everything up to EOF.
 pub(crate) fn read_all(mut source: impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
     source.read_to_end(&mut bytes).expect("the output");
@@ -38,7 +38,7 @@ pub(crate) fn write_program(path: impl AsRef<Path>, text: &str) {
     assert!(status.success(), "no program at {}", path.as_ref().display());
 }
 
-/// The text of a file that another process writes at once, when it is there.
+/// Waits for a file that another process writes with one call; returns its text.
 pub(crate) fn wait_for_file(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
     until(&format!("{} has text", path.display()), || fs::read_to_string(path).ok().filter(|text| !text.is_empty()))

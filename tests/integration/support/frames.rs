@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use super::{DEADLINE, until};
 
-// The kinds of frames, as `protocol::frame::Kind` has them. Spelled out again, so that a changed number is noticed.
+// The kinds of frames, as `protocol::frame::Kind` has them. Written out again, so that a changed number is noticed.
 pub(crate) const DIRECTORY: u8 = 0;
 pub(crate) const VARIABLE: u8 = 1;
 pub(crate) const ARGUMENT: u8 = 2;
@@ -31,7 +31,7 @@ pub(crate) const PIXELS: u8 = 28;
 pub(crate) const MODES: u8 = 29;
 pub(crate) const DELIVERED: u8 = 32;
 
-/// The last kind there is, so far.
+/// The last kind so far.
 pub(crate) const LAST: u8 = DELIVERED;
 
 /// Whether there are frames of this kind.
@@ -53,20 +53,20 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// A frame whose number says it all.
+    /// A frame without a body.
     pub(crate) fn of(kind: u8, number: u32) -> Frame {
         Frame { kind, number, body: Vec::new() }
     }
 }
 
-/// A frame with content.
+/// The bytes of a frame with a body.
 pub(crate) fn data(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = number(kind, u32::try_from(body.len()).expect("a frame's length"));
     bytes.extend_from_slice(body);
     bytes
 }
 
-/// A frame whose number says it all, or the header of one with content.
+/// The bytes of a frame without a body, or of the header of one with a body.
 pub(crate) fn number(kind: u8, number: u32) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend_from_slice(&number.to_le_bytes());
@@ -108,18 +108,18 @@ impl Peer {
         self.0.write_all(bytes).expect("the peer takes it");
     }
 
-    /// Sends what may well meet a connection that the other end has given up.
+    /// Sends bytes on a connection that the other end may have closed already.
     pub(crate) fn try_send(&mut self, bytes: &[u8]) {
         // The test goes on to see what became of the connection.
         _ = self.0.write_all(bytes);
     }
 
     pub(crate) fn close_sending(&self) {
-        // Not connected any more is closed too.
+        // If it is not connected any more, it is closed, too.
         _ = self.0.shutdown(Shutdown::Write);
     }
 
-    /// Exactly this many bytes, or nothing where the connection ends before them.
+    /// Reads exactly this many bytes; `None` if the connection ends before.
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; length];
         let mut filled = 0;
@@ -135,7 +135,7 @@ impl Peer {
         Some(bytes)
     }
 
-    /// The next frame, or nothing at the end of the connection.
+    /// The next frame; `None` at the end of the connection.
     pub(crate) fn frame(&mut self) -> Option<Frame> {
         let header = self.take(5)?;
         let kind = header[0];
@@ -149,7 +149,7 @@ impl Peer {
         std::iter::from_fn(|| self.frame()).collect()
     }
 
-    /// What comes in the place of frames, up to the end of the connection.
+    /// What comes instead of frames, as text, up to the end of the connection.
     pub(crate) fn text(&mut self) -> String {
         let mut bytes = Vec::new();
         while let Some(byte) = self.take(1) {
@@ -158,12 +158,12 @@ impl Peer {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Whether the other end closes the connection as one does that has said everything, not by a reset.
+    /// Whether the other end closes the connection in order, and not by a reset.
     pub(crate) fn is_closed_in_order(&mut self) -> bool {
         matches!(self.0.read(&mut [0]), Ok(0))
     }
 
-    /// The end of the connection, without anything before it.
+    /// Whether the connection ends, by EOF or a reset, before another byte.
     pub(crate) fn is_over(&mut self) -> bool {
         self.take(1).is_none()
     }

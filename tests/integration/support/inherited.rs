@@ -1,5 +1,5 @@
-//! What the tests inherit from whoever started them and must not hand on: ignored signals, as a shell gives them to a job in
-//! the background and nohup to all, and a small limit of open files.
+//! What the tests inherit from their caller and must not pass on: ignored signals, which a shell gives to a job in the
+//! background and nohup to every program, and a small limit of open files.
 
 use std::sync::Once;
 
@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// Open files that the largest test needs, in itself and in what it starts.
 const OPEN_FILES: u64 = 4096;
 
-/// Sets signals and limits to what a program gets that is started at a prompt. Only the first call does something.
+/// Sets signals and limits to those of a program that is started at a prompt. Only the first call has an effect.
 pub(crate) fn reset() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -18,8 +18,8 @@ pub(crate) fn reset() {
     });
 }
 
-/// Whether this process was started with a signal ignored. Of PIPE nobody can tell: the test's runtime ignores it itself, and
-/// gives it back in every child.
+/// Whether this process was started with a signal ignored. Of PIPE it is not known: the test's runtime ignores it itself,
+/// and restores its default action in every child.
 #[expect(unsafe_code, reason = "nix knows no real-time signals")]
 fn is_ignored(number: i32) -> bool {
     if number == libc::SIGPIPE {

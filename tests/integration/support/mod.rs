@@ -36,7 +36,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_k8psh");
 /// How long a condition may take before the test fails. Far more than it needs, for machines under load.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Calls `condition` until it gives something, or fails the test with `what` after [`DEADLINE`].
+/// Calls `condition` until it returns something, or fails the test with `what` after [`DEADLINE`].
 pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     let mut pause = Duration::from_millis(1);

@@ -21,7 +21,7 @@ use super::{DEADLINE, PROGRAM, Port, Process, Server, has_name, inherited, is_li
 /// `k8psh` and `k8pshd`.
 pub(crate) struct Pod {
     dir: TempDir,
-    /// Every process of this Pod has it in its environment as `K8PSH_TEST`.
+    /// The value of `K8PSH_TEST` in the environment of every process of this Pod.
     pub id: String,
     port: Port,
     transport: Transport,
@@ -172,7 +172,7 @@ impl Pod {
         self.start(command)
     }
 
-    /// Starts a server that is described in full, and waits until it listens.
+    /// Starts the server that this command describes, and waits until it listens.
     pub(crate) fn start(&self, command: Command) -> Server {
         self.start_on(command, self.port())
     }
@@ -181,7 +181,7 @@ impl Pod {
         self.start_until_on(command, port, is_listening)
     }
 
-    /// Starts a server that listens by its name alone.
+    /// Starts a server that listens at its abstract socket alone.
     pub(crate) fn start_direct(&self, command: Command) -> Server {
         self.start_until(command, has_name)
     }
@@ -206,8 +206,7 @@ impl Pod {
         server
     }
 
-    /// The processes of this Pod: servers, sessions, commands and stubs. Dead ones are left out, and those that a server
-    /// keeps for connections to come.
+    /// The processes of this Pod: servers, sessions, commands and stubs. Dead ones and idle workers are left out.
     pub(crate) fn processes(&self) -> Vec<Process> {
         self.all_processes().into_iter().filter(|process| !process.is_spare()).collect()
     }
@@ -235,7 +234,7 @@ impl Pod {
         self.processes().into_iter().filter(|process| process.parent() == Some(parent)).collect()
     }
 
-    /// The same, with those that wait for a connection.
+    /// The same, with idle workers.
     pub(crate) fn children_and_spares(&self, parent: u32) -> Vec<Process> {
         self.all_processes().into_iter().filter(|process| process.parent() == Some(parent)).collect()
     }

@@ -1,4 +1,4 @@
-//! Ports that no other test has, and who listens where.
+//! Ports that no other test has, and which addresses have listeners.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt;
@@ -21,8 +21,9 @@ impl Port {
             let number = fastrand::u16(10_000..32_000);
             let name = SocketAddr::from_abstract_name(format!("k8psh-test-port-{number}")).expect("a socket's name");
             let claim = UnixListener::bind_addr(&name).ok()?;
-            // Asked, not tried: a socket that listens would be held open by whatever another test is just starting.
-            if is_listening(number) {
+            // Reads /proc instead of binding: a child that another test forks at this time would keep such a socket open.
+            // A test may also leave a listener at the name of its port.
+            if is_listening(number) || has_name(number) {
                 return None;
             }
             Some(Port { number, _claim: claim })
@@ -46,7 +47,7 @@ pub(crate) fn is_listening_anywhere(port: u16) -> bool {
     })
 }
 
-/// Whether something has the name of the server at this port.
+/// Whether something listens at the abstract socket of the server with this port.
 pub(crate) fn has_name(port: u16) -> bool {
     let sockets = fs::read_to_string("/proc/net/unix").expect("/proc/net/unix");
     sockets.lines().any(|line| line.ends_with(&format!(" @k8psh:{port}")))

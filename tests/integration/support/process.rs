@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::until;
 
-/// All processes of a Pod: servers, spare ones, sessions, commands and stubs, dead ones left out.
+/// All processes of a Pod: servers, idle workers, sessions, commands and stubs. Dead ones are left out.
 pub(crate) fn of_pod(id: &str) -> Vec<Process> {
     let marker = format!("K8PSH_TEST={id}");
     let has_marker = |process: &Process| {
@@ -27,7 +27,7 @@ pub(crate) fn of_pod(id: &str) -> Vec<Process> {
 pub(crate) struct Process(pub u32);
 
 impl Process {
-    /// Whether it is a server's process that waits for a connection: nothing else of k8psh waits with epoll(7).
+    /// Whether it is an idle worker: nothing else of k8psh waits with epoll(7).
     pub(crate) fn is_spare(&self) -> bool {
         let call = fs::read_to_string(format!("/proc/{}/syscall", self.0)).unwrap_or_default();
         let number = call.split(' ').next().and_then(|number| number.parse().ok());
@@ -39,7 +39,7 @@ impl Process {
         fs::read(format!("/proc/{}/{name}", self.0)).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// The program's name, or nothing where the process is gone.
+    /// The program's name; empty if the process is gone.
     pub(crate) fn name(self) -> String {
         self.file("comm").unwrap_or_default().trim_end().to_owned()
     }
@@ -50,7 +50,7 @@ impl Process {
         rest.split(' ').nth(field).map(str::to_owned)
     }
 
-    /// `R`, `S`, `T`, `Z` …, or nothing where the process is gone.
+    /// `R`, `S`, `T`, `Z` …; `None` if the process is gone.
     pub(crate) fn state(self) -> Option<char> {
         self.stat(0)?.chars().next()
     }
@@ -79,8 +79,8 @@ impl Process {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Pages of memory that this process has, in KiB. Not its share of them (Pss), which rises when another one that has
-    /// them too ends.
+    /// Pages of memory that this process has, in KiB. Not its share of them (Pss), which rises when another process that
+    /// shares them ends.
     pub(crate) fn memory(self) -> u64 {
         self.number("smaps_rollup", "Rss").or_else(|| self.number("status", "VmRSS")).unwrap_or_default()
     }

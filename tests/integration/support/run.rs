@@ -1,4 +1,4 @@
-//! Running a program to its end, with a deadline, and what came of it.
+//! Running a program to its end, with a deadline, and the outcome.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -34,14 +34,14 @@ impl Outcome {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// It ended with 0 and said nothing on stderr; gives its stdout.
+    /// It exited with 0 and wrote nothing to stderr; returns its stdout.
     #[track_caller]
     pub(crate) fn succeeds(self) -> String {
         assert!(self.status.success() && self.stderr.is_empty(), "{}, stderr: {}", self.status, self.err());
         self.out()
     }
 
-    /// It failed of itself: this code, nothing on stdout, one line on stderr, `NAME: …` with all of `about` in it.
+    /// k8psh itself failed: this code, nothing on stdout, one line on stderr, `NAME: …` with all of `about` in it.
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, name: &str, about: &[&str]) {
         assert_eq!(self.code(), Some(code), "{}, stderr: {}", self.status, self.err());

@@ -1,5 +1,5 @@
-//! Scenes that are played twice in one: with programs of this machine, then with stubs in their place. What holds for the
-//! first holds for the second, so the program itself says what is right.
+//! Scenes that are played twice: with local programs, then with stubs in their place. What holds locally has to hold for
+//! the stubs, so the expectation is the behaviour of the program itself.
 
 use std::ffi::OsString;
 use std::fs;
@@ -26,7 +26,8 @@ pub(crate) enum Side {
 
 /// Programs in a Pod, and a way to start them that does not tell where they run.
 pub(crate) struct Scene {
-    /// Nothing where no stub needs one. In front of the Pod, which expects at its end that nothing runs any more.
+    /// `None` if no stub needs one. Declared before the Pod, so that it is dropped first: the Pod then expects that
+    /// nothing runs any more.
     pub server: Option<Server>,
     pub pod: Pod,
     pub side: Side,
@@ -34,7 +35,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Programs by name: scripts, or where the script is empty what is found on the PATH.
+    /// Programs by name: scripts, or what is found on the PATH if the script is empty.
     pub(crate) fn new(transport: Transport, side: Side, header: &str, programs: &[(&str, &str)]) -> Scene {
         println!("with {}:", if side == Side::Local { "the program" } else { "its stub" });
         let pod = transport.custom_pod(|pod| {
@@ -133,8 +134,8 @@ impl Scene {
         self.pod.running(name).into_iter().filter(|process| !commands.contains(process)).collect()
     }
 
-    /// Waits until what is typed goes to the command. A key that comes before its stub has taken the terminal means what
-    /// it means here, and an end of input would be a NUL then.
+    /// Waits until what is typed goes to the command. A key that comes before its stub has made the terminal raw is
+    /// interpreted here, and one for EOF would become a NUL.
     #[track_caller]
     pub(crate) fn until_typing_reaches_it(&self, terminal: &Terminal) {
         if self.side == Side::Remote {
@@ -166,7 +167,7 @@ impl Scene {
         server.end();
     }
 
-    /// A server and nothing else is left, or nothing where there is none.
+    /// Waits until nothing but the server is left, if there is one.
     pub(crate) fn until_nothing_is_left(&self) {
         let server = self.server.as_ref().map(Server::process);
         let end = Instant::now() + DEADLINE;
@@ -201,7 +202,7 @@ pub(crate) fn twice_with(transport: Transport, needed: &[&str], programs: &[(&st
     }
 }
 
-/// Plays a scene with stubs alone: it is about what no local program has.
+/// Plays a scene with stubs alone, about something that no local program has.
 pub(crate) fn once(transport: Transport, header: &str, programs: &[(&str, &str)], scene: impl Fn(&Scene)) {
     if !lacks_programs(&["setsid", "stty", "bash"]) {
         scene(&Scene::new(transport, Side::Remote, header, programs));

@@ -22,7 +22,7 @@ impl Shell {
         shell
     }
 
-    /// Waits until it asks for the next line; gives what came before.
+    /// Waits until it asks for the next line; returns what came before the prompt.
     #[track_caller]
     pub(crate) fn prompt(&mut self) -> String {
         let text = self.terminal.expect(PROMPT);
@@ -46,7 +46,7 @@ impl Shell {
         self.terminal.expect(&format!("{line}\r\n"));
     }
 
-    /// Types a line and waits for the next prompt; gives what came between the two.
+    /// Types a line and waits for the next prompt; returns what came between the two.
     #[track_caller]
     pub(crate) fn run(&mut self, line: &str) -> String {
         self.type_line(line);
@@ -71,7 +71,7 @@ impl Shell {
         self.bash.process()
     }
 
-    /// The window is closed.
+    /// Closes the terminal, as a window is closed, and waits for the shell's end.
     pub(crate) fn hang_up(self) {
         let Shell { terminal, mut bash } = self;
         drop(terminal);

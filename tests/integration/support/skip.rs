@@ -20,15 +20,15 @@ macro_rules! skip {
 
 pub(crate) use skip;
 
-/// Counts the test that runs as skipped, in whole or in part. Fails it where every test has to run.
+/// Counts the current test as skipped, in whole or in part. Fails it if every test has to run.
 #[track_caller]
 pub(crate) fn skipped(reason: &str) {
     count(reason);
     assert!(std::env::var_os("K8PSH_TEST_MUST_RUN").is_none_or(|value| value != "1"), "it has to run: {reason}");
 }
 
-/// The same for want of a tool that is newer than this system's packages: no script of the project can install it, so no
-/// run has to have it.
+/// The same if a tool is too old and the system's packages have no newer one: no script of the project can install that,
+/// so the test never fails for it.
 pub(crate) fn lacks_version(tool: &str, least: [u32; 2]) {
     count(&format!("{tool} is older than {}.{}", least[0], least[1]));
 }

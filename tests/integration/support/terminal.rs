@@ -1,6 +1,6 @@
 //! A terminal to type at and to look at.
 //!
-//! No thread reads the terminal. Whoever waits reads it, so that a test can also have one that nobody reads.
+//! No thread reads the terminal: the test reads it while it waits. So a test can also have a terminal that is not read.
 
 use std::cell::RefCell;
 use std::fs;
@@ -56,7 +56,7 @@ impl Terminal {
         self.slave.try_clone().expect("the terminal").into()
     }
 
-    /// Runs stty for this terminal and gives what it says.
+    /// Runs stty for this terminal and returns its output.
     pub(crate) fn stty(&self, arguments: &[&str]) -> String {
         Command::new("stty").arg("-F").arg(&self.path).args(arguments).run().succeeds()
     }
@@ -96,7 +96,8 @@ impl Terminal {
         leader.stdin(self.stream()).stdout(self.stream()).stderr(self.stream()).live()
     }
 
-    /// Types, and goes on when the terminal has taken it. Reads meanwhile: an echo may have to make room first.
+    /// Types, and returns when the terminal has taken it. Reads meanwhile, because the echo may fill the terminal's
+    /// buffer.
     pub(crate) fn type_bytes(&self, mut bytes: &[u8]) {
         self.wait("typing", || {
             while !bytes.is_empty() {
@@ -114,18 +115,18 @@ impl Terminal {
         self.type_bytes(text.as_bytes());
     }
 
-    /// Takes what the terminal has to show at this moment; gives whether there was something.
+    /// Reads all output that has come; returns whether there was any.
     fn read(&self) -> bool {
         let mut buffer = [0; 65536];
         let before = self.output.borrow().len();
-        // Its end is an error: all programs have closed it.
+        // When all programs have closed it, reading is an error.
         while let Ok(count @ 1..) = (&self.master).read(&mut buffer) {
             self.output.borrow_mut().extend_from_slice(&buffer[..count]);
         }
         self.output.borrow().len() > before
     }
 
-    /// Reads the terminal until `condition` gives something.
+    /// Reads the terminal until `condition` returns something.
     #[track_caller]
     pub(crate) fn wait<T>(&self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         let end = Instant::now() + DEADLINE;
@@ -147,7 +148,7 @@ impl Terminal {
         self.wait(what, || condition().then_some(()));
     }
 
-    /// Waits for a text behind the one that was expected last; gives what was between the two.
+    /// Waits for a text behind the one that was expected last; returns what was between the two.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) -> String {
         let start = self.seen;
@@ -164,7 +165,7 @@ impl Terminal {
         self.wait_true("the terminal is raw", || self.is_raw());
     }
 
-    /// Waits for the end of a program and shows all that it had written.
+    /// Waits for the end of a program, and reads all that it has written.
     #[track_caller]
     pub(crate) fn end(&self, program: &mut Live) -> ExitStatus {
         let status = self.wait("the program ends", || program.try_wait().expect("a status"));
@@ -182,7 +183,7 @@ impl Terminal {
         self.output.borrow().clone()
     }
 
-    /// The person at it goes away: this one is hung up, and another one comes in its place, at which nothing runs.
+    /// Hangs this terminal up, as a person does who leaves, and returns another one, at which nothing runs.
     pub(crate) fn hang_up(self) -> Terminal {
         Terminal::new()
     }

@@ -11,7 +11,7 @@ const MESSAGE: usize = 48;
 const RECORD: usize = 2 + 1024 + 1 + 16;
 
 /// A Pod whose `copy` is a cat that leaves a trace of its start, with a server and a relay.
-fn stand() -> (Pod, Server, Relay) {
+fn pod_with_relay() -> (Pod, Server, Relay) {
     let pod = with_file("", "copy sh -c 'echo started >>log; exec cat'");
     let server = pod.server();
     let relay = Relay::to(&pod);
@@ -41,14 +41,14 @@ fn is_refused(pod: &Pod, server: &Server, relay: &Relay, way: Way, change: Chang
     until_true("the command ends", || pod.children(server.process().0).is_empty());
 }
 
-/// One that was changed in its first message counts as a guess, which the next one that is right forgives.
+/// Makes a call with the token. A connection whose first message was changed counts as a failure, which this one resets.
 fn forgive(pod: &Pod) {
     pod.stub("copy").run_with(b"").succeeds();
 }
 
 #[test]
 fn a_connection_through_a_relay_is_as_good_as_one_without() {
-    let (pod, _server, relay) = stand();
+    let (pod, _server, relay) = pod_with_relay();
     let (outcome, record) = copy(&pod, &relay, Way::ToServer, Change::Nothing);
     assert_eq!(outcome.succeeds(), "hello");
     assert!(!record.has_changed);
@@ -57,7 +57,7 @@ fn a_connection_through_a_relay_is_as_good_as_one_without() {
 
 #[test]
 fn a_changed_byte_on_the_way_to_the_server_ends_the_session() {
-    let (pod, server, relay) = stand();
+    let (pod, server, relay) = pod_with_relay();
     for at in (0..MESSAGE).step_by(5) {
         is_refused(&pod, &server, &relay, Way::ToServer, Change::Flip(at));
         forgive(&pod);
@@ -75,7 +75,7 @@ fn a_changed_byte_on_the_way_to_the_server_ends_the_session() {
 
 #[test]
 fn a_changed_byte_on_the_way_to_the_stub_is_not_passed_on() {
-    let (pod, server, relay) = stand();
+    let (pod, server, relay) = pod_with_relay();
     let near = (0..MESSAGE + 8).chain(MESSAGE + RECORD - 20..MESSAGE + RECORD + 8);
     for at in near.chain((MESSAGE..MESSAGE + 4 * RECORD).step_by(7)) {
         is_refused(&pod, &server, &relay, Way::ToStub, Change::Flip(at));
@@ -85,7 +85,7 @@ fn a_changed_byte_on_the_way_to_the_stub_is_not_passed_on() {
 
 #[test]
 fn records_that_are_dropped_repeated_or_in_another_order_end_the_session() {
-    let (pod, server, relay) = stand();
+    let (pod, server, relay) = pod_with_relay();
     for change in [Change::Drop as fn(usize) -> Change, Change::Repeat, Change::Swap] {
         for unit in 0..3 {
             is_refused(&pod, &server, &relay, Way::ToServer, change(unit));
@@ -101,7 +101,7 @@ fn records_that_are_dropped_repeated_or_in_another_order_end_the_session() {
 
 #[test]
 fn a_connection_that_is_cut_is_no_end() {
-    let (pod, server, relay) = stand();
+    let (pod, server, relay) = pod_with_relay();
     for at in [0, 1, 47] {
         is_refused(&pod, &server, &relay, Way::ToServer, Change::Cut(at));
         forgive(&pod);
@@ -142,7 +142,7 @@ fn a_recording_shows_nothing_of_what_is_said() {
 
 #[test]
 fn a_recorded_session_starts_nothing_again() {
-    let (pod, server, relay) = stand();
+    let (pod, server, relay) = pod_with_relay();
     let (outcome, record) = copy(&pod, &relay, Way::ToServer, Change::Nothing);
     assert_eq!(outcome.succeeds(), "hello");
     let starts = || fs::read_to_string(pod.work().join("log")).expect("the log").lines().count();
@@ -162,7 +162,7 @@ fn a_recorded_session_starts_nothing_again() {
 
 #[test]
 fn a_recorded_message_without_a_record_has_the_time_of_a_proof() {
-    let (pod, server, relay) = stand();
+    let (pod, server, relay) = pod_with_relay();
     let (_, record) = copy(&pod, &relay, Way::ToServer, Change::Nothing);
     let start = Instant::now();
     let mut stream = silent(pod.port());

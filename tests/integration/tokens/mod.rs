@@ -48,12 +48,12 @@ fn until_logged(server: &Server, words: &str, times: usize) {
     until(&format!("the log has {words:?} {times} times"), || (count(server, words) >= times).then_some(()));
 }
 
-/// A connection that is there, and says nothing.
+/// A connection that sends nothing.
 fn silent(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).expect("a connection")
 }
 
-/// So many of them, which may be more than a process usually has open.
+/// So many of them, which may be more than the usual limit of open files.
 fn silent_ones(port: u16, count: usize) -> Vec<TcpStream> {
     (0..count).map(|_| silent(port)).collect()
 }
@@ -86,7 +86,7 @@ fn trigger(words: &str, commands: &str) -> Pod {
     with_file(&format!("--trigger=go {words}"), commands)
 }
 
-/// What a trigger answers to these bytes, behind which the client ends its sending.
+/// Sends these bytes and EOF to a trigger, and returns its answer.
 fn ask(port: u16, bytes: &[u8]) -> String {
     let mut stream = silent(port);
     stream.write_all(bytes).expect("the server takes it");
