@@ -40,6 +40,8 @@ pub mod attribute {
     pub const IGNORED: &[u8] = b"K8PSH_IGNORED";
     /// The client's terminal, where its stdin and stdout are one: a [`crate::protocol::Terminal`] in hexadecimal.
     pub const TERMINAL: &[u8] = b"K8PSH_TERMINAL";
+    /// 1 where the client's stdout and stderr are one: then the command's are as well, and all of it is output.
+    pub const ONE_OUTPUT: &[u8] = b"K8PSH_ONE_OUTPUT";
     /// The number that a descriptor has at the client, decimal: once for each that goes along, in their order.
     pub const DESCRIPTOR: &[u8] = b"K8PSH_DESCRIPTOR";
 }

@@ -96,6 +96,8 @@ pub struct Attributes {
     pub umask: Option<u32>,
     /// The signals that it ignores, signal n as bit n - 1.
     pub ignored: u64,
+    /// Whether its stdout and stderr are one.
+    pub has_one_output: bool,
     /// Its terminal, where it has one.
     pub terminal: Option<Terminal>,
 }
@@ -120,6 +122,8 @@ impl Attributes {
             self.umask = small(8).map(|mask| mask & 0o777);
         } else if name == attribute::IGNORED {
             self.ignored = number(16).unwrap_or(0);
+        } else if name == attribute::ONE_OUTPUT {
+            self.has_one_output = number(10) == Some(1);
         } else if name == attribute::TERMINAL {
             self.terminal = Terminal::decode(value);
         } else {
@@ -318,6 +322,7 @@ mod tests {
             (Kind::Variable, b"K8PSH_PROTOCOL=2"),
             (Kind::Variable, b"K8PSH_UMASK=0027"),
             (Kind::Variable, b"K8PSH_IGNORED=8001"),
+            (Kind::Variable, b"K8PSH_ONE_OUTPUT=1"),
             (Kind::Directory, b"src/\xff"),
             (Kind::Variable, b"LANG=C"),
             (Kind::Argument, b"-c"),
@@ -329,7 +334,13 @@ mod tests {
         ]);
         for size in 1..=frames.len() {
             let seen = collect(&frames, size, |request| {
-                let attributes = Attributes { protocol: 2, umask: Some(0o27), ignored: 0x8001, terminal: None };
+                let attributes = Attributes {
+                    protocol: 2,
+                    umask: Some(0o27),
+                    ignored: 0x8001,
+                    has_one_output: true,
+                    terminal: None,
+                };
                 assert_eq!(request.attributes(), &attributes);
                 assert_eq!((request.command(), request.directory()), (c"gcc", c"src/\xff"));
                 assert_eq!(request.arguments().collect::<Vec<_>>(), [c"-c", c"", c"a=b"]);

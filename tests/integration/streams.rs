@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::{Read, Write, pipe};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -563,4 +564,49 @@ fn a_stdin_that_breaks_off_is_no_end_of_input() {
     assert_eq!(outcome.status.code(), Some(125));
     let error = String::from_utf8_lossy(&outcome.stderr).into_owned();
     assert!(error.starts_with("cat: stdin: ") && error.lines().count() == 1, "{error}");
+}
+
+/// Writes lines to stdout and stderr in turn, and what that is.
+const IN_TURN: &str = "turns sh -c 'for i in $(seq 500); do echo out $i; echo err $i >&2; done'";
+
+fn in_turn() -> String {
+    (1..=500).map(|number| format!("out {number}\nerr {number}\n")).collect()
+}
+
+by_each_transport!(stdout_and_stderr_that_are_one_keep_their_order);
+fn stdout_and_stderr_that_are_one_keep_their_order(transport: Transport) {
+    let pod = transport.pod(IN_TURN);
+    let _server = pod.server();
+    let (reader, writer) = pipe().expect("a pipe");
+    let (peer, socket) = UnixStream::pair().expect("a socket pair");
+    let pairs: [(OwnedFd, Box<dyn Read + Send>); 2] =
+        [(writer.into(), Box::new(reader)), (socket.into(), Box::new(peer))];
+    for (sink, source) in pairs {
+        // Only the stub is to have them, for the source to end when it does.
+        let mut stub = pod.stub("turns").stdout(sink.try_clone().expect("a copy")).stderr(sink).live();
+        let seen = String::from_utf8(read_all(source)).expect("text");
+        assert_eq!(seen, in_turn());
+        assert_eq!(stub.end().code(), Some(0));
+    }
+}
+
+by_each_transport!(stdout_and_stderr_that_are_one_open_file_keep_their_order);
+fn stdout_and_stderr_that_are_one_open_file_keep_their_order(transport: Transport) {
+    let pod = transport.pod(IN_TURN);
+    let _server = pod.server();
+    pod.stub_path("turns");
+    for redirection in [">log 2>&1", "2>log >&2", ">>log 2>&1"] {
+        let _ = fs::remove_file(pod.work().join("log"));
+        assert_eq!(pod.shell(&format!("turns {redirection}")).run().succeeds(), "");
+        assert_eq!(fs::read_to_string(pod.work().join("log")).expect("the log"), in_turn(), "{redirection}");
+    }
+}
+
+by_each_transport!(stdout_and_stderr_of_one_file_that_was_opened_twice_stay_two);
+fn stdout_and_stderr_of_one_file_that_was_opened_twice_stay_two(transport: Transport) {
+    // Each has an offset of its own, so that the longer text is what remains.
+    let pod = transport.pod("both sh -c 'printf one; printf \"one more\" >&2'");
+    let _server = pod.server();
+    pod.stub_path("both");
+    assert_eq!(pod.shell("both >log 2<>log; cat log").run().succeeds(), "one more");
 }

@@ -15,7 +15,7 @@ use crate::protocol::frame::{self, Kind, attribute};
 use crate::protocol::request::{FRAMES, Writer};
 use crate::sys::program::{Environment, Strings};
 use crate::sys::statics::StaticCell;
-use crate::sys::{process, signal};
+use crate::sys::{fd, process, signal};
 use crate::text::line::{Line, Show};
 use crate::text::number;
 use crate::{limits, told};
@@ -58,6 +58,10 @@ pub(super) fn write(
     add_number(&mut request, attribute::PROTOCOL, frame::PROTOCOL.into(), 10);
     add_number(&mut request, attribute::UMASK, process::umask().into(), 8);
     add_number(&mut request, attribute::IGNORED, signal::ignored().0, 16);
+    let [_, output, error] = fd::standard_fds();
+    if fd::is_same_output(output, error) {
+        add_number(&mut request, attribute::ONE_OUTPUT, 1, 10);
+    }
     add_terminal(&mut request, caller.terminal, caller.environment);
     request.add(Kind::Directory, caller.directory);
     add_variables(&mut request, command, caller, descriptors);

@@ -6,7 +6,7 @@ use crate::add;
 use crate::limits;
 use crate::options::value::Tty;
 use crate::protocol::Terminal;
-use crate::protocol::request::Request;
+use crate::protocol::request::{Attributes, Request};
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::Line;
@@ -61,9 +61,10 @@ impl<'r> CommandIo<'r> {
         if let Some(passed) = passed {
             self.adopt(request, passed, warning)?;
         }
-        let offered = request.attributes().terminal.as_ref();
+        let attributes = request.attributes();
+        let offered = attributes.terminal.as_ref();
         if rule == Tty::Always || rule == Tty::Auto && offered.is_some() {
-            match self.make_terminal(offered, is_direct) {
+            match self.make_terminal(attributes, is_direct) {
                 Ok(()) => return Ok(()),
                 Err(errno) => add!(warning, "cannot make a pseudo-terminal: {}; going on without", errno),
             }
@@ -71,7 +72,8 @@ impl<'r> CommandIo<'r> {
         if is_direct {
             return Ok(());
         }
-        self.make_pipes().map_err(|errno| unavailable!(warning, "cannot make pipes: {}", errno))
+        self.make_pipes(attributes.has_one_output)
+            .map_err(|errno| unavailable!(warning, "cannot make pipes: {}", errno))
     }
 
     /// Takes over the descriptors that came along: streams for stdin, stdout and stderr, the rest as others.
@@ -104,9 +106,10 @@ impl<'r> CommandIo<'r> {
         Ok(())
     }
 
-    /// A pseudo-terminal like the one that is `offered`, for stderr too where that is on it. Without an offer its output
+    /// A pseudo-terminal like the one that the stub offers, for stderr too where that is on it. Without an offer its output
     /// processing is off, since what comes out of it is no terminal.
-    fn make_terminal(&mut self, offered: Option<&Terminal>, is_direct: bool) -> Result<(), Errno> {
+    fn make_terminal(&mut self, attributes: &Attributes, is_direct: bool) -> Result<(), Errno> {
+        let offered = attributes.terminal.as_ref();
         let [session, command] = terminal::pair()?;
         let mut modes = terminal::modes(command.as_fd())?;
         modes.make_plain();
@@ -116,7 +119,7 @@ impl<'r> CommandIo<'r> {
         }
         terminal::set_modes(command.as_fd(), &modes)?;
         terminal::lead_session(&command)?;
-        let has_error = offered.is_some_and(|offered| offered.has(Terminal::ERROR));
+        let has_error = offered.map_or(attributes.has_one_output, |offered| offered.has(Terminal::ERROR));
         if !has_error && !is_direct {
             self.make_output_pipe(2)?;
         }
@@ -127,10 +130,14 @@ impl<'r> CommandIo<'r> {
         Ok(())
     }
 
-    /// Pipes for the three streams.
-    fn make_pipes(&mut self) -> Result<(), Errno> {
+    /// Pipes for the three streams: one for stdout and stderr where these are one at the stub, so that their order holds.
+    fn make_pipes(&mut self, has_one_output: bool) -> Result<(), Errno> {
         self.make_input_pipe()?;
         self.make_output_pipe(1)?;
+        if let Some(output) = self.command[1].as_ref().filter(|_| has_one_output) {
+            self.command[2] = Some(fd::duplicate(output)?);
+            return Ok(());
+        }
         self.make_output_pipe(2)
     }
 

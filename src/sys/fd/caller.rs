@@ -1,9 +1,10 @@
 //! Descriptors that this program was started with: its caller's.
 
 use super::own::{OwnedFd, close_number, open, pipe, place};
-use crate::sys::call::call;
+use crate::sys::call::{call, number, syscall6, word};
+use crate::sys::process::id;
 use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Result;
 
 /// The three standard streams. Where the caller closed one, a call on it is an error.
@@ -25,8 +26,28 @@ pub fn error() -> BorrowedFd<'static> {
 
 /// Whether two descriptors are of one device, as two of a terminal are.
 pub fn is_same_device(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
-    let device = |fd| rustix::fs::fstat(fd).map_or(0, |status| status.st_rdev);
+    let device = |fd| fstat(fd).map_or(0, |status| status.st_rdev);
     device(one) == device(other)
+}
+
+/// Whether two descriptors write to one place in one order: they share an open file (kcmp(2)), or are of one pipe, socket or
+/// device. Two open files of one regular file each have an offset of their own. False where it cannot be told.
+pub fn is_same_output(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let (Ok(first), Ok(second)) = (fstat(one), fstat(other)) else { return false };
+    if (first.st_dev, first.st_ino) != (second.st_dev, second.st_ino) {
+        return false;
+    }
+    FileType::from_raw_mode(first.st_mode) != FileType::RegularFile || is_same_open_file(one, other)
+}
+
+/// Whether two descriptors share an open file, which sandboxes may not say (seccomp(2)).
+fn is_same_open_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    /// `include/uapi/linux/kcmp.h`
+    const KCMP_FILE: usize = 0;
+    let id = word(id());
+    let arguments = [id, id, KCMP_FILE, word(one.as_raw_fd()), word(other.as_raw_fd()), 0];
+    // SAFETY: the call takes numbers, and changes nothing.
+    unsafe { syscall6(number(libc::SYS_kcmp), arguments) == 0 }
 }
 
 /// Whether a descriptor of this number is open.

@@ -4,7 +4,9 @@ pub(in crate::sys) mod caller;
 pub(in crate::sys) mod own;
 pub(in crate::sys) mod stream;
 
-pub use caller::{close_inherited, close_passed, error, is_open, is_same_device, leave_streams, output, standard_fds};
+pub use caller::{
+    close_inherited, close_passed, error, is_open, is_same_device, is_same_output, leave_streams, output, standard_fds,
+};
 pub use own::{
     OwnedFd, above, above_streams, accept, duplicate, open, open_at, peek, pipe, place, read, receive, send,
 };
