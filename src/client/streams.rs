@@ -33,8 +33,10 @@ impl Stub {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(Errno::IO) if self.waits_for_foreground() => {}
             Err(errno) => {
-                // A closed stdin is no input, as nohup(1) leaves it. Any other error is not the end of the data.
-                if errno != Errno::BADF {
+                // A closed stdin is no input, as nohup(1) leaves it, and a terminal that hangs up has no more. Any other
+                // error is not the end of the data.
+                let has_hung_up = self.streams.input.as_ref().is_some_and(|input| input.has_hung_up(errno));
+                if errno != Errno::BADF && !has_hung_up {
                     report!("stdin: {}", errno);
                     self.streams.has_failed = true;
                 }
@@ -122,11 +124,11 @@ impl Stub {
 
     /// Nothing can be written to the stream any more. The command is to notice at its next write, as it would locally.
     fn cannot_write(&mut self, which: Which, errno: Errno) {
-        if errno != Errno::PIPE {
+        let stream = self.streams.outputs[which as usize].take();
+        if stream.is_some_and(|stream| !stream.has_hung_up(errno)) {
             report!("{}: {}", if which == Which::Output { "stdout" } else { "stderr" }, errno);
             self.streams.has_failed = true;
         }
-        self.streams.outputs[which as usize] = None;
         self.machine.hang_up(which);
     }
 

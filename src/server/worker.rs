@@ -57,12 +57,21 @@ impl Worker<'_> {
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
             let session = Session::new(connection, buffers, &mut self.sockets, self.signals, self.service, self.parent);
             if !session.is_some_and(|mut session| session.run()) {
-                process::exit(exit::SUCCESS);
+                self.leave();
             }
             buffers.clear();
             // An idle worker must not keep a file system busy.
             let _ = rustix::process::chdir(c"/");
         }
+    }
+
+    /// Ends this process, which does not count as a worker any more: closing descriptors that a client passed may take long,
+    /// and neither the next session nor the end of the server is to wait for that.
+    fn leave(mut self) -> ! {
+        self.sockets = Sockets::NONE;
+        self.slot.free();
+        let _ = signal::send(self.parent, name::CHLD);
+        process::exit(exit::SUCCESS)
     }
 
     /// What an idle worker waits for. An error is reported once for all workers.

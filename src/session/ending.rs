@@ -43,7 +43,7 @@ impl Session<'_> {
     /// The listener ends its sessions; or it is no more, which the stub is to notice at once.
     fn end_with_server(&mut self) {
         if !process::is_child_of(self.parent) {
-            self.state.link.close();
+            self.disconnect();
         }
         let now = Instant::now();
         self.state.leave_at = self.state.leave_at.min(now.plus(limits::GRACE_MS));
@@ -98,7 +98,7 @@ impl Session<'_> {
     /// that runs just ends.
     pub(super) fn end_command(&mut self, reason: EndReason, why: &dyn Show) {
         let Some(pid) = self.state.command.pid() else {
-            self.state.link.close();
+            self.disconnect();
             return;
         };
         if self.state.cleanup != Cleanup::NotNeeded {

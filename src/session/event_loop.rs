@@ -91,8 +91,8 @@ pub struct Session<'s> {
     /// Where the connection is read to.
     inbox: &'s mut [u8],
     /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
-    /// become large.
-    pub(super) is_small: bool,
+    /// become large, and no descriptor of this one is left.
+    pub(super) is_reusable: bool,
 }
 
 impl<'s> Session<'s> {
@@ -122,14 +122,15 @@ impl<'s> Session<'s> {
             passed: &mut buffers.passed,
             command_buffers: &mut buffers.command,
             inbox: &mut buffers.inbox,
-            is_small: true,
+            is_reusable: true,
         })
     }
 
     /// Runs it. Whether this process can serve another one then: nothing of this one is left in it.
     pub fn run(&mut self) -> bool {
         if !self.is_welcome() {
-            return true;
+            self.disconnect();
+            return self.is_reusable;
         }
         if let Some(socket) = self.state.link.socket().filter(|_| self.client == Client::Stub) {
             // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
@@ -143,11 +144,11 @@ impl<'s> Session<'s> {
         }
         self.channel.wipe(inbox);
         self.record.ended(self.service, self.state.command.end());
-        // A process that leads a terminal's session cannot have another terminal.
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
         // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
         let has_leftovers = self.passed.iter().any(Option::is_some);
-        self.is_small && !has_leftovers && !process::leads_session() && process::reap() == Children::None
+        // A process that leads a terminal's session cannot have another terminal.
+        self.is_reusable && !has_leftovers && !process::leads_session() && process::reap() == Children::None
     }
 
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses
@@ -172,7 +173,7 @@ impl<'s> Session<'s> {
             self.on_deadline(due, now);
         }
         self.report_end();
-        self.is_small &= self.server_end.kept() <= limits::SPARE_BYTES;
+        self.is_reusable &= self.server_end.kept() <= limits::SPARE_BYTES;
         self.transmit(now);
         self.state.is_over()
     }
@@ -184,7 +185,7 @@ impl<'s> Session<'s> {
             Due::Linger => self.stop_lingering(now),
             Due::Timeout => self.time_out(),
             Due::Kill => self.kill(now),
-            Due::Leave => drop(self.state.link.close()),
+            Due::Leave => self.disconnect(),
         }
     }
 
@@ -193,7 +194,7 @@ impl<'s> Session<'s> {
         if let Link::AwaitingRequest { limit, .. } = self.state.link {
             report!("a connection did not deliver its request within {} ms", limit);
         }
-        self.state.link.close();
+        self.disconnect();
     }
 
     /// The command has run long enough.
@@ -289,8 +290,9 @@ impl<'s> Session<'s> {
         };
         if has_more_time {
             *until = now.plus(limits::LINGER_MS);
-        } else if let Some(socket) = self.state.link.close() {
-            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        } else {
+            let _ = rustix::net::shutdown(&*socket, Shutdown::Both);
+            self.disconnect();
         }
     }
 }

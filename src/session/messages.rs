@@ -84,7 +84,7 @@ impl<'s> Session<'s> {
             add!(reason, NOT_FOR_STUBS, self.service.server.name(), self.service.server.port());
             return Err(Refused(exit::UNAVAILABLE));
         }
-        self.is_small &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
+        self.is_reusable &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
         let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
         command::start(self.service, request, passed, self.command_buffers, reason)
     }
@@ -117,15 +117,24 @@ impl<'s> Session<'s> {
         self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
     }
 
-    /// A signal for the command. One that has ended already did not get it: then it is meant for whoever still stands for
-    /// the command, so that a key that ends a whole pipeline ends the stub in it too.
+    /// A signal for the command. One that has ended already, or is on its way out, did not get it: then it is meant for
+    /// whoever still stands for the command, so that a key that ends a whole pipeline ends the stub in it too.
     fn signal(&mut self, signal: u8) {
         self.reap();
+        let is_deadly = matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM);
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
-            self.server_end.delivered();
+            // One that ends whatever gets it does not come to a command that exits with a code nevertheless.
+            let survives = || !is_deadly || process::handles(pid, signal);
+            // Before: what handles it may do so once. After: what begins may not have come to it.
+            let may_get_it = !process::is_exiting(pid);
+            let survived = survives();
+            // Its group in any case: others may be in it.
             let _ = signal::send(-pid, signal);
-        } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
+            if may_get_it && (survived || survives()) {
+                self.server_end.delivered();
+            }
+        } else if is_deadly {
             self.state.command.on_late_signal(signal);
         }
     }
@@ -165,7 +174,7 @@ impl<'s> Session<'s> {
         self.server_end.fail(exit::UNAVAILABLE, reason.bytes());
         self.state.link.linger(Patience::None, Instant::now());
         if self.server_end.check().is_err() {
-            self.state.link.close();
+            self.disconnect();
         }
         if self.state.command.is_running() {
             self.end_command(EndReason::Fault, &reason);
@@ -183,7 +192,7 @@ impl<'s> Session<'s> {
             }
             _ => {}
         }
-        self.state.link.close();
+        self.disconnect();
         if self.state.command.is_running() && !(is_plain && self.service.settings.detach_on_close) {
             self.end_command(EndReason::Gone, &why);
         }

@@ -1,5 +1,6 @@
 //! A session's connection: what comes over it, and what goes out.
 
+use super::command::keep;
 use super::event_loop::{Client, Session};
 use super::phases::Link;
 use crate::secure;
@@ -22,16 +23,14 @@ impl Session<'_> {
             }
             return;
         }
-        let takes_descriptors = self.client != Client::Stub && matches!(self.state.link, Link::AwaitingRequest { .. });
         // What comes once everything is said is dropped.
         let space = if self.state.link.takes_frames() { self.channel.space(inbox) } else { &mut *inbox };
-        let arrived = if takes_descriptors {
-            // One too many is closed, and missed when they are counted.
-            unix::receive(socket, space, &mut |descriptor| drop(self.passed.push(Some(descriptor))))
+        let arrived = if self.client == Client::DirectStub {
+            unix::receive(socket, space, &mut |descriptor| keep(self.passed, descriptor))
         } else {
             fd::receive(socket, space)
         };
-        self.is_small &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
+        self.is_reusable &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
         match arrived {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(count @ 1..) => self.arrive(inbox, count),
@@ -65,7 +64,7 @@ impl Session<'_> {
             self.protocol_error(&error.reason());
         } else {
             report!("a connection: {}", error.reason());
-            self.state.link.close();
+            self.disconnect();
         }
     }
 
@@ -105,6 +104,23 @@ impl Session<'_> {
         if let Link::Lingering { socket, .. } = &self.state.link {
             // A client of protocol 1 learns a death by signal from the end of the connection.
             let _ = rustix::net::shutdown(socket, Shutdown::Write);
+        }
+    }
+
+    /// Closes the connection. Descriptors that are still on their way by it would be closed along, so a direct one on which
+    /// unread data is left stays open until this process ends. To a stub whose request was not read that is a reset then
+    /// (unix(7)), by which it knows that nothing was started.
+    pub(super) fn disconnect(&mut self) {
+        let is_unasked = matches!(self.state.link, Link::AwaitingRequest { .. });
+        let Some(socket) = self.state.link.close() else { return };
+        if self.client != Client::DirectStub {
+            return;
+        }
+        // First: nothing more can arrive.
+        let _ = rustix::net::shutdown(&socket, if is_unasked { Shutdown::Read } else { Shutdown::Both });
+        if fd::unread(&socket) > 0 {
+            self.is_reusable = false;
+            fd::leave_open(socket);
         }
     }
 }

@@ -86,13 +86,16 @@ fn a_worker_without_a_free_descriptor_says_so_and_takes_the_connection_when_it_h
     });
     for transport in ["direct", "relay"] {
         workers.iter().for_each(|worker| limit_open_files(*worker, "3"));
-        let before = server.log().matches(SHORT).count();
+        let before = server.log().len();
         let mut stub = pod.stub("true").env("K8PSH_TRANSPORT", transport).stdin(Stdio::null()).live();
-        until_true("it is told", || server.log().matches(SHORT).count() > before);
+        until_true("it is told", || server.log().len() > before);
         assert!(stub.is_running(), "{transport}: it waits");
         workers.iter().for_each(|worker| limit_open_files(*worker, "1024"));
         assert_eq!(stub.end().code(), Some(0), "{transport}");
         until_true("they wait again", || workers.iter().all(is_waiting));
+        pod.stub("true").run().succeeds();
+        until_true("that it is over is told", || server.log()[before..].contains(OVER));
+        assert_eq!(&server.log()[before..], [SHORT, OVER].concat(), "{transport}: each once");
     }
 }
 

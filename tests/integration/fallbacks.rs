@@ -9,7 +9,7 @@ use nix::libc;
 
 use crate::support::denied::with_denied;
 use crate::support::transport::Transport;
-use crate::support::{Pod, Run, Server, lacks_programs, read_line, skip, until_true};
+use crate::support::{Pod, Run, Server, lacks_programs, names_in, read_line, skip, until_true};
 
 /// A server that was started with descriptors beyond its streams, as a careless caller does.
 fn server_with_descriptors(pod: &Pod) -> Server {
@@ -28,6 +28,20 @@ fn without_close_range_a_command_gets_no_descriptor_of_its_server() {
         let outcome =
             with_denied(&[libc::SYS_close_range], errno, || pod.shell("exec \"$0\" 5</dev/null").arg(&stub).run());
         assert_eq!(outcome.succeeds(), "0\n1\n2\n3\n", "{errno}: 3 is the directory that ls reads");
+    }
+}
+
+#[test]
+fn a_server_that_may_not_wait_says_which_call_is_denied_before_anybody_can_find_it() {
+    let pod = Pod::new("true");
+    let calls =
+        [(libc::SYS_epoll_create1, "epoll_create1"), (libc::SYS_signalfd4, "signalfd4"), (libc::SYS_ppoll, "ppoll")];
+    for (call, name) in calls {
+        for errno in [Errno::EPERM, Errno::ENOSYS] {
+            let outcome = with_denied(&[call], errno, || pod.k8pshd_with_stubs().run());
+            outcome.fails(1, "k8pshd", &[name, errno.desc(), "seccomp"]);
+            assert_eq!(names_in(pod.path("stubs")), [""; 0], "{name}");
+        }
     }
 }
 

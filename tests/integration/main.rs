@@ -11,6 +11,7 @@ mod configuration;
 mod direct;
 mod exhaustion;
 mod fallbacks;
+mod hostile;
 mod inspection;
 mod install;
 mod jobs;

@@ -219,6 +219,27 @@ fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads() {
     }
 }
 
+by_each_transport!(a_signal_while_the_command_exits_ends_its_stub);
+fn a_signal_while_the_command_exits_ends_its_stub(transport: Transport) {
+    // All its memory takes a while to be freed. The kernel drops signals that come meanwhile.
+    let pod = transport.pod("large dd if=/dev/zero of=/dev/null bs=256M count=1 status=none");
+    let _server = pod.server();
+    for _ in 0..20 {
+        let mut stub = pod.stub("large").stdin(Stdio::null()).stdout(Stdio::null()).live();
+        let command = pod.until_running("dd", 1)[0];
+        while !command.is_exiting() {}
+        stub.signal(Signal::SIGINT);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let is_in_time = !command.is_gone();
+        let status = stub.end();
+        if is_in_time {
+            assert_eq!(status.signal(), Some(2), "{status}");
+            return;
+        }
+    }
+    panic!("it exits too quickly");
+}
+
 #[test]
 fn a_signal_that_the_stub_ignores_does_nothing_after_the_command_has_ended() {
     let pod = Transport::Relay.pod(LATE);

@@ -8,6 +8,7 @@ use crate::options::value::Tty;
 use crate::protocol::Terminal;
 use crate::protocol::request::{Attributes, Request};
 use crate::sys::fd::{self, OwnedFd};
+use crate::sys::socket::tcp;
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::Line;
 use rustix::fd::AsFd;
@@ -23,6 +24,14 @@ pub(in crate::session) type Passed = heapless::Vec<Option<OwnedFd>, { limits::DE
 /// Descriptors for a command, each with the number by which the command is to have it.
 pub(super) type Others = heapless::Vec<(i32, OwnedFd), { limits::DESCRIPTORS }>;
 
+/// Keeps a descriptor that came along. One too many is missed when they are counted, and not closed before this process ends.
+pub(in crate::session) fn keep(passed: &mut Passed, descriptor: OwnedFd) {
+    match passed.iter_mut().find(|slot| slot.is_none()) {
+        Some(slot) => *slot = Some(descriptor),
+        None => drop(passed.push(Some(descriptor)).map_err(|descriptor| descriptor.map(fd::leave_open))),
+    }
+}
+
 /// Both ends of a command's streams.
 pub(super) struct CommandIo<'r> {
     /// The command's ends.
@@ -33,51 +42,58 @@ pub(super) struct CommandIo<'r> {
     pub(super) session: Streams,
     /// What else came along.
     pub(super) others: &'r mut Others,
+    /// Where [`Self::others`] came from, and [`Self::command`] too. `None`: nothing could come.
+    passed: Option<&'r mut Passed>,
 }
 
 impl Drop for CommandIo<'_> {
-    /// Once the command has them, only it has: who reads what it writes is to see the end when it ends.
     fn drop(&mut self) {
-        self.others.clear();
+        self.release(false);
     }
 }
 
 impl<'r> CommandIo<'r> {
     /// No streams yet.
-    pub(super) fn new(others: &'r mut Others) -> CommandIo<'r> {
-        CommandIo { command: [const { None }; 3], on_terminal: 0, session: Streams::default(), others }
+    pub(super) fn new(others: &'r mut Others, passed: Option<&'r mut Passed>) -> CommandIo<'r> {
+        CommandIo { command: [const { None }; 3], on_terminal: 0, session: Streams::default(), others, passed }
+    }
+
+    /// Lets go of what the command was to have. Once that `has_started`, only the command has it: who reads what it writes is
+    /// to see the end when it ends. What came along and no command took, or may keep this process waiting as it closes, is
+    /// left to the session.
+    pub(super) fn release(&mut self, has_started: bool) {
+        let mut release = |descriptor| match &mut self.passed {
+            Some(passed) if !has_started || tcp::lingers(&descriptor) => keep(passed, descriptor),
+            _ => drop(descriptor),
+        };
+        while let Some((_, other)) = self.others.pop() {
+            release(other);
+        }
+        self.command.iter_mut().filter_map(Option::take).for_each(release);
     }
 
     /// Makes the streams, by the rule and what the stub offers. Without a pseudo-terminal they are those that came along,
-    /// or pipes; then there is a `warning` where there should have been one. `passed`: `None` where none could come.
-    pub(super) fn make(
-        &mut self,
-        rule: Tty,
-        request: &Request<'_>,
-        passed: Option<&mut Passed>,
-        warning: &mut Line,
-    ) -> Result<(), Refused> {
-        let is_direct = passed.is_some();
-        if let Some(passed) = passed {
-            self.adopt(request, passed, warning)?;
-        }
+    /// or pipes; then there is a `warning` where there should have been one.
+    pub(super) fn make(&mut self, rule: Tty, request: &Request<'_>, warning: &mut Line) -> Result<(), Refused> {
+        self.adopt(request, warning)?;
         let attributes = request.attributes();
-        let offered = attributes.terminal.as_ref();
-        if rule == Tty::Always || rule == Tty::Auto && offered.is_some() {
-            match self.make_terminal(attributes, is_direct) {
+        if rule == Tty::Always || rule == Tty::Auto && attributes.terminal.is_some() {
+            match self.make_terminal(attributes) {
                 Ok(()) => return Ok(()),
                 Err(errno) => add!(warning, "cannot make a pseudo-terminal: {}; going on without", errno),
             }
         }
-        if is_direct {
+        if self.passed.is_some() {
             return Ok(());
         }
         self.make_pipes(attributes.has_one_output)
             .map_err(|errno| unavailable!(warning, "cannot make pipes: {}", errno))
     }
 
-    /// Takes over the descriptors that came along: streams for stdin, stdout and stderr, the rest as others.
-    fn adopt(&mut self, request: &Request<'_>, passed: &mut Passed, reason: &mut Line) -> Result<(), Refused> {
+    /// Takes over the descriptors that came along: streams for stdin, stdout and stderr, the rest as others. The kernel chose
+    /// their numbers, which have to be out of the way of all those that are wanted.
+    fn adopt(&mut self, request: &Request<'_>, reason: &mut Line) -> Result<(), Refused> {
+        let Some(passed) = &mut self.passed else { return Ok(()) };
         let (mut announced, mut highest) = (0, 0);
         for number in request.descriptors() {
             announced += 1;
@@ -88,27 +104,24 @@ impl<'r> CommandIo<'r> {
             return Err(unavailable!(reason, "{} of {} descriptors arrived{}", came, announced, LIMIT_LOW));
         }
         for (slot, number) in passed.iter_mut().zip(request.descriptors()) {
-            let Some(descriptor) = slot.take() else { continue };
-            self.adopt_one(descriptor, number, highest)
-                .map_err(|errno| unavailable!(reason, "descriptor {}: {}{}", number, errno, LIMIT_LOW))?;
-        }
-        Ok(())
-    }
-
-    /// Takes over one. The kernel chose its number, which has to be out of the way of all those that are wanted, of which
-    /// `highest` is the last.
-    fn adopt_one(&mut self, descriptor: OwnedFd, number: i32, highest: i32) -> Result<(), Errno> {
-        match usize::try_from(number).ok().and_then(|stream| self.command.get_mut(stream)) {
-            Some(stream) => *stream = Some(descriptor),
-            // As many fit as can come.
-            None => drop(self.others.push((number, fd::above(descriptor, highest)?))),
+            match usize::try_from(number).ok().and_then(|stream| self.command.get_mut(stream)) {
+                // One that had the same number stays here.
+                Some(stream) => core::mem::swap(stream, slot),
+                None => {
+                    let Some(descriptor) = slot else { continue };
+                    fd::raise(descriptor, highest)
+                        .map_err(|errno| unavailable!(reason, "descriptor {}: {}{}", number, errno, LIMIT_LOW))?;
+                    // As many fit as can come.
+                    drop(slot.take().map(|descriptor| self.others.push((number, descriptor))));
+                }
+            }
         }
         Ok(())
     }
 
     /// A pseudo-terminal like the one that the stub offers, for stderr too where that is on it. Without an offer its output
     /// processing is off, since what comes out of it is no terminal.
-    fn make_terminal(&mut self, attributes: &Attributes, is_direct: bool) -> Result<(), Errno> {
+    fn make_terminal(&mut self, attributes: &Attributes) -> Result<(), Errno> {
         let offered = attributes.terminal.as_ref();
         let [session, command] = terminal::pair()?;
         let mut modes = terminal::modes(command.as_fd())?;
@@ -120,7 +133,7 @@ impl<'r> CommandIo<'r> {
         terminal::set_modes(command.as_fd(), &modes)?;
         terminal::lead_session(&command)?;
         let has_error = offered.map_or(attributes.has_one_output, |offered| offered.has(Terminal::ERROR));
-        if !has_error && !is_direct {
+        if !has_error && self.passed.is_none() {
             self.make_output_pipe(2)?;
         }
         self.session.input = Some(fd::duplicate(&session)?);

@@ -58,8 +58,8 @@ pub(in crate::session) fn start(
     let entries = Vector::new(&mut buffers.variables);
     let mut environment = ResolvedEnvironment::new(&service.environment, entries, &mut buffers.expansion);
     environment.resolve(command, request, reason)?;
-    let mut io = CommandIo::new(&mut buffers.others);
-    io.make(service.settings.tty, request, passed, reason)?;
+    let mut io = CommandIo::new(&mut buffers.others, passed);
+    io.make(service.settings.tty, request, reason)?;
     if !command.environment().any(|variable| variable.name == TERM) {
         // A stub sends what its section does not list where one of its streams is a terminal. Where it is one too many,
         // execve says so.
@@ -94,6 +94,7 @@ pub(in crate::session) fn start(
         explain(error, program, search, reason)
     })?;
     debug!(Session, "started {} as process {}", program, pid);
+    io.release(true);
     Ok(Running { pid, ignored, streams: core::mem::take(&mut io.session) })
 }
 

@@ -7,7 +7,7 @@ mod launch;
 mod refusal;
 mod running;
 
-pub(super) use io::Passed;
+pub(super) use io::{Passed, keep};
 pub(super) use launch::{Buffers, start};
 pub use refusal::{DEFAULT_PATH, Refused, explain};
 pub(super) use running::{Running, Streams};

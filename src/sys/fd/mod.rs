@@ -8,7 +8,7 @@ pub use caller::{
     close_inherited, close_passed, error, is_open, is_same_device, is_same_output, leave_streams, output, standard_fds,
 };
 pub use own::{
-    OwnedFd, above, above_streams, accept, duplicate, open, open_at, peek, pipe, place, read, receive, send,
+    OwnedFd, above, above_streams, accept, duplicate, leave_open, open, open_at, peek, pipe, place, raise, read,
 };
-pub use own::{unread, write};
+pub use own::{receive, send, unread, write};
 pub use stream::{Stream, close, standard, write_soon};

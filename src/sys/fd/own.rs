@@ -3,7 +3,7 @@
 use crate::sys::call::{call, word};
 use core::ffi::CStr;
 use core::mem::ManuallyDrop;
-use rustix::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{DupFlags, Result};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
@@ -41,7 +41,17 @@ pub fn above_streams(fd: OwnedFd) -> Result<OwnedFd> {
 
 /// The same open file by a descriptor above this number.
 pub fn above(fd: OwnedFd, number: RawFd) -> Result<OwnedFd> {
-    if fd.as_raw_fd() > number { Ok(fd) } else { rustix::io::fcntl_dupfd_cloexec(&fd, number + 1) }
+    let mut fd = fd;
+    raise(&mut fd, number)?;
+    Ok(fd)
+}
+
+/// Has this descriptor be above this number; where it cannot, it stays as it is.
+pub fn raise(fd: &mut OwnedFd, number: RawFd) -> Result<()> {
+    if fd.as_raw_fd() <= number {
+        *fd = rustix::io::fcntl_dupfd_cloexec(&*fd, number + 1)?;
+    }
+    Ok(())
 }
 
 /// Another descriptor of the same open file, above the three standard streams.
@@ -69,6 +79,12 @@ pub fn place(fd: Option<&OwnedFd>, number: RawFd) -> Result<()> {
 pub(in crate::sys) unsafe fn close_number(number: RawFd) {
     // SAFETY: the caller's promise.
     let _ = unsafe { call(word(number), 0, 0, libc::SYS_close) };
+}
+
+/// Leaves a descriptor to the end of this process, which closes it. Closing one may take as long as its peer or its file
+/// system likes; the end of a process does not wait for a peer (`PF_EXITING` in `inet_release`), and nobody for that end.
+pub fn leave_open(fd: OwnedFd) {
+    let _ = fd.into_raw_fd();
 }
 
 /// Reads bytes (read(2)).

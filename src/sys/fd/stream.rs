@@ -88,6 +88,12 @@ impl Stream {
         }
     }
 
+    /// Whether an error of a call says that nobody is at the other end any more. Which one a terminal gives that hangs up is a
+    /// matter of the moment: while its other end is being closed, EIO (`n_tty_read`, drivers/tty/n_tty.c).
+    pub fn has_hung_up(&self, errno: Errno) -> bool {
+        errno == Errno::PIPE || errno == Errno::IO && matches!(self.method, Method::Careful | Method::Terminal)
+    }
+
     /// Whether a call on a pipe failed because the kernel has no `RWF_NOWAIT` for pipes. If so, it is not tried again.
     fn lacks_nowait(&mut self, result: Result<usize>) -> bool {
         let lacks = matches!(result, Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL));

@@ -31,6 +31,11 @@ pub fn set_keepalive(socket: &OwnedFd, seconds: u64, count: u32) -> Result<()> {
     sockopt::set_tcp_keepcnt(socket, count)
 }
 
+/// Whether closing this descriptor may take as long as the other end likes (`SO_LINGER`, socket(7)).
+pub fn lingers(fd: &OwnedFd) -> bool {
+    sockopt::socket_linger(fd).is_ok_and(|time| time.is_some())
+}
+
 /// What has gone over a connection, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Traffic {

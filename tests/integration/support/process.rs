@@ -68,6 +68,11 @@ impl Process {
         self.stat(5)?.parse().ok()
     }
 
+    /// Whether it is on its way out (`PF_EXITING`, include/linux/sched.h), or gone.
+    pub(crate) fn is_exiting(self) -> bool {
+        self.stat(6).and_then(|flags| flags.parse::<u32>().ok()).is_none_or(|flags| flags & 4 != 0)
+    }
+
     pub(crate) fn is_gone(self) -> bool {
         self.state().is_none_or(|state| state == 'Z')
     }

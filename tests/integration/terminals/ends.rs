@@ -146,6 +146,32 @@ fn a_command_that_ignores_hangups_outlives_its_terminal(transport: Transport) {
     });
 }
 
+by_each_transport!(the_error_of_a_terminal_that_is_hanging_up_is_no_failure);
+fn the_error_of_a_terminal_that_is_hanging_up_is_no_failure(transport: Transport) {
+    if lacks_programs(&["strace", "setsid", "stty"]) {
+        return;
+    }
+    let scene = Scene::remote(transport, &[("stay", "trap '' HUP; echo >up; read line; echo read; exit 3")]);
+    if !scene.pod.command("strace").args(["-qq", "-o", "/dev/null", "true"]).run().status.success() {
+        skip!("no program can be traced here");
+    }
+    // While its other end is being closed, a terminal gives EIO. Here it does from the first call on.
+    for call in ["read", "write"] {
+        let terminal = Terminal::new();
+        let mut command = scene.pod.command("strace");
+        command.args(["-DDD", "-qq", "-o", "/dev/null", "-P"]).arg(terminal.path());
+        command
+            .args(["-e", "trace=read,write", "-e", &format!("inject={call}:error=EIO")])
+            .arg(scene.pod.stub_path("stay"));
+        let mut stub = terminal.start(&command);
+        wait_for_file(scene.pod.work().join("up"));
+        scene.until_typing_reaches_it(&terminal);
+        terminal.type_text("line\r");
+        assert_eq!(terminal.end(&mut stub).code(), Some(3), "{call}: {}", terminal.text());
+        fs::remove_file(scene.pod.work().join("up")).expect("a file");
+    }
+}
+
 by_each_transport!(a_daemon_of_a_command_with_a_terminal_goes_with_the_lease);
 fn a_daemon_of_a_command_with_a_terminal_goes_with_the_lease(transport: Transport) {
     let script = "setsid sh -c 'sleep 1000 & setsid sleep 1000 & exit'; trap '' HUP; echo ready; sleep 1000";
