@@ -4,7 +4,7 @@
 //! IPv4, so that a host has one address however it comes, and `==` tells whether two are the same.
 
 use crate::text::line::{Line, Show};
-use core::fmt::Write;
+use crate::text::number;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// This Pod alone, by IPv4.
@@ -30,10 +30,44 @@ pub fn bytes(address: &IpAddr) -> [u8; 16] {
 }
 
 /// IPv4 with dots, IPv6 in its shortest form (RFC 5952), without brackets.
+///
+/// By hand, since nothing else here needs core's formatting, which takes 6 KB.
 impl Show for IpAddr {
     fn show(&self, line: &mut Line) {
-        // A line takes whatever is written, cut where it has to be.
-        let _ = write!(line, "{self}");
+        match self {
+            IpAddr::V4(host) => show_numbers(host.octets().map(u16::from).iter(), b".", 10, line),
+            IpAddr::V6(host) => show_groups(&host.segments(), line),
+        }
+    }
+}
+
+/// Eight groups of 16 bits, the longest run of zeros among them as `::` (RFC 5952, 4.2): of several the first, and none of
+/// a single group.
+fn show_groups(groups: &[u16; 8], line: &mut Line) {
+    let (start, length) = longest_zeros(groups);
+    if length < 2 {
+        return show_numbers(groups.iter(), b":", 16, line);
+    }
+    show_numbers(groups.iter().take(start), b":", 16, line);
+    line.add(b"::");
+    show_numbers(groups.iter().skip(start + length), b":", 16, line);
+}
+
+/// Where the first of the longest runs of zeros begins, and how many groups it has.
+fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
+    let run = |start: usize| groups.iter().skip(start).take_while(|group| **group == 0).count();
+    (0..groups.len())
+        .map(|start| (start, run(start)))
+        .fold((0, 0), |best, next| if next.1 > best.1 { next } else { best })
+}
+
+/// Numbers in a radix, with something between them.
+fn show_numbers<'n>(numbers: impl Iterator<Item = &'n u16>, between: &[u8], radix: u64, line: &mut Line) {
+    for (index, number) in numbers.enumerate() {
+        if index > 0 {
+            line.add(between);
+        }
+        line.add(number::digits((*number).into(), radix, &mut [0; 24]));
     }
 }
 
@@ -100,7 +134,19 @@ mod tests {
         ] {
             let address = parse(text.as_bytes()).unwrap_or_else(|| panic!("{text} is an address"));
             assert_eq!(shown(address), wanted, "{text}");
+            assert_eq!(address.to_string(), wanted, "{text}");
             assert_eq!(parse(wanted.as_bytes()), Some(address), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_shown_as_core_shows_them() {
+        let mut random = fastrand::Rng::with_seed(9);
+        for _ in 0..100_000 {
+            let groups: [u16; 8] =
+                std::array::from_fn(|_| if random.bool() { 0 } else { random.u16(..) >> random.u32(..16) });
+            let address = IpAddr::from(groups).to_canonical();
+            assert_eq!(shown(address), address.to_string());
         }
     }
 

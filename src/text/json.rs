@@ -2,7 +2,7 @@
 //! lines takes for more than text.
 
 use super::line::buffer::Line;
-use core::fmt::Write;
+use super::number;
 
 /// What one string takes of a line at the most, in bytes, so that what follows has room; a longer one ends in an ellipsis.
 const MOST: usize = 240;
@@ -31,12 +31,14 @@ pub fn escape(text: &[u8], quote: u8, line: &mut Line) {
 
 /// C0, DEL and C1 are escaped by number: the last two need not be in JSON, but terminals act on them.
 fn escape_character(character: char, quote: u8, line: &mut Line) {
-    // What is written fits, or is cut.
-    let _ = match character {
-        _ if character.is_control() => write!(line, "\\u{:04x}", u32::from(character)),
-        _ if character == char::from(quote) || character == '\\' => write!(line, "\\{character}"),
-        _ => write!(line, "{character}"),
-    };
+    if character.is_control() {
+        line.add(b"\\u");
+        return line.add(number::padded(u32::from(character).into(), 16, 4, &mut [0; 24]));
+    }
+    if character == char::from(quote) || character == '\\' {
+        line.add(b"\\");
+    }
+    line.add(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 #[cfg(test)]

@@ -40,9 +40,25 @@ pub fn digits(mut value: u64, radix: u64, room: &mut Digits) -> &[u8] {
     }
 }
 
+/// The same with zeros before it, up to so many digits, of 24 at most.
+pub fn padded(value: u64, radix: u64, least: usize, room: &mut Digits) -> &[u8] {
+    room.fill(b'0');
+    let length = digits(value, radix, room).len().max(least);
+    &room[room.len() - length..]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{digits, parse, parse_signed};
+    use super::{digits, padded, parse, parse_signed};
+
+    #[test]
+    fn a_padded_number_has_at_least_so_many_digits() {
+        for (value, radix, least, wanted) in
+            [(7, 10, 3, "007"), (0, 10, 1, "0"), (0, 10, 2, "00"), (1234, 10, 3, "1234"), (0x9b, 16, 4, "009b")]
+        {
+            assert_eq!(padded(value, radix, least, &mut [7; 24]), wanted.as_bytes());
+        }
+    }
 
     #[test]
     fn a_number_is_written_as_it_is_read() {

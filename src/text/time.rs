@@ -1,7 +1,7 @@
 //! Times as RFC 3339 writes them, in UTC.
 
 use super::line::buffer::Line;
-use core::fmt::Write;
+use super::number;
 
 /// A day of the Gregorian calendar.
 struct Date {
@@ -40,7 +40,18 @@ pub fn show(milliseconds: u64, line: &mut Line) {
     let (hours, minute) = (minutes / 60, minutes % 60);
     let (days, hour) = (hours / 24, hours % 24);
     let Date { year, month, day } = Date::of(u32::try_from(days).unwrap_or(0));
-    let _ = write!(line, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z");
+    for (number, digits, behind) in [
+        (year.into(), 4, b"-"),
+        (month.into(), 2, b"-"),
+        (day.into(), 2, b"T"),
+        (hour, 2, b":"),
+        (minute, 2, b":"),
+        (second, 2, b"."),
+        (milliseconds, 3, b"Z"),
+    ] {
+        line.add(number::padded(number, 10, digits, &mut [0; 24]));
+        line.add(behind);
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use super::ids::id;
 use crate::sys::fd::own::{OwnedFd, open, read};
 use core::ffi::CStr;
-use core::fmt::Write;
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{OFlags, RawDir};
 use rustix::io::Result;
+use rustix::path::DecInt;
 
 /// Calls `each` with the PID of every child of this process that /proc shows, adopted ones included (proc(5)).
 pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
@@ -88,9 +88,11 @@ fn stat(pid: i32, field: usize) -> Option<u32> {
 
 /// The beginning of a file of a process's.
 fn read_of<'t>(pid: i32, name: &str, text: &'t mut [u8]) -> Option<&'t [u8]> {
-    let mut path = heapless::String::<24>::new();
-    write!(path, "/proc/{pid}/{name}\0").ok()?;
-    let path = CStr::from_bytes_until_nul(path.as_bytes()).ok()?;
+    let mut path = heapless::Vec::<u8, 24>::new();
+    for part in [&b"/proc/"[..], DecInt::new(pid).as_bytes(), b"/", name.as_bytes(), b"\0"] {
+        path.extend_from_slice(part).ok()?;
+    }
+    let path = CStr::from_bytes_until_nul(&path).ok()?;
     let length = read(&open(path, OFlags::RDONLY, 0).ok()?, text).ok()?;
     text.get(..length)
 }

@@ -73,11 +73,3 @@ impl Line {
         let _ = self.bytes.extend_from_slice(bytes);
     }
 }
-
-/// For what core formats: addresses.
-impl core::fmt::Write for Line {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.add(text.as_bytes());
-        Ok(())
-    }
-}

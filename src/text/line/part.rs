@@ -169,12 +169,7 @@ fn show_hex(byte: u8, line: &mut Line) {
 
 /// Shows a number with at least so many digits.
 fn show_padded(value: u64, digits: u8, line: &mut Line) {
-    let mut room = [0; 24];
-    let text = number::digits(value, 10, &mut room);
-    for _ in text.len()..digits.into() {
-        line.add(b"0");
-    }
-    line.add(text);
+    line.add(number::padded(value, 10, digits.into(), &mut [0; 24]));
 }
 
 fn show_signed(value: i32, line: &mut Line) {
