@@ -140,6 +140,7 @@ impl Stub {
             ServerMessage::Ended(end) => self.ended(end),
             ServerMessage::Stopped(signal) => self.stop(signal)?,
             ServerMessage::Terminal(is_shared) => self.answered(is_shared),
+            ServerMessage::Keys(keys) => self.give_keys(keys)?,
         }
         Ok(())
     }

@@ -25,6 +25,10 @@ impl Stub {
 
     /// Reads stdin once, as much as may be sent.
     pub(super) fn read_input(&mut self) -> Handled {
+        if self.terminal.is_shared() && !self.terminal.takes_all() {
+            self.on_typed();
+            return Ok(());
+        }
         let Some(input) = &mut self.streams.input else { return Ok(()) };
         let space = self.machine.space(self.machine.allowance());
         match input.read(space) {

@@ -6,7 +6,7 @@ use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
 use super::queue::Queue;
 use super::request::{self, Collector, Request};
-use super::terminal::MODES;
+use super::terminal::{Keys, MODES};
 use crate::exit::End;
 
 /// What the client asks for.
@@ -30,6 +30,8 @@ pub enum ClientMessage<'i> {
     Foreground(bool),
     /// The stub's terminal has other modes now: [`ServerEnd::terminal_modes`].
     Modes,
+    /// Whether something waits to be read at the stub's terminal.
+    Waiting(bool),
 }
 
 /// The buffers of one session. All zero at first.
@@ -163,6 +165,7 @@ impl<'a> ServerEnd<'a> {
             Kind::Size => Some(ClientMessage::Resize(u64::from(self.pixels) << 32 | u64::from(chunk.number))),
             Kind::Foreground => Some(ClientMessage::Foreground(chunk.number != 0)),
             Kind::Modes => self.modes(chunk),
+            Kind::Waiting => Some(ClientMessage::Waiting(chunk.number != 0)),
             kind => return Err(ProtocolError::Unexpected(kind)),
         };
         Ok(message)
@@ -338,7 +341,15 @@ impl<'a> ServerEnd<'a> {
     /// The command was stopped by this signal. One of protocol 1 has no word for it.
     pub fn stopped(&mut self, signal: u8) {
         if self.negotiated {
-            self.push(Kind::Stopped, signal.into());
+            let delivered = self.delivered.min(u32::MAX >> 8) << 8;
+            self.push(Kind::Stopped, delivered | u32::from(signal));
+        }
+    }
+
+    /// The command does this with the keys of the stub's terminal.
+    pub fn keys(&mut self, keys: Keys) {
+        if self.negotiated {
+            self.push(Kind::Keys, keys as u32);
         }
     }
 

@@ -15,6 +15,27 @@ use crate::text::number;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terminal([u8; BYTES]);
 
+/// What a command does with the keys of its terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Nothing: they are the caller's.
+    #[default]
+    None = 0,
+    /// It reads once: what there is to read is its, a line where the terminal gives lines.
+    Once = 1,
+    /// It has set modes of its own, and takes them all.
+    All = 2,
+    /// The same, and its output is not to be processed.
+    Verbatim = 3,
+}
+
+impl Keys {
+    /// Those of this number.
+    pub fn of(number: u32) -> Option<Keys> {
+        [Keys::None, Keys::Once, Keys::All, Keys::Verbatim].into_iter().find(|keys| *keys as u32 == number)
+    }
+}
+
 /// Bytes of a size.
 const SIZE: usize = 8;
 

@@ -1,6 +1,6 @@
 //! The end of a command and of everything that it left behind.
 
-use super::command::Streams;
+use super::command::{Event, Streams};
 use super::event_loop::Session;
 use super::log::EndReason;
 use super::phases::{Cleanup, Link};
@@ -91,7 +91,7 @@ impl Session<'_> {
                 self.read_output(which);
             }
         }
-        self.server_end.stopped(signal);
+        self.on_terminal_event(Event::Stopped(signal));
     }
 
     /// Ends the command and all its descendants for this reason, which `why` puts in words. A session without a command

@@ -183,6 +183,7 @@ impl<'s> Session<'s> {
             Due::Flush => self.flush(),
             Due::Linger => self.stop_lingering(now),
             Due::Timeout => self.time_out(),
+            Due::Terminal => self.look_at_terminal(),
             Due::Kill => self.kill(now),
             Due::Leave => drop(self.state.link.close()),
         }

@@ -1,6 +1,6 @@
 //! What a session's client says, and what is done about it.
 
-use super::command::{self, Refused, Running};
+use super::command::{self, Event, Refused, Running};
 use super::event_loop::{Client, Session};
 use super::log::EndReason;
 use super::phases::{Command, Link, Patience};
@@ -9,12 +9,10 @@ use crate::protocol::Which;
 use crate::protocol::request::{Attributes, Request};
 use crate::protocol::server::ClientMessage;
 use crate::sys::clock::Instant;
-use crate::sys::process;
 use crate::sys::signal::{self, name};
-use crate::sys::terminal::{self, Modes};
+use crate::sys::terminal;
 use crate::text::line::{Line, Show};
 use crate::{add, debug, exit, limits, report};
-use rustix::fd::{AsFd, BorrowedFd};
 
 impl<'s> Session<'s> {
     /// Does what the client's frames ask for. What comes once everything is said is dropped.
@@ -44,11 +42,8 @@ impl<'s> Session<'s> {
                     terminal::set_size(terminal, size);
                 }
             }
-            ClientMessage::Modes => {
-                if let (Some(terminal), Some(modes)) = (self.terminal(), self.server_end.terminal_modes()) {
-                    let _ = terminal::set_modes(terminal, &Modes::from_bytes(modes));
-                }
-            }
+            ClientMessage::Modes => self.set_modes(),
+            ClientMessage::Waiting(waits) => self.on_waiting(waits),
             ClientMessage::Foreground(is_foreground) => self.set_foreground(is_foreground),
         }
     }
@@ -103,18 +98,17 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
+        let is_watched = streams.shared_modes.is_some() && streams.background.is_none();
         self.state.command = Command::Running {
             running,
             until: self.service.settings.session_timeout.map_or(Instant::NEVER, Instant::after),
         };
+        if is_watched {
+            self.on_terminal_event(Event::Begin);
+        }
         let modes = self.terminal().and_then(|terminal| terminal::modes(terminal).ok());
         let has_offered = attributes.terminal.is_some() || self.client != Client::Stub;
         self.server_end.started(modes.map(|modes| modes.end_mark()), has_offered);
-    }
-
-    /// The command's terminal, if it has one.
-    fn terminal(&self) -> Option<BorrowedFd<'_>> {
-        self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
     }
 
     /// A signal for the command. One that has ended already did not get it: then it is meant for whoever still stands for
@@ -123,23 +117,11 @@ impl<'s> Session<'s> {
         self.reap();
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
+            self.on_terminal_event(Event::Signal(signal));
             self.server_end.delivered();
             let _ = signal::send(-pid, signal);
         } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
             self.state.command.on_late_signal(signal);
-        }
-    }
-
-    /// The stub has come to its terminal's foreground, or left it, and so do the processes in that of the command's. The
-    /// kernel stops a background process that reads or sets its terminal, and the stub will hear of it.
-    fn set_foreground(&mut self, is_foreground: bool) {
-        let Some(streams) = self.state.command.streams_mut() else { return };
-        let Some(terminal) = &streams.terminal else { return };
-        if !is_foreground && streams.background.is_none() {
-            streams.background = Some(terminal::foreground(terminal.as_fd()));
-            let _ = terminal::set_foreground(terminal.as_fd(), process::id());
-        } else if is_foreground && let Some(group) = streams.background.take() {
-            let _ = terminal::set_foreground(terminal.as_fd(), group);
         }
     }
 

@@ -8,11 +8,11 @@ use rustix::io::Result;
 use rustix::ioctl::{Getter, Opcode, Setter, ioctl};
 use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{QueueSelector, Winsize};
 
 /// The kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`). powerpc's is another one
 /// (`asm/termbits.h`), which matters to nobody else: both ends of a session are programs for the same processor.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Modes {
     input: u32,
@@ -62,16 +62,18 @@ impl Modes {
         unsafe { core::ptr::from_ref(bytes).cast::<Modes>().read_unaligned() }
     }
 
-    /// Makes every key a byte and leaves every byte of output as it is (termios(3), cfmakeraw), with a note of what that
-    /// changes.
-    pub fn make_raw(&mut self) {
+    /// Makes every key a byte and, with `verbatim`, leaves every byte of output as it is (termios(3), cfmakeraw), with a
+    /// note of what that changes.
+    pub fn make_raw(&mut self, verbatim: bool) {
         let local = self.local;
         let kept =
             (local & libc::IEXTEN) >> 6 | (local & libc::ECHONL) >> 2 | (local & 3) << 11 | (local & libc::ECHO) << 10;
         let note = NOTED | self.input & RAW_INPUT | (self.output & libc::OPOST) << 2 | kept;
         self.characters[17..].copy_from_slice(&note.to_le_bytes()[..2]);
         self.input &= !RAW_INPUT;
-        self.output &= !libc::OPOST;
+        if verbatim {
+            self.output &= !libc::OPOST;
+        }
         self.local &= !RAW_LOCAL;
         self.characters[libc::VMIN] = 1;
         self.characters[libc::VTIME] = 0;
@@ -96,9 +98,39 @@ impl Modes {
         self.local &= !libc::ECHO;
     }
 
+    /// Makes every byte input as it is, but for what ends a line or the input, and echoes none: what is written has been
+    /// typed, shown and edited at another terminal of these modes.
+    pub fn make_quiet(&mut self) {
+        self.input &= !RAW_INPUT;
+        self.local &= !(RAW_LOCAL & !libc::ICANON);
+        for character in [libc::VERASE, libc::VKILL] {
+            self.characters[character] = 0;
+        }
+    }
+
     /// The character that ends the input.
     pub fn end_mark(&self) -> u8 {
         self.characters[libc::VEOF]
+    }
+
+    /// Whether input comes in lines.
+    pub fn has_lines(&self) -> bool {
+        self.local & libc::ICANON != 0
+    }
+
+    /// Whether `byte` ends a line.
+    pub fn ends_line(&self, byte: u8) -> bool {
+        byte == b'\n' || byte != 0 && [libc::VEOL, libc::VEOL2].iter().any(|end| self.characters[*end] == byte)
+    }
+
+    /// Whether it treats output as another one does.
+    pub fn has_output_of(&self, other: &Modes) -> bool {
+        self.output == other.output
+    }
+
+    /// Whether a return is put in before each line feed of the output.
+    pub fn adds_returns(&self) -> bool {
+        self.output & (libc::OPOST | libc::ONLCR) == libc::OPOST | libc::ONLCR
     }
 }
 
@@ -130,12 +162,6 @@ pub fn modes(fd: BorrowedFd<'_>) -> Result<Modes> {
     whole(fd)
 }
 
-/// Reads the modes of a terminal; an error for what is not one.
-pub fn get_modes(fd: BorrowedFd<'_>, modes: &mut Modes) -> Result<()> {
-    *modes = self::modes(fd)?;
-    Ok(())
-}
-
 /// Whether it is a terminal.
 pub fn is_one(fd: BorrowedFd<'_>) -> bool {
     modes(fd).is_ok()
@@ -149,6 +175,11 @@ pub fn set_modes(fd: BorrowedFd<'_>, modes: &Modes) -> Result<()> {
     let whole = *modes;
     // SAFETY: the kernel reads a `struct termios`.
     unsafe { ioctl(fd, Setter::<SET, Whole>::new(whole)) }
+}
+
+/// Drops what waits to be read from a terminal.
+pub fn drop_input(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::termios::tcflush(fd, QueueSelector::IFlush)
 }
 
 /// A terminal's rows, columns, width and height in pixels (`struct winsize`), 16 bits each in memory order; 0 where it has
@@ -217,8 +248,10 @@ mod tests {
             before.local |= libc::ICANON;
             before.characters[libc::VMIN] = 1;
             let mut modes = before;
-            modes.make_raw();
-            assert_eq!((modes.input & RAW_INPUT, modes.output & libc::OPOST, modes.local & RAW_LOCAL), (0, 0, 0));
+            let verbatim = random.bool();
+            modes.make_raw(verbatim);
+            assert_eq!((modes.input & RAW_INPUT, modes.local & RAW_LOCAL), (0, 0));
+            assert_eq!(modes.output & libc::OPOST, if verbatim { 0 } else { before.output & libc::OPOST });
             modes.before_raw();
             assert_eq!(modes.as_bytes(), before.as_bytes());
             before.before_raw();

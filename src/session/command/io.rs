@@ -124,6 +124,7 @@ impl<'r> CommandIo<'r> {
         self.on_terminal = if has_error { 3 } else { 2 };
         self.session.outputs[0] = Some(session);
         self.session.terminal = Some(command);
+        self.session.shared_modes = offered.map(|_| modes);
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! A command that runs.
 
+use super::keyboard::Keyboard;
 use crate::sys::fd::OwnedFd;
+use crate::sys::terminal::Modes;
 
 /// This process's ends of a command's streams.
 #[derive(Debug, Default)]
@@ -10,6 +12,10 @@ pub(in crate::session) struct Streams {
     pub(in crate::session) terminal: Option<OwnedFd>,
     /// While the stub is in the background: the process group that gets the terminal's foreground back.
     pub(in crate::session) background: Option<i32>,
+    /// The modes that it began with, where they are those of the stub's terminal, which then processes its output.
+    pub(in crate::session) shared_modes: Option<Modes>,
+    /// Whose the keys are of the stub's terminal.
+    pub(in crate::session) keyboard: Keyboard,
     /// Where its stdin is written to, non-blocking, until either side closes it.
     pub(in crate::session) input: Option<OwnedFd>,
     /// Where its stdout and stderr are read from, until they end.

@@ -9,4 +9,4 @@ pub use own::{
     OwnedFd, above, above_streams, accept, duplicate, open, open_at, peek, pipe, place, read, receive, send,
 };
 pub use own::{unread, write};
-pub use stream::{Stream, close, standard, write_soon};
+pub use stream::{Stream, close, reopen_terminal, standard, write_soon};

@@ -2,6 +2,7 @@
 
 use super::ids::id;
 use crate::sys::fd::own::{OwnedFd, open, open_at, read};
+use crate::sys::signal::Set;
 use core::ffi::CStr;
 use core::fmt::Write;
 use core::mem::MaybeUninit;
@@ -13,7 +14,7 @@ use rustix::io::Result;
 pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
     let me = id();
     numbers(c"/proc", &mut |processes, pid| {
-        if parent_of(processes, pid) == Some(me) {
+        if status(processes, pid).is_some_and(|status| status.parent == me) {
             each(pid);
         }
     })
@@ -42,9 +43,17 @@ fn numbers(directory: &CStr, each: &mut dyn FnMut(&OwnedFd, i32)) -> Result<()> 
     Ok(())
 }
 
-/// The parent of a process: the second field behind its name in `/proc/PID/stat`. The name stands in parentheses and may
-/// hold any byte, so it ends at the last one of them.
-fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
+/// What `/proc/PID/stat` says of a process, as far as it is of use here.
+struct Status {
+    is_stopped: bool,
+    parent: i32,
+    group: i32,
+    /// The signals up to 31 that it blocks, ignores or handles: signal n as bit n - 1.
+    guarded: u32,
+}
+
+/// The status of a process. Its name stands in parentheses and may hold any byte, so it ends at the last one of them.
+fn status(processes: &OwnedFd, pid: i32) -> Option<Status> {
     let mut path = heapless::String::<24>::new();
     write!(path, "{pid}/stat\0").ok()?;
     let path = CStr::from_bytes_until_nul(path.as_bytes()).ok()?;
@@ -53,8 +62,34 @@ fn parent_of(processes: &OwnedFd, pid: i32) -> Option<i32> {
     let length = read(&file, &mut text).ok()?;
     let text = text.get(..length)?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
-    // Behind it a blank, the state in one letter, a blank.
-    decimal(text.get(end + 4..)?.split(|byte| *byte == b' ').next()?)
+    let mut fields = text.get(end + 2..)?.split(|byte| *byte == b' ');
+    // What has ended counts, too: it does nothing any more.
+    let is_stopped = fields.next()?.first().is_some_and(|state| b"TtZX".contains(state));
+    let (parent, group) = (decimal(fields.next()?)?, decimal(fields.next()?)?);
+    // Of the signals the blocked, ignored and handled ones are fields 32 to 34; the group was the fifth.
+    let guarded = fields.skip(26).take(3).filter_map(decimal).fold(0, |set, field| set | field.cast_unsigned());
+    Some(Status { is_stopped, parent, group, guarded })
+}
+
+/// The processes of a group, together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Whether all of them are stopped.
+    pub is_stopped: bool,
+    /// The signals up to 31 that one of them blocks, ignores or handles.
+    pub guarded: Set,
+}
+
+/// What /proc shows of the processes of a group.
+pub fn group_status(group: i32) -> Result<Group> {
+    let mut found = Group { is_stopped: true, guarded: Set::default() };
+    numbers(c"/proc", &mut |processes, pid| {
+        if let Some(status) = status(processes, pid).filter(|status| status.group == group) {
+            found.is_stopped &= status.is_stopped;
+            found.guarded.0 |= u64::from(status.guarded);
+        }
+    })?;
+    Ok(found)
 }
 
 /// A number in decimal digits.

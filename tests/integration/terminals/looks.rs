@@ -173,18 +173,43 @@ fn a_rule_of_the_configuration_for_the_kind_of_terminal_counts(transport: Transp
     }
 }
 
-by_each_transport!(the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer);
-fn the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer(transport: Transport) {
-    once(transport, "", &[("wait", "echo ready; read line; exit 3")], |scene| {
+by_each_transport!(the_stubs_terminal_keeps_its_modes_while_the_command_leaves_its_own);
+fn the_stubs_terminal_keeps_its_modes_while_the_command_leaves_its_own(transport: Transport) {
+    twice(transport, &[("wait", "echo ready; read line; echo \"got $line\"; read line; exit 3")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
-        let mut stub = terminal.start(&scene.program("wait"));
+        let mut program = terminal.start(&scene.program("wait"));
         terminal.expect("ready\r\n");
-        terminal.expect_raw();
-        terminal.type_text("\r");
-        assert_eq!(code(terminal.end(&mut stub)), 3);
+        for expected in ["one\r\ngot one\r\n", "two\r\n"] {
+            assert_eq!(terminal.modes(), before);
+            terminal.type_text(&format!("{}\r", &expected[..3]));
+            terminal.expect(expected);
+        }
+        assert_eq!(code(terminal.end(&mut program)), 3);
         assert_eq!(terminal.modes(), before);
     });
+}
+
+by_each_transport!(the_stubs_terminal_is_raw_while_the_command_has_modes_of_its_own_and_no_longer);
+fn the_stubs_terminal_is_raw_while_the_command_has_modes_of_its_own_and_no_longer(transport: Transport) {
+    let script = "stty $1; echo ready; until test -e go; do sleep 0.01; done; stty sane; echo again; read line; exit 3";
+    for (mode, end, processes_output) in [("-echo", "\r\n", true), ("-opost", "\n", false)] {
+        once(transport, "", &[("wait", script)], |scene| {
+            let mut terminal = Terminal::new();
+            terminal.stty(&["sane"]);
+            let before = terminal.modes();
+            let mut stub = terminal.start(scene.program("wait").arg(mode));
+            terminal.expect(&format!("ready{end}"));
+            terminal.expect_raw();
+            assert_eq!(terminal.processes_output(), processes_output);
+            fs::write(scene.pod.work().join("go"), "").expect("a file");
+            terminal.expect("again\r\n");
+            terminal.wait_true("it has its modes again", || terminal.modes() == before);
+            terminal.type_text("\r");
+            assert_eq!(code(terminal.end(&mut stub)), 3);
+            assert_eq!(terminal.modes(), before);
+        });
+    }
 }
 
 by_each_transport!(every_exit_status_passes_over_a_terminal);

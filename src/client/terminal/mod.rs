@@ -1,8 +1,11 @@
-//! The caller's terminal, while the command shares it: the command has a pseudo-terminal of its own, and this one is raw,
-//! so that every key reaches that and acts there. In the background the terminal is left alone.
+//! The caller's terminal, while the command shares it: the command has a pseudo-terminal of its own. This one is left alone
+//! until the command asks for its keys: what was typed is read when the command reads, and while that has set modes of its
+//! own this terminal is raw, so that every key acts there. In the background it is left alone in any case.
 
-use super::raw;
-use crate::protocol;
+pub(super) mod raw;
+mod sharing;
+
+use crate::protocol::{self, Keys};
 use crate::sys::fd;
 use crate::sys::terminal::{self, Modes};
 use rustix::fd::BorrowedFd;
@@ -17,7 +20,7 @@ pub(super) enum Sharing {
     None,
     /// It does, and this process leaves the keys to the foreground.
     Background,
-    /// It does, and has the keys.
+    /// It does, and gets the keys that it asks for.
     Foreground,
 }
 
@@ -28,6 +31,10 @@ pub(super) struct Terminal {
     /// Whether both stdin and stdout are one.
     is_there: bool,
     pub(super) sharing: Sharing,
+    /// What the command does with the keys.
+    keys: Keys,
+    /// Whether the server knows that something waits to be read.
+    has_told: bool,
     /// Whether the modes that the server knows are the job's. In the background they are those of the shell, which sets
     /// its own while it reads a line.
     pub(super) has_sent_modes: bool,
@@ -41,6 +48,8 @@ impl Terminal {
             fd: input,
             is_there: terminal::is_one(input) && terminal::is_one(output),
             sharing: Sharing::None,
+            keys: Keys::None,
+            has_told: false,
             has_sent_modes: terminal::is_in_foreground(input),
         }
     }
@@ -69,10 +78,10 @@ impl Terminal {
 
     /// What the server needs to make another one like it.
     pub(super) fn describe(&self) -> Option<protocol::Terminal> {
-        let mut modes = Modes::default();
-        if !self.is_there || terminal::get_modes(self.fd, &mut modes).is_err() {
+        if !self.is_there {
             return None;
         }
+        let modes = self.modes()?;
         let [.., error] = fd::standard_fds();
         let mut flags = 0;
         if fd::is_same_device(self.fd, error) {
@@ -82,6 +91,13 @@ impl Terminal {
             flags |= protocol::Terminal::FOREGROUND;
         }
         Some(protocol::Terminal::new(flags, terminal::size(self.fd), modes.as_bytes()))
+    }
+
+    /// The modes that the job gave it: another stub may have made it raw.
+    fn modes(&self) -> Option<Modes> {
+        let mut modes = terminal::modes(self.fd).ok()?;
+        modes.before_raw();
+        Some(modes)
     }
 
     /// Whether both stdin and stdout are one.
@@ -99,9 +115,23 @@ impl Terminal {
         terminal::is_in_foreground(self.fd)
     }
 
-    /// Takes the keys, if this process is in the foreground.
+    /// Whether stdin is watched: to be read, or to tell the server that there is something to read.
+    pub(super) fn watches_input(&self) -> bool {
+        self.sharing == Sharing::Foreground && (self.takes_all() || !self.has_told)
+    }
+
+    /// Whether every key is the command's.
+    pub(super) fn takes_all(&self) -> bool {
+        matches!(self.keys, Keys::All | Keys::Verbatim)
+    }
+
+    /// Makes the terminal what the command wants it to be, if this process is in the foreground.
     pub(super) fn take(&mut self) {
-        self.sharing = if raw::enter(self.fd) { Sharing::Foreground } else { Sharing::Background };
+        self.sharing = if self.is_in_foreground() { Sharing::Foreground } else { Sharing::Background };
+        self.has_told = false;
+        if self.takes_all() && !raw::enter(self.fd, self.keys == Keys::Verbatim) {
+            self.sharing = Sharing::Background;
+        }
     }
 
     /// Leaves the keys to the foreground where that is another job by now; false where it is not.
