@@ -4,7 +4,7 @@ use super::stub::{Handled, Stub};
 use crate::protocol::Which;
 use crate::protocol::client::Peer;
 use crate::report;
-use crate::sys::fd::{self};
+use crate::sys::fd::{self, Stream};
 use crate::sys::signal::{self, name};
 use crate::sys::terminal;
 use crate::text::bytes::after;
@@ -23,9 +23,22 @@ impl Stub {
         self.streams.outputs = [output, error];
     }
 
+    /// Takes the caller's terminal for that of the command, which has everything else by itself.
+    pub(super) fn take_terminal(&mut self) {
+        let [input, output, error] = self.terminal.streams;
+        let standard = fd::standard_fds();
+        // A stream may be closed, and the terminal is still needed then.
+        let own = || terminal::controlling().unwrap_or(self.terminal.fd);
+        let stream = |is_on: bool, index: usize| if is_on { standard[index] } else { own() };
+        self.streams.input = Stream::new(stream(input, 0));
+        let screen = if output { Which::Output } else { Which::Error };
+        let shown = stream(output || error, if output { 1 } else { 2 });
+        self.streams.outputs[screen as usize] = Stream::new(shown);
+    }
+
     /// Reads stdin once, as much as may be sent.
     pub(super) fn read_input(&mut self) -> Handled {
-        if self.terminal.is_shared() && !self.terminal.takes_all() {
+        if self.terminal.has_shared_keys() && !self.terminal.takes_all() {
             self.on_typed();
             return Ok(());
         }
@@ -60,7 +73,7 @@ impl Stub {
     /// stdin is a terminal that could not be read. That is the end of the input where it has hung up, but a background job
     /// may not read its terminal either: then it waits for the foreground.
     fn waits_for_foreground(&mut self) -> bool {
-        if self.terminal.is_shared() {
+        if self.terminal.has_shared_keys() {
             return self.terminal.leave_to_foreground();
         }
         let is_background = self.streams.input.as_ref().is_some_and(|input| !terminal::is_in_foreground(input.as_fd()));

@@ -21,8 +21,13 @@ pub enum ServerMessage<'i> {
     Ended(End),
     /// The command was stopped by this signal.
     Stopped(u8),
-    /// Whether the command has a terminal.
-    Terminal(bool),
+    /// Which terminal the command has.
+    Terminal {
+        /// Whether it has any.
+        is_there: bool,
+        /// Whether that is like the stub's.
+        is_shared: bool,
+    },
     /// What it does with the keys of that.
     Keys(Keys),
 }
@@ -169,7 +174,9 @@ impl<'a> ClientEnd<'a> {
                 let signal = signal_of(chunk.kind, chunk.number & 0xff)?;
                 (!self.signals.is_undone(chunk.number >> 8)).then_some(ServerMessage::Stopped(signal))
             }
-            Kind::Terminal => Some(ServerMessage::Terminal(chunk.number != 0)),
+            Kind::Terminal => {
+                Some(ServerMessage::Terminal { is_there: chunk.number != 0, is_shared: chunk.number == 1 })
+            }
             Kind::Keys => {
                 let keys = Keys::of(chunk.number).ok_or(ProtocolError::Unexpected(Kind::Keys))?;
                 Some(ServerMessage::Keys(keys))

@@ -139,7 +139,7 @@ frames! {
     OutputCredit = 23, "stdout credit", Client, Number: "So many bytes of stdout were passed on.";
     ErrorCredit = 24, "stderr credit", Client, Number: "So many bytes of stderr were passed on.";
     HangUp = 25, "hang up", Client, Number: "The stream of this type ([`Kind::Output`] or [`Kind::Error`]) has no reader any more.";
-    Terminal = 26, "terminal", Server, Number: "Whether the command has a terminal (1) or pipes (0). Follows a request with [`attribute::TERMINAL`].";
+    Terminal = 26, "terminal", Server, Number: "Whether the command has a terminal like the client's (1), another one (2) or none (0). Follows a request with [`attribute::TERMINAL`].";
     Foreground = 27, "foreground", Client, Number: "Whether the client is in its terminal's foreground (1) or not (0), and so whether the command is in that of its own.";
     Pixels = 28, "pixels", Client, Number: "The terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.";
     Modes = 29, "modes", Client, Body: "The terminal's modes, as in [`crate::protocol::Terminal`].";

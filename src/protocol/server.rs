@@ -199,13 +199,13 @@ impl<'a> ServerEnd<'a> {
         None
     }
 
-    /// The command runs, with a terminal (whose character for the end of input is `end_mark`) or with pipes. A stub that
-    /// `offered` its own waits to hear of it.
-    pub fn started(&mut self, end_mark: Option<u8>, offered: bool) {
+    /// The command runs, with a terminal (like the stub's or not; its character for the end of input is `end_mark`, where
+    /// stdin is on it) or with pipes. A stub that `offered` its own waits to hear of it.
+    pub fn started(&mut self, is_shared: Option<bool>, end_mark: Option<u8>, offered: bool) {
         self.end_mark = end_mark;
-        match end_mark {
+        match is_shared {
             _ if !self.negotiated || !offered => {}
-            Some(_) => self.push(Kind::Terminal, 1),
+            Some(is_shared) => self.push(Kind::Terminal, if is_shared { 1 } else { 2 }),
             None => self.push_deferrable(Kind::Terminal, 0),
         }
     }

@@ -9,7 +9,7 @@ use crate::text::number;
 ///
 /// | bytes | content |
 /// | ----- | ------- |
-/// | 1     | [`Terminal::ERROR`] and [`Terminal::FOREGROUND`] |
+/// | 1     | flags: [`Terminal::ERROR`] and so on |
 /// | 8     | rows, columns, width and height in pixels, 16 bits each: the kernel's `struct winsize` |
 /// | 36    | input, output, control and local modes, 32 bits each, the line discipline and 19 special characters: the kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`) |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,10 @@ impl Terminal {
     pub const ERROR: u8 = 1;
     /// The caller is in its foreground.
     pub const FOREGROUND: u8 = 2;
+    /// The caller's stdin is something else.
+    pub const NO_INPUT: u8 = 4;
+    /// The caller's stdout is something else.
+    pub const NO_OUTPUT: u8 = 8;
 
     /// A terminal with these flags.
     pub fn new(flags: u8, size: u64, modes: &[u8; MODES]) -> Terminal {
@@ -56,6 +60,11 @@ impl Terminal {
         bytes[1..=SIZE].copy_from_slice(&size.to_le_bytes());
         bytes[1 + SIZE..].copy_from_slice(modes);
         Terminal(bytes)
+    }
+
+    /// Which of stdin, stdout and stderr are on it.
+    pub fn streams(&self) -> [bool; 3] {
+        [!self.has(Terminal::NO_INPUT), !self.has(Terminal::NO_OUTPUT), self.has(Terminal::ERROR)]
     }
 
     /// Whether one of the flags is set.

@@ -109,7 +109,7 @@ impl Session<'_> {
         if matches!(self.state.link, Link::Closed) {
             self.close_input();
         }
-        if self.state.command.streams().is_some_and(|streams| streams.terminal.is_some()) {
+        if self.state.command.streams().is_some_and(|streams| streams.has_keys) {
             // What a terminal says when it goes. An interactive shell ignores TERM.
             let _ = signal::send(-pid, name::HUP);
         }
@@ -170,7 +170,7 @@ impl Session<'_> {
 /// How many bytes the command has written at the most that were not read yet.
 fn unread(streams: &Streams, which: Which) -> usize {
     match &streams.outputs[which as usize] {
-        Some(_) if streams.terminal.is_some() && which == Which::Output => TERMINAL,
+        Some(_) if streams.screen == Some(which) => TERMINAL,
         Some(pipe) => fd::unread(pipe),
         None => 0,
     }

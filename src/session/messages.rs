@@ -98,7 +98,8 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
-        let is_watched = streams.shared_modes.is_some() && streams.background.is_none();
+        let has_keys = streams.has_keys;
+        let is_watched = has_keys && streams.shared_modes.is_some() && streams.background.is_none();
         self.state.command = Command::Running {
             running,
             until: self.service.settings.session_timeout.map_or(Instant::NEVER, Instant::after),
@@ -107,8 +108,11 @@ impl<'s> Session<'s> {
             self.on_terminal_event(Event::Begin);
         }
         let modes = self.terminal().and_then(|terminal| terminal::modes(terminal).ok());
+        let end_mark = modes.filter(|_| has_keys).map(|modes| modes.end_mark());
         let has_offered = attributes.terminal.is_some() || self.client != Client::Stub;
-        self.server_end.started(modes.map(|modes| modes.end_mark()), has_offered);
+        let is_shared = self.state.command.streams().is_some_and(|streams| streams.shared_modes.is_some());
+        let has_terminal = self.terminal().map(|_| is_shared);
+        self.server_end.started(has_terminal, end_mark, has_offered);
     }
 
     /// A signal for the command. One that has ended already did not get it: then it is meant for whoever still stands for
@@ -130,7 +134,7 @@ impl<'s> Session<'s> {
     fn hang_up(&mut self, which: Which) {
         self.server_end.hang_up(which);
         self.close_output(which);
-        if which == Which::Output && self.terminal().is_some() {
+        if self.state.command.streams().is_some_and(|streams| streams.has_keys && streams.screen == Some(which)) {
             self.server_end.drop_input();
             self.close_input();
         }

@@ -44,7 +44,7 @@ impl Session<'_> {
     /// Reads one of the command's streams once.
     pub(super) fn read_output(&mut self, which: Which) {
         // How the terminal's modes are now is how it is shown.
-        let adds_returns = which == Which::Output && self.adds_returns();
+        let adds_returns = self.adds_returns(which);
         let (index, count) = (which as usize, self.wanted(which));
         let Some(streams) = self.state.command.streams().filter(|_| count > 0) else { return };
         let Some(output) = &streams.outputs[index] else { return };

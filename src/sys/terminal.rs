@@ -1,8 +1,8 @@
 //! Terminals: their modes, size and foreground, and pseudo-terminals (ioctl_tty(2)).
 
-use super::fd::own::{OwnedFd, open};
+use super::fd::own::{OwnedFd, above_streams, open};
 use super::process::ids;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, IntoRawFd};
 use rustix::fs::OFlags;
 use rustix::io::Result;
 use rustix::ioctl::{Getter, Opcode, Setter, ioctl};
@@ -198,6 +198,14 @@ pub fn set_size(fd: BorrowedFd<'_>, size: u64) {
     let [a, b, c, d, e, f, g, h] = size.to_ne_bytes();
     let [ws_row, ws_col, ws_xpixel, ws_ypixel] = [[a, b], [c, d], [e, f], [g, h]].map(u16::from_ne_bytes);
     let _ = rustix::termios::tcsetwinsize(fd, Winsize { ws_row, ws_col, ws_xpixel, ws_ypixel });
+}
+
+/// The controlling terminal of this process, if it has one (tty(4)).
+pub fn controlling() -> Option<BorrowedFd<'static>> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let own = above_streams(open(c"/dev/tty", flags, 0).ok()?).ok()?;
+    // SAFETY: nobody else knows its number, and it is never closed.
+    Some(unsafe { BorrowedFd::borrow_raw(own.into_raw_fd()) })
 }
 
 /// Whether this process may read the terminal: it is in the foreground, or the terminal is not its controlling one, of which

@@ -26,10 +26,14 @@ pub(super) enum Sharing {
 
 /// The caller's terminal.
 pub(super) struct Terminal {
-    /// stdin.
+    /// It: the first of the standard streams that is a terminal, or else the controlling one.
     pub(super) fd: BorrowedFd<'static>,
-    /// Whether both stdin and stdout are one.
-    is_there: bool,
+    /// Which of the standard streams are on it.
+    pub(super) streams: [bool; 3],
+    /// Whether the server can make one like it, as the request says.
+    is_offered: bool,
+    /// Whether the keys are what is relayed as the command's input.
+    has_keys: bool,
     pub(super) sharing: Sharing,
     /// What the command does with the keys.
     keys: Keys,
@@ -41,16 +45,20 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal that both stdin and stdout are, if they are one.
+    /// The terminal of this process.
     pub(super) fn of_caller() -> Terminal {
-        let [input, output, _] = fd::standard_fds();
+        let standard = fd::standard_fds();
+        let first = standard.into_iter().find(|stream| terminal::is_one(*stream));
+        let fd = first.or_else(terminal::controlling).unwrap_or(standard[0]);
         Terminal {
-            fd: input,
-            is_there: terminal::is_one(input) && terminal::is_one(output),
+            fd,
+            streams: standard.map(|stream| terminal::is_one(stream) && fd::is_same_device(stream, fd)),
+            is_offered: false,
+            has_keys: false,
             sharing: Sharing::None,
             keys: Keys::None,
             has_told: false,
-            has_sent_modes: terminal::is_in_foreground(input),
+            has_sent_modes: terminal::is_in_foreground(fd),
         }
     }
 
@@ -59,10 +67,18 @@ impl Terminal {
         fd::standard_fds().into_iter().any(terminal::is_one)
     }
 
+    /// The request will go by this transport. By the relay, where the terminal's output is relayed as that of a stream that is
+    /// on it, there has to be one.
+    pub(super) fn offer(&mut self, is_direct: bool) {
+        let [input, output, error] = self.streams;
+        self.is_offered = (is_direct || output || error) && terminal::is_one(self.fd);
+        self.has_keys = is_direct || input;
+    }
+
     /// The request goes to a server that answers which streams it relays: where it could have the caller's own, and where
     /// it could share the terminal.
     pub(super) fn await_answer(&mut self, is_direct: bool) {
-        let answers = is_direct || self.is_there;
+        let answers = is_direct || self.is_offered;
         self.sharing = if answers { Sharing::Unanswered { waits: true } } else { Sharing::None };
     }
 
@@ -78,18 +94,18 @@ impl Terminal {
 
     /// What the server needs to make another one like it.
     pub(super) fn describe(&self) -> Option<protocol::Terminal> {
-        if !self.is_there {
+        if !self.is_offered {
             return None;
         }
         let modes = self.modes()?;
-        let [.., error] = fd::standard_fds();
-        let mut flags = 0;
-        if fd::is_same_device(self.fd, error) {
-            flags |= protocol::Terminal::ERROR;
-        }
-        if self.has_sent_modes {
-            flags |= protocol::Terminal::FOREGROUND;
-        }
+        let [input, output, error] = self.streams;
+        let flags = [
+            (error, protocol::Terminal::ERROR),
+            (self.has_sent_modes, protocol::Terminal::FOREGROUND),
+            (!input, protocol::Terminal::NO_INPUT),
+            (!output, protocol::Terminal::NO_OUTPUT),
+        ];
+        let flags = flags.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
         Some(protocol::Terminal::new(flags, terminal::size(self.fd), modes.as_bytes()))
     }
 
@@ -98,11 +114,6 @@ impl Terminal {
         let mut modes = terminal::modes(self.fd).ok()?;
         modes.before_raw();
         Some(modes)
-    }
-
-    /// Whether both stdin and stdout are one.
-    pub(super) fn is_there(&self) -> bool {
-        self.is_there
     }
 
     /// Whether the command shares it.
@@ -117,7 +128,12 @@ impl Terminal {
 
     /// Whether stdin is watched: to be read, or to tell the server that there is something to read.
     pub(super) fn watches_input(&self) -> bool {
-        self.sharing == Sharing::Foreground && (self.takes_all() || !self.has_told)
+        !self.has_keys || self.sharing == Sharing::Foreground && (self.takes_all() || !self.has_told)
+    }
+
+    /// Whether the keys are the command's input, as far as it asks for them.
+    pub(super) fn has_shared_keys(&self) -> bool {
+        self.has_keys && self.is_shared()
     }
 
     /// Whether every key is the command's.

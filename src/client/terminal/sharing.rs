@@ -29,17 +29,19 @@ impl Stub {
     /// The server's answer: whether the command has a terminal, which is the caller's where there is one. Without any on
     /// either side, the command has the descriptors that went along. Only the first answer counts: after that, the numbers
     /// of those descriptors may be this process's own.
-    pub(in crate::client) fn answered(&mut self, has_terminal: bool) {
+    pub(in crate::client) fn answered(&mut self, has_terminal: bool, is_shared: bool) {
         if !matches!(self.terminal.sharing, Sharing::Unanswered { .. }) {
             return;
         }
         self.report_reason();
-        let shares = has_terminal && self.terminal.is_there();
-        self.terminal.sharing = if shares { Sharing::Background } else { Sharing::None };
+        self.terminal.sharing = if is_shared { Sharing::Background } else { Sharing::None };
         if self.connection.is_direct {
-            // The command has them, all or those beyond the streams: what it closes is to be closed for good.
-            fd::close_passed(self.descriptors, if has_terminal { 3 } else { 0 });
-            if has_terminal {
+            // The command has what is not on its terminal: what it closes is to be closed for good.
+            let relayed = if is_shared { self.terminal.streams } else { [has_terminal; 3] };
+            fd::close_passed(self.descriptors, relayed);
+            if is_shared {
+                self.take_terminal();
+            } else if has_terminal {
                 self.take_streams();
             }
         }

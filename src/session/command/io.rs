@@ -5,8 +5,8 @@ use super::running::Streams;
 use crate::add;
 use crate::limits;
 use crate::options::value::Tty;
-use crate::protocol::Terminal;
 use crate::protocol::request::Request;
+use crate::protocol::{Terminal, Which};
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::Line;
@@ -27,8 +27,8 @@ pub(super) type Others = heapless::Vec<(i32, OwnedFd), { limits::DESCRIPTORS }>;
 pub(super) struct CommandIo<'r> {
     /// The command's ends.
     pub(super) command: [Option<OwnedFd>; 3],
-    /// How many of its streams, from stdin on, are its terminal instead.
-    pub(super) on_terminal: i32,
+    /// Which of its streams are its terminal instead.
+    pub(super) on_terminal: [bool; 3],
     /// This session's ends.
     pub(super) session: Streams,
     /// What else came along.
@@ -45,7 +45,7 @@ impl Drop for CommandIo<'_> {
 impl<'r> CommandIo<'r> {
     /// No streams yet.
     pub(super) fn new(others: &'r mut Others) -> CommandIo<'r> {
-        CommandIo { command: [const { None }; 3], on_terminal: 0, session: Streams::default(), others }
+        CommandIo { command: [const { None }; 3], on_terminal: [false; 3], session: Streams::default(), others }
     }
 
     /// Makes the streams, by the rule and what the stub offers. Without a pseudo-terminal they are those that came along,
@@ -61,7 +61,10 @@ impl<'r> CommandIo<'r> {
         if let Some(passed) = passed {
             self.adopt(request, passed, warning)?;
         }
-        let offered = request.attributes().terminal.as_ref();
+        // The relay has no frames for a terminal beside both outputs.
+        let can_show = |terminal: &&Terminal| is_direct || terminal.streams()[1..].contains(&true);
+        let has_both = |terminal: &&Terminal| rule != Tty::Always || terminal.streams()[..2] == [true; 2];
+        let offered = request.attributes().terminal.as_ref().filter(can_show).filter(has_both);
         if rule == Tty::Always || rule == Tty::Auto && offered.is_some() {
             match self.make_terminal(offered, is_direct) {
                 Ok(()) => return Ok(()),
@@ -104,8 +107,8 @@ impl<'r> CommandIo<'r> {
         Ok(())
     }
 
-    /// A pseudo-terminal like the one that is `offered`, for stderr too where that is on it. Without an offer its output
-    /// processing is off, since what comes out of it is no terminal.
+    /// A pseudo-terminal like the one that is `offered`, for the streams that are on it. Without an offer it is for stdin and
+    /// stdout, and its output processing is off, since what comes out of it is no terminal.
     fn make_terminal(&mut self, offered: Option<&Terminal>, is_direct: bool) -> Result<(), Errno> {
         let [session, command] = terminal::pair()?;
         let mut modes = terminal::modes(command.as_fd())?;
@@ -115,17 +118,36 @@ impl<'r> CommandIo<'r> {
             terminal::set_size(command.as_fd(), offered.size());
         }
         terminal::set_modes(command.as_fd(), &modes)?;
-        terminal::lead_session(&command)?;
-        let has_error = offered.is_some_and(|offered| offered.has(Terminal::ERROR));
-        if !has_error && !is_direct {
-            self.make_output_pipe(2)?;
+        self.on_terminal = offered.map_or([true, true, false], Terminal::streams);
+        self.session.has_keys = is_direct || self.on_terminal[0];
+        if self.session.has_keys {
+            terminal::lead_session(&command)?;
         }
-        self.session.input = Some(fd::duplicate(&session)?);
-        self.on_terminal = if has_error { 3 } else { 2 };
-        self.session.outputs[0] = Some(session);
+        // What is not on it came along, or is relayed apart.
+        if !is_direct {
+            self.make_other_pipes()?;
+        }
+        let screen = if self.on_terminal[1] { Which::Output } else { Which::Error };
+        if self.session.has_keys {
+            self.session.input = Some(fd::duplicate(&session)?);
+        }
+        self.session.outputs[screen as usize] = Some(session);
+        self.session.screen = Some(screen);
         self.session.terminal = Some(command);
         self.session.shared_modes = offered.map(|_| modes);
         Ok(())
+    }
+
+    /// Pipes for the streams that are not on the terminal.
+    fn make_other_pipes(&mut self) -> Result<(), Errno> {
+        let [input, output, error] = self.on_terminal;
+        if !input {
+            self.make_input_pipe()?;
+        }
+        if !output {
+            self.make_output_pipe(1)?;
+        }
+        if error { Ok(()) } else { self.make_output_pipe(2) }
     }
 
     /// Pipes for the three streams.

@@ -6,7 +6,7 @@ pub(super) use returns::without_returns;
 
 use super::command::{Event, Look, Step};
 use super::event_loop::Session;
-use crate::protocol::Keys;
+use crate::protocol::{Keys, Which};
 use crate::sys::clock::Instant;
 use crate::sys::fd;
 use crate::sys::process::{self, Group};
@@ -36,6 +36,9 @@ impl Session<'_> {
     /// The stub has come to its terminal's foreground, or left it, and so do the processes in that of the command's. The
     /// kernel stops a background process that reads or sets its terminal, and the stub will hear of it.
     pub(super) fn set_foreground(&mut self, is_foreground: bool) {
+        if self.state.command.streams().is_none_or(|streams| !streams.has_keys) {
+            return;
+        }
         self.on_terminal_event(if is_foreground { Event::Begin } else { Event::End });
         let Some(streams) = self.state.command.streams_mut() else { return };
         let Some(terminal) = &streams.terminal else { return };
@@ -65,7 +68,7 @@ impl Session<'_> {
     fn look(&mut self) {
         let Some(streams) = self.state.command.streams() else { return };
         let (Some(terminal), Some(shared)) = (&streams.terminal, &streams.shared_modes) else { return };
-        if streams.background.is_some() {
+        if streams.background.is_some() || !streams.has_keys {
             return;
         }
         let Ok(modes) = terminal::modes(terminal.as_fd()) else { return };
@@ -81,7 +84,10 @@ impl Session<'_> {
 
     /// Whether the terminal puts returns in before line feeds and the stub's does so again: there a job in the background
     /// leaves the modes alone, and one in the foreground as long as it does not want other ones.
-    pub(super) fn adds_returns(&mut self) -> bool {
+    pub(super) fn adds_returns(&mut self, which: Which) -> bool {
+        if self.state.command.streams().is_none_or(|streams| streams.screen != Some(which)) {
+            return false;
+        }
         self.look();
         let Some(streams) = self.state.command.streams() else { return false };
         let (Some(terminal), Some(shared)) = (&streams.terminal, &streams.shared_modes) else { return false };

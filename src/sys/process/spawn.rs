@@ -35,12 +35,14 @@ pub struct Start<'s> {
     pub environment: &'s Vector<'s>,
     /// Its standard input, output and error; `None`: closed.
     pub streams: &'s [Option<OwnedFd>; 3],
-    /// How many of these are its terminal instead.
-    pub on_terminal: i32,
+    /// Which of these are its terminal instead.
+    pub on_terminal: [bool; 3],
     /// What else it has open: descriptors, all above every number here, and the numbers that it knows them by.
     pub others: &'s [(i32, OwnedFd)],
     /// Its terminal, if it has one.
     pub terminal: Option<&'s OwnedFd>,
+    /// Whether that is its controlling terminal.
+    pub is_controlling: bool,
     /// Whether it is not to be the foreground of that.
     pub is_background: bool,
     /// Its file mode creation mask.
@@ -136,14 +138,14 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
         exit(child.start.failure_code);
     }
     let terminal = child.start.terminal;
-    if let Some(terminal) = terminal.filter(|_| !child.start.is_background) {
+    if let Some(terminal) = terminal.filter(|_| child.start.is_controlling && !child.start.is_background) {
         // Signals are blocked still: for a background process this call ends in TTOU otherwise (tcsetpgrp(3)). The parent
         // stands still until execve, so nothing typed can stop the child before that.
         terminal::set_foreground(terminal.as_fd(), id())?;
     }
-    for (stream, number) in child.start.streams.iter().zip(0..) {
-        let stream = if number < child.start.on_terminal { terminal } else { stream.as_ref() };
-        place(stream, number)?;
+    let streams = child.start.streams.iter().zip(child.start.on_terminal);
+    for ((stream, is_on_terminal), number) in streams.zip(0..) {
+        place(if is_on_terminal { terminal } else { stream.as_ref() }, number)?;
     }
     for (number, other) in child.start.others {
         place(Some(other), *number)?;
