@@ -6,7 +6,7 @@ use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
 use super::queue::Queue;
 use super::request::{self, Collector, Request};
-use super::terminal::{Keys, MODES};
+use super::terminal::{Change, Keys, MODES};
 use crate::exit::End;
 
 /// What the client asks for.
@@ -55,10 +55,8 @@ pub struct ServerEnd<'a> {
     deferrable: usize,
     input: Incoming<'a>,
     outputs: [Outgoing; 2],
-    /// The size in pixels of the stub's terminal, which comes ahead of its rows and columns.
-    pixels: u32,
-    /// The modes of the stub's terminal as far as they have arrived.
-    modes: heapless::Vec<u8, MODES>,
+    /// What has arrived of a change of the stub's terminal.
+    change: Change,
     /// What a terminal takes for the end of input.
     end_mark: Option<u8>,
     /// Whether something was lost for want of room.
@@ -88,8 +86,7 @@ impl<'a> ServerEnd<'a> {
             deferrable: 0,
             input: Incoming::new(&mut buffers.input),
             outputs: [Outgoing::new(Kind::Output), Outgoing::new(Kind::Error)],
-            pixels: 0,
-            modes: heapless::Vec::new(),
+            change: Change::default(),
             end_mark: None,
             overrun: false,
             delivered: 0,
@@ -159,30 +156,21 @@ impl<'a> ServerEnd<'a> {
                 Which::BOTH.into_iter().find(|which| which.kind().number() == chunk.number).map(ClientMessage::HangUp)
             }
             Kind::Pixels => {
-                self.pixels = chunk.number;
+                self.change.pixels = chunk.number;
                 None
             }
-            Kind::Size => Some(ClientMessage::Resize(u64::from(self.pixels) << 32 | u64::from(chunk.number))),
+            Kind::Size => Some(ClientMessage::Resize(self.change.size(chunk.number))),
             Kind::Foreground => Some(ClientMessage::Foreground(chunk.number != 0)),
-            Kind::Modes => self.modes(chunk),
+            Kind::Modes => self.change.add_modes(chunk).then_some(ClientMessage::Modes),
             Kind::Waiting => Some(ClientMessage::Waiting(chunk.number != 0)),
             kind => return Err(ProtocolError::Unexpected(kind)),
         };
         Ok(message)
     }
 
-    /// A part of the modes.
-    fn modes<'i>(&mut self, chunk: &Chunk<'i>) -> Option<ClientMessage<'i>> {
-        if chunk.first {
-            self.modes.clear();
-        }
-        let _ = self.modes.extend_from_slice(chunk.bytes);
-        chunk.last.then_some(ClientMessage::Modes)
-    }
-
     /// The modes that the stub's terminal has; `None` for what is too short for modes.
     pub fn terminal_modes(&self) -> Option<&[u8; MODES]> {
-        self.modes.first_chunk()
+        self.change.modes.first_chunk()
     }
 
     /// stdin has ended. A terminal is told by a character of its own, and once more where the last line was not complete

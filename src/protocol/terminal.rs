@@ -1,6 +1,7 @@
 //! A caller's terminal as its stub describes it and the server makes another one like it. Only bytes: the calls are
 //! `sys::terminal`'s.
 
+use super::decoder::Chunk;
 use crate::text::line::{Line, Part, Show};
 use crate::text::number;
 
@@ -33,6 +34,31 @@ impl Keys {
     /// Those of this number.
     pub fn of(number: u32) -> Option<Keys> {
         [Keys::None, Keys::Once, Keys::All, Keys::Verbatim].into_iter().find(|keys| *keys as u32 == number)
+    }
+}
+
+/// What has arrived of a change of a stub's terminal.
+#[derive(Default)]
+pub(super) struct Change {
+    /// Its size in pixels, which comes ahead of its rows and columns.
+    pub(super) pixels: u32,
+    /// Its modes, as far as they have arrived.
+    pub(super) modes: heapless::Vec<u8, MODES>,
+}
+
+impl Change {
+    /// The size with these rows and columns.
+    pub(super) fn size(&self, cells: u32) -> u64 {
+        u64::from(self.pixels) << 32 | u64::from(cells)
+    }
+
+    /// Adds a part of the modes; true where it is the last.
+    pub(super) fn add_modes(&mut self, chunk: &Chunk<'_>) -> bool {
+        if chunk.first {
+            self.modes.clear();
+        }
+        let _ = self.modes.extend_from_slice(chunk.bytes);
+        chunk.last
     }
 }
 

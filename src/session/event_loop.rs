@@ -143,11 +143,10 @@ impl<'s> Session<'s> {
         }
         self.channel.wipe(inbox);
         self.record.ended(self.service, self.state.command.end());
-        // A process that leads a terminal's session cannot have another terminal.
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
         // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
         let has_leftovers = self.passed.iter().any(Option::is_some);
-        self.is_small && !has_leftovers && !process::leads_session() && process::reap() == Children::None
+        self.leave_terminal() && self.is_small && !has_leftovers && process::reap() == Children::None
     }
 
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses

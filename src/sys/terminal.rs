@@ -5,7 +5,7 @@ use super::process::ids;
 use rustix::fd::{BorrowedFd, IntoRawFd};
 use rustix::fs::OFlags;
 use rustix::io::Result;
-use rustix::ioctl::{Getter, Opcode, Setter, ioctl};
+use rustix::ioctl::{Getter, NoArg, Opcode, Setter, ioctl};
 use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
 use rustix::termios::{QueueSelector, Winsize};
@@ -241,6 +241,15 @@ pub fn lead_session(terminal: &OwnedFd) -> Result<()> {
     // It fails where this process leads a session already.
     let _ = rustix::process::setsid();
     rustix::process::ioctl_tiocsctty(terminal)
+}
+
+/// Gives up this controlling terminal for this process and all others of the session that it leads. The foreground gets HUP
+/// and CONT.
+pub fn leave(terminal: &OwnedFd) -> Result<()> {
+    #[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+    const LEAVE: Opcode = libc::TIOCNOTTY as Opcode;
+    // SAFETY: the request takes no argument.
+    unsafe { ioctl(terminal, NoArg::<LEAVE>::new()) }
 }
 
 #[cfg(test)]

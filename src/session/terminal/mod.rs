@@ -22,6 +22,14 @@ impl Session<'_> {
         self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
     }
 
+    /// Gives up the command's terminal as its session's leader, so that the next session of this process can have another one.
+    /// What the command left in the background of it loses it, too. False where that is not possible.
+    pub(super) fn leave_terminal(&self) -> bool {
+        let streams = self.state.command.streams().filter(|streams| streams.has_keys);
+        let terminal = streams.and_then(|streams| streams.terminal.as_ref());
+        terminal.is_none_or(|terminal| terminal::leave(terminal).is_ok())
+    }
+
     /// The stub's terminal has other modes now, and so has the command's.
     pub(super) fn set_modes(&mut self) {
         let Some(modes) = self.server_end.terminal_modes().map(Modes::from_bytes) else { return };

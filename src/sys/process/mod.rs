@@ -13,7 +13,7 @@ pub use argv::{Pointers, Vector};
 pub use exec::{ExecError, execute};
 pub use exit::{end_like, exit};
 pub use hook::at_exit;
-pub use ids::{follow_parent, group, id, is_child_of, leads_session, umask, working_directory};
+pub use ids::{follow_parent, group, id, is_child_of, umask, working_directory};
 pub use procfs::{Group, children, group_status, open_descriptors};
 pub use reap::{Children, Reaped, adopt_orphans, reap};
 pub use spawn::{Stack, Start, fork, start};

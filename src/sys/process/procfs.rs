@@ -94,5 +94,11 @@ pub fn group_status(group: i32) -> Result<Group> {
 
 /// A number in decimal digits.
 fn decimal(text: &[u8]) -> Option<i32> {
-    core::str::from_utf8(text).ok()?.parse().ok()
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_i32, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        number.checked_mul(10)?.checked_add(i32::from(digit)).filter(|_| digit < 10)
+    })
 }
