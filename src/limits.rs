@@ -135,6 +135,14 @@ pub const KEEPALIVE_COUNT: u32 = 3;
 /// milliseconds: most commands have ended by then, and the stub is woken once.
 pub const COALESCE_MS: u64 = 2;
 
+/// How often the modes of a command's terminal are looked at, in milliseconds, at the least: nobody tells of a change, and a
+/// key that comes sooner is echoed. They are looked at as well whenever the command writes, as it does before it asks a
+/// person for something. And how long its processes may take to stop while it is found out whether it reads.
+pub const TERMINAL_MS: u64 = 50;
+
+/// How long a key that stops a command may take to do so, in milliseconds, before it is looked at whether that reads.
+pub const SETTLE_MS: u64 = 100;
+
 /// How long a signal is kept for a server that has not greeted yet, in milliseconds. One of protocol 2 greets as soon as it
 /// has accepted; one of protocol 1 never does, and one whose backlog is full takes long to do so.
 pub const GREETING_MS: u64 = 1_000;

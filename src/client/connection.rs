@@ -63,6 +63,7 @@ impl Stub {
         self.connection = connection;
         self.unsent = &[];
         self.server_reads = true;
+        self.terminal.offer(false);
         self.terminal.await_answer(false);
         self.take_streams();
         self.machine.rewind();
@@ -139,7 +140,8 @@ impl Stub {
             ServerMessage::Failure(text) => text.show(self.reason),
             ServerMessage::Ended(end) => self.ended(end),
             ServerMessage::Stopped(signal) => self.stop(signal)?,
-            ServerMessage::Terminal(is_shared) => self.answered(is_shared),
+            ServerMessage::Terminal { is_there, is_shared } => self.answered(is_there, is_shared),
+            ServerMessage::Keys(keys) => self.give_keys(keys)?,
         }
         Ok(())
     }

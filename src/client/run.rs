@@ -10,7 +10,6 @@ use crate::config::file;
 use crate::diag::Reported;
 use crate::exit::End;
 use crate::options::settings::{NOT_FOR_STUBS, Settings};
-use crate::options::value::Transport;
 use crate::sys::clock::Instant;
 use crate::sys::program::{Program, Strings};
 use crate::told;
@@ -26,20 +25,17 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     if settings.trigger.is_some() {
         return Err(told!(NOT_FOR_STUBS, server.name(), server.port()));
     }
-    let mut route = Route::to(server, &settings, &program.environment)?;
-    let terminal = Terminal::of_caller();
-    if route.transport == Transport::Auto && !terminal.is_there() && !terminal.is_in_foreground() {
-        // stdin alone is the terminal of a background job. The kernel would let the command, which is in another session,
-        // take the shell's keys; a stub that reads it is stopped.
-        route.transport = Transport::Relay;
-    }
+    let route = Route::to(server, &settings, &program.environment)?;
     let descriptors = descriptors::inherited(route.transport);
+    // It may be opened, which is no descriptor of the caller's.
+    let mut terminal = Terminal::of_caller();
     let directory = request::directory(loaded)?;
     // Before the request is written, so that the server starts the session meanwhile.
     let deadline = Instant::after(loaded.config.connect_timeout());
     let connection = connect(&route, deadline, true).map_err(|errno| route.report(&errno))?;
     let keys = route.authenticate(&program.environment, &connection.socket, deadline)?;
     descriptors::restrict(descriptors, &connection)?;
+    terminal.offer(connection.is_direct);
     // The token is for nobody else.
     let environment = &program.environment.without(settings.token_variable());
     let caller = request::Caller { environment, arguments, directory, terminal: &terminal, connection: &connection };

@@ -1,7 +1,7 @@
 //! A stub's signals: what it receives is the command's, and what stops or ends the command stops or ends it alike.
 
-use super::raw;
 use super::stub::{FORWARDED, Handled, Interrupt, Stub};
+use super::terminal::raw;
 use crate::exit::{self, End};
 use crate::protocol::client::Peer;
 use crate::sys::clock::Instant;
@@ -47,6 +47,8 @@ impl Stub {
             return self.resize_terminal();
         }
         if signal == name::CONT {
+            // It undoes a stop that has not been reported yet.
+            self.forwarded = self.forwarded.without(name::TSTP).without(name::TTIN).without(name::TTOU);
             self.resume_terminal();
         }
         let is_deadly = matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM);
@@ -103,17 +105,27 @@ impl Stub {
             self.send_signal(name::CONT);
             return Ok(());
         }
-        signal::stop_by(signal, FORWARDED, by_terminal);
         let awaited_input = core::mem::take(&mut self.streams.input_awaits_stop) || by_terminal && signal == name::TTIN;
+        raw::restore();
+        // A shell may have resumed the job already: the rest of it stopped earlier. A stop would make that undone.
+        if self.forward_pending()? {
+            return Ok(());
+        }
+        signal::stop_by(signal, FORWARDED, by_terminal);
+        if !self.forward_pending()? {
+            self.go_on_without_stop(awaited_input);
+        }
+        Ok(())
+    }
+
+    /// Forwards what has come; true where it had this process go on.
+    fn forward_pending(&mut self) -> Result<bool, Interrupt> {
         let mut was_resumed = false;
         while let Some(arrival) = signal::next(&self.signals) {
             was_resumed |= arrival.signal == name::CONT;
             self.forward(arrival.signal)?;
         }
-        if !was_resumed {
-            self.go_on_without_stop(awaited_input);
-        }
-        Ok(())
+        Ok(was_resumed)
     }
 
     /// An orphaned process group does not stop (setpgid(2)), so its command goes on too, without the terminal's input.

@@ -4,7 +4,7 @@ use super::stub::{Handled, Stub};
 use crate::protocol::Which;
 use crate::protocol::client::Peer;
 use crate::report;
-use crate::sys::fd::{self};
+use crate::sys::fd::{self, Stream};
 use crate::sys::signal::{self, name};
 use crate::sys::terminal;
 use crate::text::bytes::after;
@@ -23,8 +23,25 @@ impl Stub {
         self.streams.outputs = [output, error];
     }
 
+    /// Takes the caller's terminal for that of the command, which has everything else by itself.
+    pub(super) fn take_terminal(&mut self) {
+        let [input, output, error] = self.terminal.streams;
+        let standard = fd::standard_fds();
+        // A stream may be closed, and the terminal is still needed then.
+        let own = || terminal::controlling().unwrap_or(self.terminal.fd);
+        let stream = |is_on: bool, index: usize| if is_on { standard[index] } else { own() };
+        self.streams.input = Stream::new(stream(input, 0));
+        let screen = if output { Which::Output } else { Which::Error };
+        let shown = stream(output || error, if output { 1 } else { 2 });
+        self.streams.outputs[screen as usize] = Stream::new(shown);
+    }
+
     /// Reads stdin once, as much as may be sent.
     pub(super) fn read_input(&mut self) -> Handled {
+        if self.terminal.has_shared_keys() && !self.terminal.takes_all() {
+            self.on_typed();
+            return Ok(());
+        }
         let Some(input) = &mut self.streams.input else { return Ok(()) };
         let space = self.machine.space(self.machine.allowance());
         match input.read(space) {
@@ -32,18 +49,20 @@ impl Stub {
             Ok(count) => self.machine.send(count),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(Errno::IO) if self.waits_for_foreground() => {}
-            Err(errno) => {
-                // A closed stdin is no input, as nohup(1) leaves it, and a terminal that hangs up has no more. Any other
-                // error is not the end of the data.
-                let has_hung_up = self.streams.input.as_ref().is_some_and(|input| input.has_hung_up(errno));
-                if errno != Errno::BADF && !has_hung_up {
-                    report!("stdin: {}", errno);
-                    self.streams.has_failed = true;
-                }
-                self.end_input()?;
-            }
+            Err(errno) => self.fail_input(errno)?,
         }
         Ok(())
+    }
+
+    /// stdin cannot be read. A closed one is no input, as nohup(1) leaves it, and a terminal that hangs up has no more. Any
+    /// other error is not the end of the data.
+    pub(super) fn fail_input(&mut self, errno: Errno) -> Handled {
+        let has_hung_up = self.streams.input.as_ref().is_some_and(|input| input.has_hung_up(errno));
+        if errno != Errno::BADF && !has_hung_up {
+            report!("stdin: {}", errno);
+            self.streams.has_failed = true;
+        }
+        self.end_input()
     }
 
     /// stdin has ended. A signal that ended its writer may have come for this process as well: it goes first, since a local
@@ -58,7 +77,7 @@ impl Stub {
     /// stdin is a terminal that could not be read. That is the end of the input where it has hung up, but a background job
     /// may not read its terminal either: then it waits for the foreground.
     fn waits_for_foreground(&mut self) -> bool {
-        if self.terminal.is_shared() {
+        if self.terminal.has_shared_keys() {
             return self.terminal.leave_to_foreground();
         }
         let is_background = self.streams.input.as_ref().is_some_and(|input| !terminal::is_in_foreground(input.as_fd()));

@@ -5,7 +5,7 @@ use super::error::ProtocolError;
 use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
 use super::queue::Queue;
-use super::terminal::MODES;
+use super::terminal::{Keys, MODES};
 use crate::exit::End;
 
 /// What the server says.
@@ -21,8 +21,15 @@ pub enum ServerMessage<'i> {
     Ended(End),
     /// The command was stopped by this signal.
     Stopped(u8),
-    /// Whether the command has a terminal.
-    Terminal(bool),
+    /// Which terminal the command has.
+    Terminal {
+        /// Whether it has any.
+        is_there: bool,
+        /// Whether that is like the stub's.
+        is_shared: bool,
+    },
+    /// What it does with the keys of that.
+    Keys(Keys),
 }
 
 /// What is known of the server.
@@ -48,6 +55,9 @@ impl Buffers {
     pub const EMPTY: Buffers = Buffers { outbox: [0; OUTBOX], output: [0; BACKLOG], error: [0; BACKLOG] };
 }
 
+/// The signal that has a stopped process go on, in Linux's generic table.
+const CONT: u8 = 18;
+
 /// The signals that were passed on.
 #[derive(Debug, Default)]
 struct Signals {
@@ -56,6 +66,8 @@ struct Signals {
     deadly: Option<(u8, u32)>,
     /// How many of them the command lived to get.
     delivered: u32,
+    /// How many were sent up to the last CONT.
+    resumed: u32,
 }
 
 impl Signals {
@@ -64,6 +76,14 @@ impl Signals {
             self.deadly = Some((signal, self.sent));
         }
         self.sent = self.sent.saturating_add(1);
+        if signal == CONT {
+            self.resumed = self.sent;
+        }
+    }
+
+    /// Whether a stop before which the command had got so many signals is none any more: a CONT is on its way.
+    fn is_undone(&self, delivered: u32) -> bool {
+        delivered < self.resumed
     }
 
     /// How a command ended that exited with this code. A signal that came too late for it was meant for the stub as well,
@@ -74,6 +94,11 @@ impl Signals {
             _ => End::Code(code),
         }
     }
+}
+
+/// The signal that a frame of this type names.
+fn signal_of(kind: Kind, number: u32) -> Result<u8, ProtocolError> {
+    u8::try_from(number).ok().filter(|signal| (1..=64).contains(signal)).ok_or(ProtocolError::Unexpected(kind))
 }
 
 /// The stub's end of one session.
@@ -141,14 +166,18 @@ impl<'a> ClientEnd<'a> {
             }
             Kind::Hello if chunk.number == frame::PROTOCOL => None,
             Kind::Failure => Some(ServerMessage::Failure(chunk.bytes)),
-            Kind::Signaled | Kind::Stopped => {
-                let Ok(signal @ 1..=64) = u8::try_from(chunk.number) else {
-                    return Err(ProtocolError::Unexpected(chunk.kind));
-                };
-                let ended = chunk.kind == Kind::Signaled;
-                Some(if ended { ServerMessage::Ended(End::Signal(signal)) } else { ServerMessage::Stopped(signal) })
+            Kind::Signaled => Some(ServerMessage::Ended(End::Signal(signal_of(chunk.kind, chunk.number)?))),
+            Kind::Stopped => {
+                let signal = signal_of(chunk.kind, chunk.number & 0xff)?;
+                (!self.signals.is_undone(chunk.number >> 8)).then_some(ServerMessage::Stopped(signal))
             }
-            Kind::Terminal => Some(ServerMessage::Terminal(chunk.number != 0)),
+            Kind::Terminal => {
+                Some(ServerMessage::Terminal { is_there: chunk.number != 0, is_shared: chunk.number == 1 })
+            }
+            Kind::Keys => {
+                let keys = Keys::of(chunk.number).ok_or(ProtocolError::Unexpected(Kind::Keys))?;
+                Some(ServerMessage::Keys(keys))
+            }
             Kind::InputCredit => {
                 self.input.credit(chunk.number);
                 None
@@ -255,6 +284,11 @@ impl<'a> ClientEnd<'a> {
     /// Whether the stub is in its terminal's foreground; only to a server of protocol 2.
     pub fn foreground(&mut self, is_in_foreground: bool) {
         self.tell(Kind::Foreground, is_in_foreground.into());
+    }
+
+    /// Whether something waits to be read at the stub's terminal; only to a server of protocol 2.
+    pub fn waiting(&mut self, waits: bool) {
+        self.tell(Kind::Waiting, waits.into());
     }
 
     fn tell(&mut self, kind: Kind, number: u32) {

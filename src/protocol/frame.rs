@@ -134,17 +134,19 @@ frames! {
     Hello = 16, "hello", Server, Number: "The protocol that the server will speak.";
     Failure = 17, "failure", Server, Body: "Why the command could not be run, with [`Kind::Exit`] to follow; or a warning.";
     Signaled = 18, "signaled", Server, Number: "The signal that ended the command; the last frame, instead of [`Kind::Exit`].";
-    Stopped = 19, "stopped", Server, Number: "The signal that stopped the command.";
+    Stopped = 19, "stopped", Server, Number: "The signal that stopped the command in the lower 8 bits; above, how many of the client's signals it had got by then.";
     Signal = 20, "signal", Client, Number: "A signal for the command's process group. Numbers are those of Linux's generic table.";
     Size = 21, "size", Client, Number: "The terminal's rows in the lower 16 bits, its columns in the upper ones.";
     InputCredit = 22, "stdin credit", Server, Number: "So many bytes of stdin were passed on.";
     OutputCredit = 23, "stdout credit", Client, Number: "So many bytes of stdout were passed on.";
     ErrorCredit = 24, "stderr credit", Client, Number: "So many bytes of stderr were passed on.";
     HangUp = 25, "hang up", Client, Number: "The stream of this type ([`Kind::Output`] or [`Kind::Error`]) has no reader any more.";
-    Terminal = 26, "terminal", Server, Number: "Whether the command has a terminal (1) or pipes (0). Follows a request with [`attribute::TERMINAL`].";
+    Terminal = 26, "terminal", Server, Number: "Whether the command has a terminal like the client's (1), another one (2) or none (0). Follows a request with [`attribute::TERMINAL`].";
     Foreground = 27, "foreground", Client, Number: "Whether the client is in its terminal's foreground (1) or not (0), and so whether the command is in that of its own.";
     Pixels = 28, "pixels", Client, Number: "The terminal's width in pixels in the lower 16 bits, its height in the upper ones; [`Kind::Size`] follows.";
     Modes = 29, "modes", Client, Body: "The terminal's modes, as in [`crate::protocol::Terminal`].";
+    Keys = 30, "keys", Server, Number: "What the command does with the terminal's keys: a [`crate::protocol::Keys`].";
+    Waiting = 31, "waiting", Client, Number: "Whether something waits to be read at the terminal (1). 0 ends the answer to [`crate::protocol::Keys::Once`].";
     Delivered = 32, "delivered", Server, Number: "How many of the client's signals the command lived to get. Precedes its end, where there are any.";
 }
 

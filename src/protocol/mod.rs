@@ -21,4 +21,4 @@ mod terminal;
 pub use error::{ProtocolError, RequestTooLarge};
 pub use flow::{Incoming, Which};
 pub use queue::Queue;
-pub use terminal::{MODES, Terminal};
+pub use terminal::{Keys, MODES, Terminal};

@@ -6,7 +6,7 @@ use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
 use super::queue::Queue;
 use super::request::{self, Collector, Request};
-use super::terminal::MODES;
+use super::terminal::{Change, Keys, MODES};
 use crate::exit::End;
 
 /// What the client asks for.
@@ -30,6 +30,8 @@ pub enum ClientMessage<'i> {
     Foreground(bool),
     /// The stub's terminal has other modes now: [`ServerEnd::terminal_modes`].
     Modes,
+    /// Whether something waits to be read at the stub's terminal.
+    Waiting(bool),
 }
 
 /// The buffers of one session. All zero at first.
@@ -53,10 +55,8 @@ pub struct ServerEnd<'a> {
     deferrable: usize,
     input: Incoming<'a>,
     outputs: [Outgoing; 2],
-    /// The size in pixels of the stub's terminal, which comes ahead of its rows and columns.
-    pixels: u32,
-    /// The modes of the stub's terminal as far as they have arrived.
-    modes: heapless::Vec<u8, MODES>,
+    /// What has arrived of a change of the stub's terminal.
+    change: Change,
     /// What a terminal takes for the end of input.
     end_mark: Option<u8>,
     /// Whether something was lost for want of room.
@@ -86,8 +86,7 @@ impl<'a> ServerEnd<'a> {
             deferrable: 0,
             input: Incoming::new(&mut buffers.input),
             outputs: [Outgoing::new(Kind::Output), Outgoing::new(Kind::Error)],
-            pixels: 0,
-            modes: heapless::Vec::new(),
+            change: Change::default(),
             end_mark: None,
             overrun: false,
             delivered: 0,
@@ -157,29 +156,21 @@ impl<'a> ServerEnd<'a> {
                 Which::BOTH.into_iter().find(|which| which.kind().number() == chunk.number).map(ClientMessage::HangUp)
             }
             Kind::Pixels => {
-                self.pixels = chunk.number;
+                self.change.pixels = chunk.number;
                 None
             }
-            Kind::Size => Some(ClientMessage::Resize(u64::from(self.pixels) << 32 | u64::from(chunk.number))),
+            Kind::Size => Some(ClientMessage::Resize(self.change.size(chunk.number))),
             Kind::Foreground => Some(ClientMessage::Foreground(chunk.number != 0)),
-            Kind::Modes => self.modes(chunk),
+            Kind::Modes => self.change.add_modes(chunk).then_some(ClientMessage::Modes),
+            Kind::Waiting => Some(ClientMessage::Waiting(chunk.number != 0)),
             kind => return Err(ProtocolError::Unexpected(kind)),
         };
         Ok(message)
     }
 
-    /// A part of the modes.
-    fn modes<'i>(&mut self, chunk: &Chunk<'i>) -> Option<ClientMessage<'i>> {
-        if chunk.first {
-            self.modes.clear();
-        }
-        let _ = self.modes.extend_from_slice(chunk.bytes);
-        chunk.last.then_some(ClientMessage::Modes)
-    }
-
     /// The modes that the stub's terminal has; `None` for what is too short for modes.
     pub fn terminal_modes(&self) -> Option<&[u8; MODES]> {
-        self.modes.first_chunk()
+        self.change.modes.first_chunk()
     }
 
     /// stdin has ended. A terminal is told by a character of its own, and once more where the last line was not complete
@@ -196,13 +187,13 @@ impl<'a> ServerEnd<'a> {
         None
     }
 
-    /// The command runs, with a terminal (whose character for the end of input is `end_mark`) or with pipes. A stub that
-    /// `offered` its own waits to hear of it.
-    pub fn started(&mut self, end_mark: Option<u8>, offered: bool) {
+    /// The command runs, with a terminal (like the stub's or not; its character for the end of input is `end_mark`, where
+    /// stdin is on it) or with pipes. A stub that `offered` its own waits to hear of it.
+    pub fn started(&mut self, is_shared: Option<bool>, end_mark: Option<u8>, offered: bool) {
         self.end_mark = end_mark;
-        match end_mark {
+        match is_shared {
             _ if !self.negotiated || !offered => {}
-            Some(_) => self.push(Kind::Terminal, 1),
+            Some(is_shared) => self.push(Kind::Terminal, if is_shared { 1 } else { 2 }),
             None => self.push_deferrable(Kind::Terminal, 0),
         }
     }
@@ -338,7 +329,15 @@ impl<'a> ServerEnd<'a> {
     /// The command was stopped by this signal. One of protocol 1 has no word for it.
     pub fn stopped(&mut self, signal: u8) {
         if self.negotiated {
-            self.push(Kind::Stopped, signal.into());
+            let delivered = self.delivered.min(u32::MAX >> 8) << 8;
+            self.push(Kind::Stopped, delivered | u32::from(signal));
+        }
+    }
+
+    /// The command does this with the keys of the stub's terminal.
+    pub fn keys(&mut self, keys: Keys) {
+        if self.negotiated {
+            self.push(Kind::Keys, keys as u32);
         }
     }
 

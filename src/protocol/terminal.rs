@@ -1,6 +1,7 @@
 //! A caller's terminal as its stub describes it and the server makes another one like it. Only bytes: the calls are
 //! `sys::terminal`'s.
 
+use super::decoder::Chunk;
 use crate::text::line::{Line, Part, Show};
 use crate::text::number;
 
@@ -9,11 +10,57 @@ use crate::text::number;
 ///
 /// | bytes | content |
 /// | ----- | ------- |
-/// | 1     | [`Terminal::ERROR`] and [`Terminal::FOREGROUND`] |
+/// | 1     | flags: [`Terminal::ERROR`] and so on |
 /// | 8     | rows, columns, width and height in pixels, 16 bits each: the kernel's `struct winsize` |
 /// | 36    | input, output, control and local modes, 32 bits each, the line discipline and 19 special characters: the kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`) |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terminal([u8; BYTES]);
+
+/// What a command does with the keys of its terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Nothing: they are the caller's.
+    #[default]
+    None = 0,
+    /// It reads once: what there is to read is its, a line where the terminal gives lines.
+    Once = 1,
+    /// It has set modes of its own, and takes them all.
+    All = 2,
+    /// The same, and its output is not to be processed.
+    Verbatim = 3,
+}
+
+impl Keys {
+    /// Those of this number.
+    pub fn of(number: u32) -> Option<Keys> {
+        [Keys::None, Keys::Once, Keys::All, Keys::Verbatim].into_iter().find(|keys| *keys as u32 == number)
+    }
+}
+
+/// What has arrived of a change of a stub's terminal.
+#[derive(Default)]
+pub(super) struct Change {
+    /// Its size in pixels, which comes ahead of its rows and columns.
+    pub(super) pixels: u32,
+    /// Its modes, as far as they have arrived.
+    pub(super) modes: heapless::Vec<u8, MODES>,
+}
+
+impl Change {
+    /// The size with these rows and columns.
+    pub(super) fn size(&self, cells: u32) -> u64 {
+        u64::from(self.pixels) << 32 | u64::from(cells)
+    }
+
+    /// Adds a part of the modes; true where it is the last.
+    pub(super) fn add_modes(&mut self, chunk: &Chunk<'_>) -> bool {
+        if chunk.first {
+            self.modes.clear();
+        }
+        let _ = self.modes.extend_from_slice(chunk.bytes);
+        chunk.last
+    }
+}
 
 /// Bytes of a size.
 const SIZE: usize = 8;
@@ -28,6 +75,10 @@ impl Terminal {
     pub const ERROR: u8 = 1;
     /// The caller is in its foreground.
     pub const FOREGROUND: u8 = 2;
+    /// The caller's stdin is something else.
+    pub const NO_INPUT: u8 = 4;
+    /// The caller's stdout is something else.
+    pub const NO_OUTPUT: u8 = 8;
 
     /// A terminal with these flags.
     pub fn new(flags: u8, size: u64, modes: &[u8; MODES]) -> Terminal {
@@ -35,6 +86,11 @@ impl Terminal {
         bytes[1..=SIZE].copy_from_slice(&size.to_le_bytes());
         bytes[1 + SIZE..].copy_from_slice(modes);
         Terminal(bytes)
+    }
+
+    /// Which of stdin, stdout and stderr are on it.
+    pub fn streams(&self) -> [bool; 3] {
+        [!self.has(Terminal::NO_INPUT), !self.has(Terminal::NO_OUTPUT), self.has(Terminal::ERROR)]
     }
 
     /// Whether one of the flags is set.

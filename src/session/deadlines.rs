@@ -14,6 +14,8 @@ pub(super) enum Due {
     Linger,
     /// The command has run long enough.
     Timeout,
+    /// The command's terminal is to be looked at.
+    Terminal,
     /// What is left of the command gets KILL.
     Kill,
     /// The server ends: its client is left.
@@ -23,8 +25,8 @@ pub(super) enum Due {
 impl<S> State<S> {
     /// Every deadline; [`Instant::NEVER`] for those that there are not now. Beyond these the command may run for as long as
     /// it likes, and its client be as slow.
-    fn deadlines(&self) -> [(Instant, Due); 6] {
-        let [mut request, mut flush, mut linger, mut timeout, mut kill] = [Instant::NEVER; 5];
+    fn deadlines(&self) -> [(Instant, Due); 7] {
+        let [mut request, mut flush, mut linger, mut timeout, mut terminal, mut kill] = [Instant::NEVER; 6];
         let mut leave = self.leave_at;
         match &self.link {
             Link::AwaitingRequest { by, .. } => request = *by,
@@ -33,8 +35,11 @@ impl<S> State<S> {
             Link::Lent { .. } => {}
             Link::Closed => leave = Instant::NEVER,
         }
-        if let Command::Running { until, .. } = &self.command {
+        if let Command::Running { until, running } = &self.command {
             timeout = *until;
+            if self.cleanup == Cleanup::NotNeeded {
+                terminal = running.streams.keyboard.next();
+            }
         }
         match self.cleanup {
             Cleanup::Terminating { kill_at } => kill = kill_at,
@@ -46,6 +51,7 @@ impl<S> State<S> {
             (flush, Due::Flush),
             (linger, Due::Linger),
             (timeout, Due::Timeout),
+            (terminal, Due::Terminal),
             (kill, Due::Kill),
             (leave, Due::Leave),
         ]

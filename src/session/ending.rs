@@ -1,6 +1,6 @@
 //! The end of a command and of everything that it left behind.
 
-use super::command::Streams;
+use super::command::{Event, Streams};
 use super::event_loop::Session;
 use super::log::EndReason;
 use super::phases::{Cleanup, Link};
@@ -91,7 +91,7 @@ impl Session<'_> {
                 self.read_output(which);
             }
         }
-        self.server_end.stopped(signal);
+        self.on_terminal_event(Event::Stopped(signal));
     }
 
     /// Ends the command and all its descendants for this reason, which `why` puts in words. A session without a command
@@ -109,7 +109,7 @@ impl Session<'_> {
         if matches!(self.state.link, Link::Closed) {
             self.close_input();
         }
-        if self.state.command.streams().is_some_and(|streams| streams.terminal.is_some()) {
+        if self.state.command.streams().is_some_and(|streams| streams.has_keys) {
             // What a terminal says when it goes. An interactive shell ignores TERM.
             let _ = signal::send(-pid, name::HUP);
         }
@@ -170,7 +170,7 @@ impl Session<'_> {
 /// How many bytes the command has written at the most that were not read yet.
 fn unread(streams: &Streams, which: Which) -> usize {
     match &streams.outputs[which as usize] {
-        Some(_) if streams.terminal.is_some() && which == Which::Output => TERMINAL,
+        Some(_) if streams.screen == Some(which) => TERMINAL,
         Some(pipe) => fd::unread(pipe),
         None => 0,
     }

@@ -147,8 +147,7 @@ impl<'s> Session<'s> {
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
         // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
         let has_leftovers = self.passed.iter().any(Option::is_some);
-        // A process that leads a terminal's session cannot have another terminal.
-        self.is_reusable && !has_leftovers && !process::leads_session() && process::reap() == Children::None
+        self.leave_terminal() && self.is_reusable && !has_leftovers && process::reap() == Children::None
     }
 
     /// Whether the stub's user may use the direct transport. To one that may not it looks as if there were none, and it uses
@@ -184,6 +183,7 @@ impl<'s> Session<'s> {
             Due::Flush => self.flush(),
             Due::Linger => self.stop_lingering(now),
             Due::Timeout => self.time_out(),
+            Due::Terminal => self.look_at_terminal(),
             Due::Kill => self.kill(now),
             Due::Leave => self.disconnect(),
         }

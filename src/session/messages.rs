@@ -1,6 +1,6 @@
 //! What a session's client says, and what is done about it.
 
-use super::command::{self, Refused, Running};
+use super::command::{self, Event, Refused, Running};
 use super::event_loop::{Client, Session};
 use super::log::EndReason;
 use super::phases::{Command, Link, Patience};
@@ -11,10 +11,9 @@ use crate::protocol::server::ClientMessage;
 use crate::sys::clock::Instant;
 use crate::sys::process;
 use crate::sys::signal::{self, name};
-use crate::sys::terminal::{self, Modes};
+use crate::sys::terminal;
 use crate::text::line::{Line, Show};
 use crate::{add, debug, exit, limits, report};
-use rustix::fd::{AsFd, BorrowedFd};
 
 impl<'s> Session<'s> {
     /// Does what the client's frames ask for. What comes once everything is said is dropped.
@@ -44,11 +43,8 @@ impl<'s> Session<'s> {
                     terminal::set_size(terminal, size);
                 }
             }
-            ClientMessage::Modes => {
-                if let (Some(terminal), Some(modes)) = (self.terminal(), self.server_end.terminal_modes()) {
-                    let _ = terminal::set_modes(terminal, &Modes::from_bytes(modes));
-                }
-            }
+            ClientMessage::Modes => self.set_modes(),
+            ClientMessage::Waiting(waits) => self.on_waiting(waits),
             ClientMessage::Foreground(is_foreground) => self.set_foreground(is_foreground),
         }
     }
@@ -103,18 +99,21 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
+        let has_keys = streams.has_keys;
+        let is_watched = has_keys && streams.shared_modes.is_some() && streams.background.is_none();
         self.state.command = Command::Running {
             running,
             until: self.service.settings.session_timeout.map_or(Instant::NEVER, Instant::after),
         };
+        if is_watched {
+            self.on_terminal_event(Event::Begin);
+        }
         let modes = self.terminal().and_then(|terminal| terminal::modes(terminal).ok());
+        let end_mark = modes.filter(|_| has_keys).map(|modes| modes.end_mark());
         let has_offered = attributes.terminal.is_some() || self.client != Client::Stub;
-        self.server_end.started(modes.map(|modes| modes.end_mark()), has_offered);
-    }
-
-    /// The command's terminal, if it has one.
-    fn terminal(&self) -> Option<BorrowedFd<'_>> {
-        self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
+        let is_shared = self.state.command.streams().is_some_and(|streams| streams.shared_modes.is_some());
+        let has_terminal = self.terminal().map(|_| is_shared);
+        self.server_end.started(has_terminal, end_mark, has_offered);
     }
 
     /// A signal for the command. One that has ended already, or is on its way out, did not get it: then it is meant for
@@ -129,6 +128,7 @@ impl<'s> Session<'s> {
             // Before: what handles it may do so once. After: what begins may not have come to it.
             let may_get_it = !process::is_exiting(pid);
             let survived = survives();
+            self.on_terminal_event(Event::Signal(signal));
             // Its group in any case: others may be in it.
             let _ = signal::send(-pid, signal);
             if may_get_it && (survived || survives()) {
@@ -139,25 +139,12 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// The stub has come to its terminal's foreground, or left it, and so do the processes in that of the command's. The
-    /// kernel stops a background process that reads or sets its terminal, and the stub will hear of it.
-    fn set_foreground(&mut self, is_foreground: bool) {
-        let Some(streams) = self.state.command.streams_mut() else { return };
-        let Some(terminal) = &streams.terminal else { return };
-        if !is_foreground && streams.background.is_none() {
-            streams.background = Some(terminal::foreground(terminal.as_fd()));
-            let _ = terminal::set_foreground(terminal.as_fd(), process::id());
-        } else if is_foreground && let Some(group) = streams.background.take() {
-            let _ = terminal::set_foreground(terminal.as_fd(), group);
-        }
-    }
-
     /// A stream of the stub's has no reader any more. Where that is its terminal, the command's has no more input. Whom the
     /// kernel tells of a hang-up hears of it by a signal, which the stub forwards; nobody else is to end.
     fn hang_up(&mut self, which: Which) {
         self.server_end.hang_up(which);
         self.close_output(which);
-        if which == Which::Output && self.terminal().is_some() {
+        if self.state.command.streams().is_some_and(|streams| streams.has_keys && streams.screen == Some(which)) {
             self.server_end.drop_input();
             self.close_input();
         }

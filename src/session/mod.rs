@@ -16,6 +16,7 @@ mod messages;
 mod phases;
 pub mod service;
 mod streams;
+mod terminal;
 mod trigger;
 mod wire;
 

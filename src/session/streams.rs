@@ -3,6 +3,7 @@
 use super::event_loop::{Client, OVERTIME, Session};
 use super::log::EndReason;
 use super::phases::Link;
+use super::terminal::without_returns;
 use crate::protocol::Which;
 use crate::sys::fd::{self, OwnedFd};
 use crate::{exit, limits, report};
@@ -42,6 +43,8 @@ impl Session<'_> {
 
     /// Reads one of the command's streams once.
     pub(super) fn read_output(&mut self, which: Which) {
+        // How the terminal's modes are now is how it is shown.
+        let adds_returns = self.adds_returns(which);
         let (index, count) = (which as usize, self.wanted(which));
         let Some(streams) = self.state.command.streams().filter(|_| count > 0) else { return };
         let Some(output) = &streams.outputs[index] else { return };
@@ -52,8 +55,7 @@ impl Session<'_> {
                 if count >= PIPE {
                     enlarge(output);
                 }
-                let is_background = streams.background.is_some() && which == Which::Output;
-                let kept = if is_background { without_returns(space, count) } else { count };
+                let kept = if adds_returns { without_returns(output, space, count) } else { count };
                 self.server_end.send(which, kept);
                 self.record.count(1, kept);
                 self.state.command.on_read(index, count);
@@ -118,19 +120,6 @@ fn write(pipe: &OwnedFd, bytes: &[u8], may_enlarge: bool) -> Option<usize> {
         Err(Errno::AGAIN | Errno::INTR) => Some(0),
         Err(_) => None,
     }
-}
-
-/// Takes the returns away that the first `count` bytes have before their line feeds, and returns how many bytes are left.
-/// The command's terminal has put them in, and that of a stub in the background, which is not raw, does so again.
-fn without_returns(bytes: &mut [u8], count: usize) -> usize {
-    let mut kept = 0;
-    for index in 0..count {
-        if bytes[index] != b'\r' || index + 1 == count || bytes[index + 1] != b'\n' {
-            bytes[kept] = bytes[index];
-            kept += 1;
-        }
-    }
-    kept
 }
 
 /// Bytes that a pipe holds unless it is enlarged (pipe(7)).

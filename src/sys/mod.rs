@@ -16,7 +16,7 @@
 //! | `close` of a number | rustix asserts in a debug build that the number was open |
 //! | `getsockopt` for `TCP_INFO` | rustix does not have it |
 //! | `getsockopt` for `SO_PEERCRED` | the PID of a process outside of this PID namespace is 0, which rustix's type excludes |
-//! | `getsid`, `getpgid` | the same, for the session and group that this process was started in |
+//! | `getpgid` | the same, for the group that this process was started in |
 //! | `getcwd` | rustix's needs an allocator |
 //! | `clock_gettime` | rustix's reads the clock through the vDSO, which has to be found first: more code and time than the few calls of a process take |
 //! | ioctl requests `TCGETS`, `TCSETS` | rustix's structure has speeds in it; a client's modes go over the wire as the kernel's older one |

@@ -1,18 +1,18 @@
 //! Terminals: their modes, size and foreground, and pseudo-terminals (ioctl_tty(2)).
 
-use super::fd::own::{OwnedFd, open};
+use super::fd::own::{OwnedFd, above_streams, open};
 use super::process::ids;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, IntoRawFd};
 use rustix::fs::OFlags;
 use rustix::io::Result;
-use rustix::ioctl::{Getter, Opcode, Setter, ioctl};
+use rustix::ioctl::{Getter, NoArg, Opcode, Setter, ioctl};
 use rustix::process::Pid;
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{QueueSelector, Winsize};
 
 /// The kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`). powerpc's is another one
 /// (`asm/termbits.h`). The wire carries it as it is: both ends of a session are programs for the same processor.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Modes {
     input: u32,
@@ -63,16 +63,18 @@ impl Modes {
         unsafe { core::ptr::from_ref(bytes).cast::<Modes>().read_unaligned() }
     }
 
-    /// Makes every key a byte and leaves every byte of output as it is (termios(3), cfmakeraw), with a note of what that
-    /// changes.
-    pub fn make_raw(&mut self) {
+    /// Makes every key a byte and, with `verbatim`, leaves every byte of output as it is (termios(3), cfmakeraw), with a
+    /// note of what that changes.
+    pub fn make_raw(&mut self, verbatim: bool) {
         let local = self.local;
         let kept =
             (local & libc::IEXTEN) >> 6 | (local & libc::ECHONL) >> 2 | (local & 3) << 11 | (local & libc::ECHO) << 10;
         let note = NOTED | self.input & RAW_INPUT | (self.output & libc::OPOST) << 2 | kept;
         self.characters[17..].copy_from_slice(&note.to_le_bytes()[..2]);
         self.input &= !RAW_INPUT;
-        self.output &= !libc::OPOST;
+        if verbatim {
+            self.output &= !libc::OPOST;
+        }
         self.local &= !RAW_LOCAL;
         self.characters[libc::VMIN] = 1;
         self.characters[libc::VTIME] = 0;
@@ -97,9 +99,39 @@ impl Modes {
         self.local &= !libc::ECHO;
     }
 
+    /// Makes every byte input as it is, but for what ends a line or the input, and echoes none: what is written has been
+    /// typed, shown and edited at another terminal of these modes.
+    pub fn make_quiet(&mut self) {
+        self.input &= !RAW_INPUT;
+        self.local &= !(RAW_LOCAL & !libc::ICANON);
+        for character in [libc::VERASE, libc::VKILL] {
+            self.characters[character] = 0;
+        }
+    }
+
     /// The character that means EOF.
     pub fn end_mark(&self) -> u8 {
         self.characters[libc::VEOF]
+    }
+
+    /// Whether input comes in lines.
+    pub fn has_lines(&self) -> bool {
+        self.local & libc::ICANON != 0
+    }
+
+    /// Whether `byte` ends a line.
+    pub fn ends_line(&self, byte: u8) -> bool {
+        byte == b'\n' || byte != 0 && [libc::VEOL, libc::VEOL2].iter().any(|end| self.characters[*end] == byte)
+    }
+
+    /// Whether it treats output as another one does.
+    pub fn has_output_of(&self, other: &Modes) -> bool {
+        self.output == other.output
+    }
+
+    /// Whether a return is put in before each line feed of the output.
+    pub fn adds_returns(&self) -> bool {
+        self.output & (libc::OPOST | libc::ONLCR) == libc::OPOST | libc::ONLCR
     }
 }
 
@@ -131,12 +163,6 @@ pub fn modes(fd: BorrowedFd<'_>) -> Result<Modes> {
     whole(fd)
 }
 
-/// Reads the modes of a terminal; `ENOTTY` for anything else.
-pub fn get_modes(fd: BorrowedFd<'_>, modes: &mut Modes) -> Result<()> {
-    *modes = self::modes(fd)?;
-    Ok(())
-}
-
 /// Whether it is a terminal.
 pub fn is_one(fd: BorrowedFd<'_>) -> bool {
     modes(fd).is_ok()
@@ -150,6 +176,11 @@ pub fn set_modes(fd: BorrowedFd<'_>, modes: &Modes) -> Result<()> {
     let whole = *modes;
     // SAFETY: the kernel reads a `struct termios`.
     unsafe { ioctl(fd, Setter::<SET, Whole>::new(whole)) }
+}
+
+/// Drops what waits to be read from a terminal.
+pub fn drop_input(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::termios::tcflush(fd, QueueSelector::IFlush)
 }
 
 /// A terminal's rows, columns, width and height in pixels (`struct winsize`), 16 bits each in memory order; 0 where it has
@@ -168,6 +199,14 @@ pub fn set_size(fd: BorrowedFd<'_>, size: u64) {
     let [a, b, c, d, e, f, g, h] = size.to_ne_bytes();
     let [ws_row, ws_col, ws_xpixel, ws_ypixel] = [[a, b], [c, d], [e, f], [g, h]].map(u16::from_ne_bytes);
     let _ = rustix::termios::tcsetwinsize(fd, Winsize { ws_row, ws_col, ws_xpixel, ws_ypixel });
+}
+
+/// The controlling terminal of this process, if it has one (tty(4)).
+pub fn controlling() -> Option<BorrowedFd<'static>> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let own = above_streams(open(c"/dev/tty", flags, 0).ok()?).ok()?;
+    // SAFETY: nobody else knows its number, and it is never closed.
+    Some(unsafe { BorrowedFd::borrow_raw(own.into_raw_fd()) })
 }
 
 /// Whether this process may read the terminal: it is in the foreground, or the terminal is not its controlling one, which
@@ -206,6 +245,15 @@ pub fn lead_session(terminal: &OwnedFd) -> Result<()> {
     rustix::process::ioctl_tiocsctty(terminal)
 }
 
+/// Gives up this controlling terminal for this process and all others of the session that it leads. The foreground gets HUP
+/// and CONT.
+pub fn leave(terminal: &OwnedFd) -> Result<()> {
+    #[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+    const LEAVE: Opcode = libc::TIOCNOTTY as Opcode;
+    // SAFETY: the request takes no argument.
+    unsafe { ioctl(terminal, NoArg::<LEAVE>::new()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,8 +267,10 @@ mod tests {
             before.local |= libc::ICANON;
             before.characters[libc::VMIN] = 1;
             let mut modes = before;
-            modes.make_raw();
-            assert_eq!((modes.input & RAW_INPUT, modes.output & libc::OPOST, modes.local & RAW_LOCAL), (0, 0, 0));
+            let verbatim = random.bool();
+            modes.make_raw(verbatim);
+            assert_eq!((modes.input & RAW_INPUT, modes.local & RAW_LOCAL), (0, 0));
+            assert_eq!(modes.output & libc::OPOST, if verbatim { 0 } else { before.output & libc::OPOST });
             modes.before_raw();
             assert_eq!(modes.as_bytes(), before.as_bytes());
             before.before_raw();

@@ -5,8 +5,8 @@ use super::running::Streams;
 use crate::add;
 use crate::limits;
 use crate::options::value::Tty;
-use crate::protocol::Terminal;
 use crate::protocol::request::{Attributes, Request};
+use crate::protocol::{Terminal, Which};
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::tcp;
 use crate::sys::terminal::{self, Modes};
@@ -36,8 +36,8 @@ pub(in crate::session) fn keep(passed: &mut Passed, descriptor: OwnedFd) {
 pub(super) struct CommandIo<'r> {
     /// The command's ends.
     pub(super) command: [Option<OwnedFd>; 3],
-    /// How many of its streams, from stdin on, are its terminal instead.
-    pub(super) on_terminal: i32,
+    /// Which of its streams are its terminal instead.
+    pub(super) on_terminal: [bool; 3],
     /// This session's ends.
     pub(super) session: Streams,
     /// What else came along.
@@ -55,7 +55,7 @@ impl Drop for CommandIo<'_> {
 impl<'r> CommandIo<'r> {
     /// No streams yet.
     pub(super) fn new(others: &'r mut Others, passed: Option<&'r mut Passed>) -> CommandIo<'r> {
-        CommandIo { command: [const { None }; 3], on_terminal: 0, session: Streams::default(), others, passed }
+        CommandIo { command: [const { None }; 3], on_terminal: [false; 3], session: Streams::default(), others, passed }
     }
 
     /// Lets go of what the command was to have. Once that `has_started`, only the command has it: who reads what it writes is
@@ -77,8 +77,13 @@ impl<'r> CommandIo<'r> {
     pub(super) fn make(&mut self, rule: Tty, request: &Request<'_>, warning: &mut Line) -> Result<(), Refused> {
         self.adopt(request, warning)?;
         let attributes = request.attributes();
-        if rule == Tty::Always || rule == Tty::Auto && attributes.terminal.is_some() {
-            match self.make_terminal(attributes) {
+        let is_direct = self.passed.is_some();
+        // The relay has no frames for a terminal beside both outputs.
+        let can_show = |terminal: &&Terminal| is_direct || terminal.streams()[1..].contains(&true);
+        let has_both = |terminal: &&Terminal| rule != Tty::Always || terminal.streams()[..2] == [true; 2];
+        let offered = attributes.terminal.as_ref().filter(can_show).filter(has_both);
+        if rule == Tty::Always || rule == Tty::Auto && offered.is_some() {
+            match self.make_terminal(offered, attributes) {
                 Ok(()) => return Ok(()),
                 Err(errno) => add!(warning, "cannot make a pseudo-terminal: {}; going on without", errno),
             }
@@ -119,10 +124,11 @@ impl<'r> CommandIo<'r> {
         Ok(())
     }
 
-    /// A pseudo-terminal like the one that the stub offers, for stderr too where that is on it. Without an offer its output
-    /// processing is off, since what comes out of it is no terminal.
-    fn make_terminal(&mut self, attributes: &Attributes) -> Result<(), Errno> {
-        let offered = attributes.terminal.as_ref();
+    /// A pseudo-terminal like the one that is `offered`, for the streams that are on it. Without an offer it is for stdin and
+    /// stdout, for stderr too if that is the same file as stdout, and its output processing is off, since what comes out of it
+    /// is no terminal.
+    fn make_terminal(&mut self, offered: Option<&Terminal>, attributes: &Attributes) -> Result<(), Errno> {
+        let is_direct = self.passed.is_some();
         let [session, command] = terminal::pair()?;
         let mut modes = terminal::modes(command.as_fd())?;
         modes.make_plain();
@@ -131,16 +137,36 @@ impl<'r> CommandIo<'r> {
             terminal::set_size(command.as_fd(), offered.size());
         }
         terminal::set_modes(command.as_fd(), &modes)?;
-        terminal::lead_session(&command)?;
-        let has_error = offered.map_or(attributes.has_one_output, |offered| offered.has(Terminal::ERROR));
-        if !has_error && self.passed.is_none() {
-            self.make_output_pipe(2)?;
+        self.on_terminal = offered.map_or([true, true, attributes.has_one_output], Terminal::streams);
+        self.session.has_keys = is_direct || self.on_terminal[0];
+        if self.session.has_keys {
+            terminal::lead_session(&command)?;
         }
-        self.session.input = Some(fd::duplicate(&session)?);
-        self.on_terminal = if has_error { 3 } else { 2 };
-        self.session.outputs[0] = Some(session);
+        // What is not on it came along, or is relayed apart.
+        if !is_direct {
+            self.make_other_pipes()?;
+        }
+        let screen = if self.on_terminal[1] { Which::Output } else { Which::Error };
+        if self.session.has_keys {
+            self.session.input = Some(fd::duplicate(&session)?);
+        }
+        self.session.outputs[screen as usize] = Some(session);
+        self.session.screen = Some(screen);
         self.session.terminal = Some(command);
+        self.session.shared_modes = offered.map(|_| modes);
         Ok(())
+    }
+
+    /// Pipes for the streams that are not on the terminal.
+    fn make_other_pipes(&mut self) -> Result<(), Errno> {
+        let [input, output, error] = self.on_terminal;
+        if !input {
+            self.make_input_pipe()?;
+        }
+        if !output {
+            self.make_output_pipe(1)?;
+        }
+        if error { Ok(()) } else { self.make_output_pipe(2) }
     }
 
     /// Pipes for the three streams: one for stdout and stderr where these are one at the stub, so that their order holds.

@@ -82,6 +82,7 @@ pub(in crate::session) fn start(
         on_terminal: io.on_terminal,
         others: io.others,
         terminal: io.session.terminal.as_ref(),
+        is_controlling: io.session.has_keys,
         is_background: attributes.is_background(),
         umask: attributes.umask.unwrap_or(service.umask),
         ignored,

@@ -77,10 +77,12 @@ pub fn close_inherited() {
     }
 }
 
-/// Closes descriptors that were passed to another process, from number `least` on, so that their other ends notice when it
-/// closes them. Not stderr, which this process may still write messages to.
-pub fn close_passed(numbers: &[RawFd], least: RawFd) {
-    for number in numbers.iter().filter(|number| **number >= least && **number != 2) {
+/// Closes descriptors that were passed to another process, so that their other ends notice when it closes them. Not the
+/// standard streams that are `kept`, nor stderr, which this process may still write messages to.
+pub fn close_passed(numbers: &[RawFd], kept: [bool; 3]) {
+    let is_kept =
+        |number: RawFd| usize::try_from(number).is_ok_and(|number| number == 2 || kept.get(number) == Some(&true));
+    for number in numbers.iter().filter(|number| !is_kept(**number)) {
         // SAFETY: they were open when this program started, and it uses them no more.
         unsafe { close_number(*number) }
     }

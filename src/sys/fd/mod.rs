@@ -11,4 +11,4 @@ pub use own::{
     OwnedFd, above, above_streams, accept, duplicate, leave_open, open, open_at, peek, pipe, place, raise, read,
 };
 pub use own::{receive, send, unread, write};
-pub use stream::{Stream, close, standard, write_soon};
+pub use stream::{Stream, close, reopen_terminal, standard, write_soon};

@@ -131,7 +131,7 @@ pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> R
 
 /// The terminal at `fd` by another descriptor that does not block. `None` where it is not a terminal, or cannot be opened
 /// again because it is another user's or there is no /proc.
-fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
+pub fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
     if !is_one(fd) {
         return None;
     }

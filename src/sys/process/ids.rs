@@ -11,16 +11,9 @@ pub fn id() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// Whether this process leads a session (getsid(2)).
-pub fn leads_session() -> bool {
-    // Not rustix's, whose type excludes 0: the kernel returns it for a session from outside this process's PID namespace.
-    // SAFETY: the call takes a number; 0 is this process.
-    unsafe { call(0, 0, 0, libc::SYS_getsid) == Ok(id()) }
-}
-
 /// This process's group (getpgid(2)); 0 where it is one from outside this process's PID namespace.
 pub fn group() -> i32 {
-    // Not rustix's, as above.
+    // Not rustix's, to which the kernel's 0, a group from outside this process's PID namespace, is a broken promise.
     // SAFETY: the call takes a number; 0 is this process, of which it cannot fail.
     unsafe { call(0, 0, 0, libc::SYS_getpgid).unwrap_or(0) }
 }

@@ -2,6 +2,7 @@
 
 use super::ids::id;
 use crate::sys::fd::own::{OwnedFd, open, read};
+use crate::sys::signal::Set;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, AsRawFd};
@@ -11,9 +12,9 @@ use rustix::path::DecInt;
 
 /// Calls `each` with the PID of every child of this process that /proc shows, adopted ones included (proc(5)).
 pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
-    let me = id().cast_unsigned();
+    let me = id();
     numbers(c"/proc", &mut |_, pid| {
-        if stat(pid, PARENT) == Some(me) {
+        if status(pid).is_some_and(|status| status.parent == me) {
             each(pid);
         }
     })
@@ -36,68 +37,89 @@ fn numbers(directory: &CStr, each: &mut dyn FnMut(&OwnedFd, i32)) -> Result<()> 
     let mut entries = RawDir::new(&directory, &mut buffer);
     while let Some(entry) = entries.next() {
         if let Some(number) = decimal(entry?.file_name().to_bytes()) {
-            each(&directory, number.cast_signed());
+            each(&directory, number);
         }
     }
     Ok(())
 }
 
-/// Whether a process is on its way out, of which signals that come now are dropped: its flags have `PF_EXITING`
-/// (`include/linux/sched.h`), and it is not that of its threads which ends before the others.
-pub fn is_exiting(pid: i32) -> bool {
-    stat(pid, FLAGS).is_some_and(|flags| flags & PF_EXITING != 0)
-        && stat(pid, THREADS).is_some_and(|threads| threads <= 1)
+/// What `/proc/PID/stat` says of a process, as far as it is of use here.
+struct Status {
+    is_stopped: bool,
+    parent: i32,
+    group: i32,
+    is_exiting: bool,
+    /// The signals up to 31 that it blocks, ignores or handles.
+    guarded: Set,
 }
 
-/// Whether a process does anything about a signal but end by it: blocks, ignores or catches it, which `/proc/PID/status` shows
-/// until the process is reaped. True where that does not say.
-pub fn handles(pid: i32, signal: u8) -> bool {
-    let mut text = [0_u8; 4096];
-    let Some(status) = read_of(pid, "status", &mut text) else { return true };
-    let lines = status.split(|byte| *byte == b'\n');
-    // SigBlk, SigIgn and SigCgt.
-    let mut sets = lines.filter(|line| matches!(line, [b'S', b'i', b'g', b'B' | b'I' | b'C', ..]));
-    let mut unseen = 3;
-    sets.any(|set| {
-        unseen -= 1;
-        has(set, signal)
-    }) || unseen > 0
-}
-
-/// Whether a signal is in a set that ends with its hexadecimal digits, as /proc shows one.
-fn has(set: &[u8], signal: u8) -> bool {
-    let place = signal - 1;
-    let digit = set.iter().rev().nth(usize::from(place / 4));
-    digit.and_then(|digit| char::from(*digit).to_digit(16)).is_some_and(|digit| digit >> (place % 4) & 1 != 0)
-}
-
-const PF_EXITING: u32 = 4;
-
-/// Fields of `/proc/PID/stat`, counted from the state, which stands right behind the name.
-const PARENT: usize = 1;
-const FLAGS: usize = 6;
-const THREADS: usize = 17;
-
-/// A field of `/proc/PID/stat`. The name stands in parentheses and may hold any byte, so it ends at the last one of them.
-fn stat(pid: i32, field: usize) -> Option<u32> {
-    let mut text = [0_u8; 512];
-    let text = read_of(pid, "stat", &mut text)?;
-    let end = text.iter().rposition(|byte| *byte == b')')?;
-    decimal(text.get(end + 2..)?.split(|byte| *byte == b' ').nth(field)?)
-}
-
-/// The beginning of a file of a process's.
-fn read_of<'t>(pid: i32, name: &str, text: &'t mut [u8]) -> Option<&'t [u8]> {
+/// The status of a process. Its name stands in parentheses and may hold any byte, so it ends at the last one of them.
+fn status(pid: i32) -> Option<Status> {
+    const PF_EXITING: i32 = 4;
     let mut path = heapless::Vec::<u8, 24>::new();
-    for part in [&b"/proc/"[..], DecInt::new(pid).as_bytes(), b"/", name.as_bytes(), b"\0"] {
+    for part in [&b"/proc/"[..], DecInt::new(pid).as_bytes(), b"/stat\0"] {
         path.extend_from_slice(part).ok()?;
     }
     let path = CStr::from_bytes_until_nul(&path).ok()?;
-    let length = read(&open(path, OFlags::RDONLY, 0).ok()?, text).ok()?;
-    text.get(..length)
+    let mut text = [0_u8; 512];
+    let length = read(&open(path, OFlags::RDONLY, 0).ok()?, &mut text).ok()?;
+    let text = text.get(..length)?;
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    // Field 3 of proc(5) is behind the name.
+    let field = |number: usize| text.get(end + 2..)?.split(|byte| *byte == b' ').nth(number - 3);
+    let number = |number| field(number).and_then(decimal).unwrap_or(0);
+    // Each of these three has signal n as bit n - 1.
+    let guarded = [32, 33, 34].map(number).iter().fold(0, |set, field| set | field.cast_unsigned());
+    Some(Status {
+        // What has ended counts, too: it does nothing any more.
+        is_stopped: field(3)?.first().is_some_and(|state| b"TtZX".contains(state)),
+        parent: number(4),
+        group: number(5),
+        // Not that of its threads which ends before the others (`include/linux/sched.h`).
+        is_exiting: number(9) & PF_EXITING != 0 && number(20) <= 1,
+        guarded: Set(guarded.into()),
+    })
+}
+
+/// Whether a process is on its way out, so that signals that come now are dropped.
+pub fn is_exiting(pid: i32) -> bool {
+    status(pid).is_some_and(|status| status.is_exiting)
+}
+
+/// Whether a process does anything about a signal up to 31 but end by it: blocks, ignores or handles it, which /proc shows
+/// until the process is reaped. True where that does not say.
+pub fn handles(pid: i32, signal: u8) -> bool {
+    status(pid).is_none_or(|status| status.guarded.has(signal))
+}
+
+/// The processes of a group, together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Whether all of them are stopped.
+    pub is_stopped: bool,
+    /// The signals up to 31 that one of them blocks, ignores or handles.
+    pub guarded: Set,
+}
+
+/// What /proc shows of the processes of a group.
+pub fn group_status(group: i32) -> Result<Group> {
+    let mut found = Group { is_stopped: true, guarded: Set::default() };
+    numbers(c"/proc", &mut |_, pid| {
+        if let Some(status) = status(pid).filter(|status| status.group == group) {
+            found.is_stopped &= status.is_stopped;
+            found.guarded.0 |= status.guarded.0;
+        }
+    })?;
+    Ok(found)
 }
 
 /// A number in decimal digits.
-fn decimal(text: &[u8]) -> Option<u32> {
-    core::str::from_utf8(text).ok()?.parse().ok()
+fn decimal(text: &[u8]) -> Option<i32> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_i32, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        number.checked_mul(10)?.checked_add(i32::from(digit)).filter(|_| digit < 10)
+    })
 }

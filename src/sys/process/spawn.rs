@@ -35,12 +35,14 @@ pub struct Start<'s> {
     pub environment: &'s Vector<'s>,
     /// Its standard input, output and error; `None`: closed.
     pub streams: &'s [Option<OwnedFd>; 3],
-    /// How many of these, from stdin on, are its terminal instead.
-    pub on_terminal: i32,
+    /// Which of these are its terminal instead.
+    pub on_terminal: [bool; 3],
     /// Its other descriptors: the number that each gets, and the descriptor here, which is above all these numbers.
     pub others: &'s [(i32, OwnedFd)],
     /// Its terminal, if it has one.
     pub terminal: Option<&'s OwnedFd>,
+    /// Whether that is its controlling terminal.
+    pub is_controlling: bool,
     /// Whether the terminal's foreground stays as it is.
     pub is_background: bool,
     /// Its file mode creation mask.
@@ -137,14 +139,14 @@ fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
         exit(child.start.failure_code);
     }
     let terminal = child.start.terminal;
-    if let Some(terminal) = terminal.filter(|_| !child.start.is_background) {
+    if let Some(terminal) = terminal.filter(|_| child.start.is_controlling && !child.start.is_background) {
         // Signals are blocked still: for a background process this call ends in TTOU otherwise (tcsetpgrp(3)). The parent
         // stands still until execve, so nothing typed can stop the child before that.
         terminal::set_foreground(terminal.as_fd(), id())?;
     }
-    for (stream, number) in child.start.streams.iter().zip(0..) {
-        let stream = if number < child.start.on_terminal { terminal } else { stream.as_ref() };
-        place(stream, number)?;
+    let streams = child.start.streams.iter().zip(child.start.on_terminal);
+    for ((stream, is_on_terminal), number) in streams.zip(0..) {
+        place(if is_on_terminal { terminal } else { stream.as_ref() }, number)?;
     }
     for (number, other) in child.start.others {
         place(Some(other), *number)?;

@@ -139,25 +139,14 @@ fn a_background_command_that_nobody_could_resume_is_not_stopped(transport: Trans
     });
 }
 
-#[test]
-fn a_background_job_whose_stdin_alone_is_the_terminal_takes_no_key() {
-    // Not where the direct transport is forced: then the command has the very terminal, and is of another session.
-    for transport in [Transport::Auto, Transport::Relay] {
-        takes_no_key(transport);
-    }
-}
-
-fn takes_no_key(transport: Transport) {
+by_each_transport!(a_background_job_whose_stdin_and_stderr_alone_are_the_terminal_takes_no_key);
+fn a_background_job_whose_stdin_and_stderr_alone_are_the_terminal_takes_no_key(transport: Transport) {
     twice(transport, &[("copy", "exec cat")], |scene| {
         let mut shell = scene.shell();
         shell.run("copy >file &");
         let command = scene.until_running("cat");
         assert!(shell.run("echo $((20 + 1))").contains("21\r\n"));
-        // The relay reads ahead, and stops as soon as there is something to read.
-        until_true("it stops", || {
-            shell.run("");
-            command.state() == Some('T')
-        });
+        shell.terminal.wait_true("it stops", || command.state() == Some('T'));
         until_stopped(&shell);
         resume(&mut shell, command);
         shell.terminal.type_text("text\r");

@@ -185,10 +185,15 @@ fn a_script_with_job_control_of_its_own_stops_and_resumes_it(transport: Transpor
 
 by_each_transport!(a_job_that_is_stopped_by_force_takes_the_terminal_again);
 fn a_job_that_is_stopped_by_force_takes_the_terminal_again(transport: Transport) {
-    twice(transport, &[("stay", STAY)], |scene| {
+    twice(transport, &[("hold", "stty -icanon -echo; echo ready; exec sleep 1000")], |scene| {
         let mut shell = scene.shell();
         let modes = shell.run("stty -g");
-        let command = stay(scene, &mut shell);
+        shell.type_line("hold");
+        shell.terminal.expect("ready\r\n");
+        let command = scene.until_running("sleep");
+        if scene.side == Side::Remote {
+            shell.terminal.expect_raw();
+        }
         // Nobody can prepare for this.
         Process(shell.terminal.foreground()).signal(Signal::SIGSTOP);
         assert!(shell.prompt().contains("Stopped"));

@@ -197,3 +197,94 @@ fn a_stub_tells_modes_and_foreground_when_its_job_comes_to_the_keys() {
     peer.send(&number(EXIT, 0));
     assert_eq!(terminal.end(&mut shell).code(), Some(0));
 }
+
+#[test]
+fn a_command_that_reads_asks_for_what_waits_at_the_stubs_terminal() {
+    let pod = Pod::new("line sh -c 'read line; echo \"got $line\"'");
+    let _server = pod.server();
+    let mut peer = start(&pod, "line", HAS_ERROR | IN_FOREGROUND, &Terminal::new(), true);
+    peer.send(&number(WAITING, 1));
+    assert_eq!(peer.frame(), Some(Frame::of(KEYS, 1)));
+    // Somebody else was faster: it reads on, and asks again.
+    peer.send(&[number(WAITING, 0), number(WAITING, 1)].concat());
+    assert_eq!(peer.frame(), Some(Frame::of(KEYS, 1)));
+    peer.send(&[data(INPUT, b"te"), data(INPUT, b"xt\n"), number(WAITING, 0)].concat());
+    // What was typed has been shown over there, and the returns are put in there.
+    assert_eq!(until_shown(&mut peer, "\n"), "got text\n");
+    assert_eq!(peer.frames().last(), Some(&Frame::of(EXIT, 0)));
+}
+
+#[test]
+fn a_command_that_does_not_read_does_not_ask() {
+    let pod = Pod::new("busy sh -c 'until test -e go; do sleep 0.01; done; tty; read line; echo \"got $line\"'");
+    let _server = pod.server();
+    let mut peer = start(&pod, "busy", HAS_ERROR | IN_FOREGROUND, &Terminal::new(), true);
+    peer.send(&number(WAITING, 1));
+    let command = pod.until_running("sh", 1)[0];
+    until_true("it was looked at", || command.terminal_foreground().is_some_and(|group| group != command.0));
+    until_true("it goes on", || command.state() != Some('T'));
+    fs::write(pod.work().join("go"), "").expect("a file");
+    until_shown(&mut peer, "\n");
+    assert_eq!(peer.frame(), Some(Frame::of(KEYS, 1)));
+    // A signal ends the question as well.
+    peer.send(&number(SIGNAL, 15));
+    assert_eq!(peer.frame(), Some(Frame::of(KEYS, 0)));
+    assert_eq!(peer.frames().last(), Some(&Frame::of(SIGNALED, 15)));
+}
+
+#[test]
+fn a_stub_is_told_what_the_commands_modes_mean_for_its_keys() {
+    let wait = "until test -e $n; do sleep 0.01; done";
+    let script = format!("stty -echo; n=1; {wait}; stty -opost; n=2; {wait}; stty opost echo; n=3; {wait}");
+    let pod = Pod::new(&format!("modes sh -c '{script}'"));
+    let _server = pod.server();
+    let mut peer = start(&pod, "modes", HAS_ERROR | IN_FOREGROUND, &Terminal::new(), true);
+    for (keys, file) in [(2, "1"), (3, "2"), (0, "3")] {
+        let frames: Vec<_> = std::iter::from_fn(|| peer.frame()).take_while(|frame| frame.number != keys).collect();
+        // stty sets one thing after the other.
+        assert!(frames.iter().all(|frame| frame.kind == KEYS), "{frames:?}");
+        fs::write(pod.work().join(file), "").expect("a file");
+    }
+    assert_eq!(peer.frames().last(), Some(&Frame::of(EXIT, 0)));
+}
+
+#[test]
+fn a_stub_sends_a_line_when_it_is_asked_and_keys_when_it_is_told() {
+    let pod = Transport::Relay.pod("far");
+    let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
+    pod.link_stub("far");
+    let terminal = Terminal::new();
+    let before = terminal.modes();
+    let mut stub = terminal.start(&pod.stub("far"));
+    let mut peer = Peer::accept(&listener);
+    read_request(&mut peer);
+    peer.send(&[number(HELLO, 2), number(TERMINAL, 1)].concat());
+    frames_to_foreground(&mut peer);
+    terminal.type_text("abc\rde\x04");
+    for line in [&b"abc\n"[..], b"de\x04"] {
+        assert_eq!(peer.frame(), Some(Frame::of(WAITING, 1)));
+        assert_eq!(terminal.modes(), before);
+        peer.send(&number(KEYS, 1));
+        assert_eq!(
+            peer.frame(),
+            Some(Frame { kind: INPUT, number: 3 + u32::from(line.len() == 4), body: line.to_vec() })
+        );
+        assert_eq!(peer.frame(), Some(Frame::of(WAITING, 0)));
+    }
+    peer.send(&number(KEYS, 1));
+    assert_eq!(peer.frame(), Some(Frame::of(WAITING, 0)), "there is nothing");
+    peer.send(&number(KEYS, 3));
+    terminal.expect_raw();
+    assert!(!terminal.processes_output());
+    terminal.type_text("\x03");
+    assert_eq!(peer.frame(), Some(Frame { kind: INPUT, number: 1, body: b"\x03".to_vec() }));
+    peer.send(&number(KEYS, 2));
+    terminal.wait_true("it processes output", || terminal.processes_output());
+    assert!(terminal.is_raw());
+    peer.send(&number(KEYS, 0));
+    terminal.wait_true("it has its modes again", || terminal.modes() == before);
+    // There are no keys of this kind.
+    peer.send(&number(KEYS, 4));
+    assert_eq!(terminal.end(&mut stub).code(), Some(125));
+    assert_eq!(terminal.modes(), before);
+}

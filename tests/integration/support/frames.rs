@@ -29,6 +29,8 @@ pub(crate) const TERMINAL: u8 = 26;
 pub(crate) const FOREGROUND: u8 = 27;
 pub(crate) const PIXELS: u8 = 28;
 pub(crate) const MODES: u8 = 29;
+pub(crate) const KEYS: u8 = 30;
+pub(crate) const WAITING: u8 = 31;
 pub(crate) const DELIVERED: u8 = 32;
 
 /// The last kind so far.
@@ -36,7 +38,7 @@ pub(crate) const LAST: u8 = DELIVERED;
 
 /// Whether there are frames of this kind.
 pub(crate) fn is_known(kind: u8) -> bool {
-    matches!(kind, DIRECTORY..=EXIT | HELLO..=MODES | DELIVERED)
+    matches!(kind, DIRECTORY..=EXIT | HELLO..=DELIVERED)
 }
 
 /// Whether the number of such a frame is the length of its body.

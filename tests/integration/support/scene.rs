@@ -134,8 +134,8 @@ impl Scene {
         self.pod.running(name).into_iter().filter(|process| !commands.contains(process)).collect()
     }
 
-    /// Waits until what is typed goes to the command. A key that comes before its stub has made the terminal raw is
-    /// interpreted here, and one for EOF would become a NUL.
+    /// Waits until what is typed goes to a command that has set modes of its own, key by key. A key that comes before its
+    /// stub has taken the terminal is interpreted here.
     #[track_caller]
     pub(crate) fn until_typing_reaches_it(&self, terminal: &Terminal) {
         if self.side == Side::Remote {

@@ -72,9 +72,13 @@ impl Terminal {
 
     /// Whether every keystroke passes as it is, as it has to where another terminal interprets it.
     pub(crate) fn is_raw(&self) -> bool {
-        let modes = self.modes();
         let of_input = LocalFlags::ISIG | LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::IEXTEN;
-        !modes.local_flags.intersects(of_input) && !modes.output_flags.contains(OutputFlags::OPOST)
+        !self.modes().local_flags.intersects(of_input)
+    }
+
+    /// Whether it processes what is written to it: a line feed gets its return.
+    pub(crate) fn processes_output(&self) -> bool {
+        self.modes().output_flags.contains(OutputFlags::OPOST)
     }
 
     /// The process group in the foreground.

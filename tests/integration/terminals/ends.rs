@@ -7,7 +7,7 @@ fn a_lost_server_gives_the_terminal_back_and_is_one_line_on_it(transport: Transp
     if lacks_programs(&["setsid", "stty"]) {
         return;
     }
-    let mut scene = Scene::remote(transport, &[("stay", STAY)]);
+    let mut scene = Scene::remote(transport, &[("stay", HOLD)]);
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let mut stub = start_stub(&scene, &mut terminal, "stay");
@@ -120,12 +120,12 @@ fn tear_script(transport: Transport, script: &str, ways: &[Way]) {
 
 by_each_transport!(nothing_is_left_however_a_stub_with_a_terminal_ends);
 fn nothing_is_left_however_a_stub_with_a_terminal_ends(transport: Transport) {
-    tear_script(transport, STAY, &[Way::StubKilled, Way::SessionKilled, Way::ListenerKilled, Way::HungUp]);
+    tear_script(transport, HOLD, &[Way::StubKilled, Way::SessionKilled, Way::ListenerKilled, Way::HungUp]);
 }
 
 by_each_transport!(a_command_that_ignores_the_loss_of_its_terminal_is_killed);
 fn a_command_that_ignores_the_loss_of_its_terminal_is_killed(transport: Transport) {
-    let script = "trap '' HUP TERM INT; echo ready; sleep 1000; sleep 1000";
+    let script = "trap '' HUP TERM INT; stty -icanon -echo; echo ready; sleep 1000; sleep 1000";
     tear_script(transport, script, &[Way::StubKilled, Way::ListenerKilled]);
 }
 
@@ -148,7 +148,7 @@ fn a_command_that_ignores_hangups_outlives_its_terminal(transport: Transport) {
 
 by_each_transport!(the_error_of_a_terminal_that_is_hanging_up_is_no_failure);
 fn the_error_of_a_terminal_that_is_hanging_up_is_no_failure(transport: Transport) {
-    if lacks_programs(&["strace", "setsid", "stty"]) {
+    if lacks_programs(&["strace", "setsid"]) {
         return;
     }
     let scene = Scene::remote(transport, &[("stay", "trap '' HUP; echo >up; read line; echo read; exit 3")]);
@@ -165,7 +165,6 @@ fn the_error_of_a_terminal_that_is_hanging_up_is_no_failure(transport: Transport
             .arg(scene.pod.stub_path("stay"));
         let mut stub = terminal.start(&command);
         wait_for_file(scene.pod.work().join("up"));
-        scene.until_typing_reaches_it(&terminal);
         terminal.type_text("line\r");
         assert_eq!(terminal.end(&mut stub).code(), Some(3), "{call}: {}", terminal.text());
         fs::remove_file(scene.pod.work().join("up")).expect("a file");
@@ -174,7 +173,8 @@ fn the_error_of_a_terminal_that_is_hanging_up_is_no_failure(transport: Transport
 
 by_each_transport!(a_daemon_of_a_command_with_a_terminal_goes_with_the_lease);
 fn a_daemon_of_a_command_with_a_terminal_goes_with_the_lease(transport: Transport) {
-    let script = "setsid sh -c 'sleep 1000 & setsid sleep 1000 & exit'; trap '' HUP; echo ready; sleep 1000";
+    let script =
+        "setsid sh -c 'sleep 1000 & setsid sleep 1000 & exit'; trap '' HUP; stty -icanon -echo; echo ready; sleep 1000";
     tear_script(transport, script, &[Way::StubKilled, Way::ListenerKilled]);
 }
 
@@ -203,7 +203,7 @@ fn a_stopped_command_with_a_terminal_goes_with_its_stub(transport: Transport) {
         return;
     }
     for way in [Way::StubKilled, Way::HungUp] {
-        let scene = Scene::remote(transport, &[("stay", STAY)]);
+        let scene = Scene::remote(transport, &[("stay", HOLD)]);
         let mut terminal = Terminal::new();
         let stub = start_stub(&scene, &mut terminal, "stay");
         stop(&scene, &stub);
@@ -223,7 +223,7 @@ fn a_stopped_command_with_a_terminal_goes_with_its_server(transport: Transport) 
     if lacks_programs(&["setsid", "stty"]) {
         return;
     }
-    let mut scene = Scene::remote(transport, &[("stay", STAY)]);
+    let mut scene = Scene::remote(transport, &[("stay", HOLD)]);
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let mut stub = start_stub(&scene, &mut terminal, "stay");

@@ -115,7 +115,7 @@ by_each_transport!(two_at_one_terminal_give_it_back_whichever_ends_first);
 fn two_at_one_terminal_give_it_back_whichever_ends_first(transport: Transport) {
     let script = "exec 3<&0; linger a <&3 & until test -e next; do sleep 0.01; done; linger b <&3 & wait";
     for (first, second) in [("a", "b"), ("b", "a")] {
-        twice(transport, &[("linger", "until test -e $1; do sleep 0.01; done")], |scene| {
+        twice(transport, &[("linger", "stty -echo; until test -e $1; do sleep 0.01; done; stty echo")], |scene| {
             let touch = |name: &str| fs::write(scene.pod.work().join(name), "").expect("a file");
             let terminal = Terminal::new();
             let before = terminal.modes();

@@ -167,7 +167,6 @@ fn the_end_of_input_can_be_typed(transport: Transport) {
         let mut program = terminal.start(&scene.script("sh", "echo ready; count; echo $?"));
         terminal.expect("ready\r\n");
         until_true("it reads", || scene.running("wc").len() == 1);
-        scene.until_typing_reaches_it(&terminal);
         terminal.type_text("four\r\x04");
         terminal.expect("5\r\n0\r\n");
         assert_eq!(code(terminal.end(&mut program)), 0);

@@ -21,22 +21,77 @@ fn the_command_has_a_terminal_where_its_stub_has_one(transport: Transport) {
 /// Ways to have a terminal on one side alone, or on none but stderr's.
 const ONE_SIDED: [&str; 4] = ["streams </dev/null", "streams | cat", "streams >file", "cat </dev/null | streams"];
 
-#[test]
-fn a_terminal_on_one_side_alone_gives_the_command_pipes_by_the_relay() {
-    once(Transport::Relay, "", &[("streams", STREAMS)], |scene| {
-        for script in ONE_SIDED {
-            assert_eq!(isatty(scene, script), "no no no ", "{script}");
-        }
-    });
-}
-
-#[test]
-fn a_terminal_on_one_side_alone_is_the_commands_on_that_side() {
-    let transport = Transport::Direct;
+by_each_transport!(a_terminal_on_one_side_alone_is_the_commands_on_that_side);
+fn a_terminal_on_one_side_alone_is_the_commands_on_that_side(transport: Transport) {
     let expected = ["no yes yes ", "yes no yes ", "yes no yes ", "no yes yes "];
     twice(transport, &[("streams", STREAMS)], |scene| {
         for (script, expected) in ONE_SIDED.into_iter().zip(expected) {
             assert_eq!(isatty(scene, script), expected, "{script}");
+        }
+    });
+}
+
+by_each_transport!(what_the_streams_carry_does_not_depend_on_which_of_them_are_terminals);
+fn what_the_streams_carry_does_not_depend_on_which_of_them_are_terminals(transport: Transport) {
+    let script = "read line; echo \"out $line\"; echo \"error $line\" >&2; cat";
+    twice(transport, &[("both", script)], |scene| {
+        for (streams, shown, kept) in [
+            ("<in", "out one\r\nerror one\r\ntwo\r\n", ""),
+            ("<in >kept", "error one\r\n", "out one\ntwo\n"),
+            ("<in 2>kept", "out one\r\ntwo\r\n", "error one\n"),
+            (">kept <&- 2>&1 <in", "", "out one\nerror one\ntwo\n"),
+        ] {
+            fs::write(scene.pod.work().join("in"), "one\ntwo\n").expect("a file");
+            fs::write(scene.pod.work().join("kept"), "").expect("a file");
+            assert_eq!(
+                show(scene, &scene.script("sh", &format!("both {streams}"))),
+                (0, shown.to_owned()),
+                "{streams}"
+            );
+            let text = fs::read_to_string(scene.pod.work().join("kept")).expect("a file");
+            // By the relay, stdout and stderr are each in order, but not relative to each other.
+            let sorted = |text: &str| {
+                let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            assert_eq!(sorted(&text), sorted(kept), "{streams}");
+        }
+    });
+}
+
+by_each_transport!(a_password_is_asked_for_at_the_terminal_whatever_the_streams_are);
+fn a_password_is_asked_for_at_the_terminal_whatever_the_streams_are(transport: Transport) {
+    let ask =
+        "#!/bin/bash\nread -rs -p 'Password: ' x </dev/tty 2>/dev/tty; echo >/dev/tty; cat; echo \"length ${#x}\"";
+    // The relay has nowhere to ask where stdin is something else, or both outputs are.
+    let streams: &[_] = if transport == Transport::Relay {
+        &["", "| cat"]
+    } else {
+        &["", "| cat", "<in", "<in | cat", "<in 2>errors | cat"]
+    };
+    twice(transport, &[("ask", ask)], |scene| {
+        fs::write(scene.pod.work().join("in"), "text\n").expect("a file");
+        for streams in streams {
+            let mut terminal = Terminal::new();
+            let before = terminal.modes();
+            let mut program = terminal.start(&scene.script("sh", &format!("ask {streams}")));
+            terminal.expect("Password: ");
+            scene.until_typing_reaches_it(&terminal);
+            terminal.type_text("secret\r");
+            if streams.contains("<in") {
+                terminal.expect("text\r\nlength 6\r\n");
+            } else {
+                terminal.expect("\r\n");
+                terminal.wait_true("its modes are as before", || terminal.modes() == before);
+                terminal.type_text("more\r");
+                terminal.expect("more\r\nmore\r\n");
+                terminal.type_text("\x04");
+                terminal.expect("length 6\r\n");
+            }
+            assert_eq!(code(terminal.end(&mut program)), 0);
+            assert_eq!(terminal.modes(), before);
+            assert!(!terminal.text().contains("secret"), "{:?}", terminal.text());
         }
     });
 }
@@ -173,18 +228,43 @@ fn a_rule_of_the_configuration_for_the_kind_of_terminal_counts(transport: Transp
     }
 }
 
-by_each_transport!(the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer);
-fn the_stubs_terminal_is_raw_while_the_command_runs_and_no_longer(transport: Transport) {
-    once(transport, "", &[("wait", "echo ready; read line; exit 3")], |scene| {
+by_each_transport!(the_stubs_terminal_keeps_its_modes_while_the_command_leaves_its_own);
+fn the_stubs_terminal_keeps_its_modes_while_the_command_leaves_its_own(transport: Transport) {
+    twice(transport, &[("wait", "echo ready; read line; echo \"got $line\"; read line; exit 3")], |scene| {
         let mut terminal = Terminal::new();
         let before = terminal.modes();
-        let mut stub = terminal.start(&scene.program("wait"));
+        let mut program = terminal.start(&scene.program("wait"));
         terminal.expect("ready\r\n");
-        terminal.expect_raw();
-        terminal.type_text("\r");
-        assert_eq!(code(terminal.end(&mut stub)), 3);
+        for expected in ["one\r\ngot one\r\n", "two\r\n"] {
+            assert_eq!(terminal.modes(), before);
+            terminal.type_text(&format!("{}\r", &expected[..3]));
+            terminal.expect(expected);
+        }
+        assert_eq!(code(terminal.end(&mut program)), 3);
         assert_eq!(terminal.modes(), before);
     });
+}
+
+by_each_transport!(the_stubs_terminal_is_raw_while_the_command_has_modes_of_its_own_and_no_longer);
+fn the_stubs_terminal_is_raw_while_the_command_has_modes_of_its_own_and_no_longer(transport: Transport) {
+    let script = "stty $1; echo ready; until test -e go; do sleep 0.01; done; stty sane; echo again; read line; exit 3";
+    for (mode, end, processes_output) in [("-echo", "\r\n", true), ("-opost", "\n", false)] {
+        once(transport, "", &[("wait", script)], |scene| {
+            let mut terminal = Terminal::new();
+            terminal.stty(&["sane"]);
+            let before = terminal.modes();
+            let mut stub = terminal.start(scene.program("wait").arg(mode));
+            terminal.expect(&format!("ready{end}"));
+            terminal.expect_raw();
+            assert_eq!(terminal.processes_output(), processes_output);
+            fs::write(scene.pod.work().join("go"), "").expect("a file");
+            terminal.expect("again\r\n");
+            terminal.wait_true("it has its modes again", || terminal.modes() == before);
+            terminal.type_text("\r");
+            assert_eq!(code(terminal.end(&mut stub)), 3);
+            assert_eq!(terminal.modes(), before);
+        });
+    }
 }
 
 by_each_transport!(every_exit_status_passes_over_a_terminal);

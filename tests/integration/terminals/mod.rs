@@ -7,6 +7,7 @@ mod keys;
 mod looks;
 mod programs;
 mod settings;
+mod sharing;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -27,6 +28,9 @@ fn show(scene: &Scene, command: &Command) -> (i32, String) {
     println!("{:?}: {status}, {:?}", scene.side, terminal.text());
     (code(status), terminal.text())
 }
+
+/// Sets modes of its own, so that its stub takes the terminal, and stays.
+const HOLD: &str = "stty -icanon -echo; echo ready; exec sleep 1000";
 
 /// Waits until a stub has the terminal, and its command runs.
 fn start_stub(scene: &Scene, terminal: &mut Terminal, name: &str) -> Live {

@@ -1,0 +1,54 @@
+//! The returns that a terminal puts in before line feeds (termios(3), ONLCR).
+
+use crate::sys::fd::{self, OwnedFd};
+
+/// Takes them away from the first `count` bytes of `space`, which were read from the terminal, and returns how many bytes
+/// are left. Where the last byte may be half of a pair, the other half is read too, if it is there.
+pub(in crate::session) fn without_returns(terminal: &OwnedFd, space: &mut [u8], mut count: usize) -> usize {
+    while space[..count].last() == Some(&b'\r') && count < space.len() {
+        match fd::read(terminal, &mut space[count..=count]) {
+            Ok(1) => count += 1,
+            _ => break,
+        }
+    }
+    remove_returns(&mut space[..count])
+}
+
+/// Takes the return away that is before each line feed. Returns how many bytes are left.
+fn remove_returns(bytes: &mut [u8]) -> usize {
+    let mut kept = 0;
+    for index in 0..bytes.len() {
+        if bytes[index] != b'\r' || bytes.get(index + 1) != Some(&b'\n') {
+            bytes[kept] = bytes[index];
+            kept += 1;
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_return_is_taken_away_before_each_line_feed_and_no_other_byte() {
+        for (before, after) in [("a\r\nb\r\n", "a\nb\n"), ("50%\r60%\r\r\n", "50%\r60%\r\n"), ("\r", "\r"), ("", "")] {
+            let mut bytes = before.as_bytes().to_vec();
+            let kept = remove_returns(&mut bytes);
+            assert_eq!(&bytes[..kept], after.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_pair_is_not_torn_where_the_first_read_ends() {
+        let [read, write] = fd::pipe().expect("a pipe");
+        fd::write(&write, b"\r\nrest").expect("room");
+        let mut space = *b"line\r____";
+        assert_eq!(
+            without_returns(&read, &mut space, 5),
+            6,
+            "the next byte is a return as well, and then comes a feed"
+        );
+        assert_eq!(&space[..6], b"line\r\n");
+    }
+}
