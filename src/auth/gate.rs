@@ -6,7 +6,7 @@
 //! token, and gives a byte to nobody but a stub whose section has no token.
 //!
 //! Plain bytes: the first line is the token; what follows stays in the socket for the command. A stub: its first message of
-//! the handshake ([`crate::secure`]), which stays in the socket for the process that answers it.
+//! the handshake ([`crate::secure`]), which stays in the socket for the process that answers it. A trigger takes both.
 //!
 //! A connection that fails is closed without a byte, and its address has to wait before the next one from there is judged:
 //! see `penalties`. One that goes for lack of room has not failed.
@@ -51,7 +51,7 @@ pub struct Gate {
     verifier: Verifier,
     /// How many connections have come and become ready: the order of both.
     events: u64,
-    /// Whether what is expected is a line.
+    /// Whether a line is expected as well as a message.
     is_plain: bool,
 }
 
@@ -72,7 +72,8 @@ impl Gate {
         Ok(GATE.take().write(Gate { places, set, verifier, events: 0, is_plain: false }))
     }
 
-    /// Expects the token as the first line, where the section takes plain bytes. Connections that have begun otherwise go.
+    /// Expects a message, or the token as the first line as well, where the section takes plain bytes. Connections that have
+    /// begun otherwise go.
     pub fn expect(&mut self, is_plain: bool) {
         if self.is_plain != is_plain {
             self.is_plain = is_plain;
@@ -98,7 +99,8 @@ impl Gate {
         let stage = if self.is_plain { Stage::AwaitingLine } else { Stage::AwaitingMessage };
         let due = Instant::after(limits::PROOF_MS);
         let order = self.next_event();
-        self.places[index] = Place::Taken(Connection { socket, address, stage, has_ended: false, order, due });
+        self.places[index] =
+            Place::Taken(Connection { socket, address, stage, has_message: false, has_ended: false, order, due });
     }
 
     /// Frees the place of the oldest connection that has not proven itself: of this network where that has more than its
@@ -150,14 +152,15 @@ impl Gate {
         }
     }
 
-    /// The next connection that has proven itself, in the order in which they have.
-    pub fn take_ready(&mut self) -> Option<OwnedFd> {
+    /// The next connection that has proven itself, in the order in which they have, and whether it has by a message, which
+    /// is still to be answered.
+    pub fn take_ready(&mut self) -> Option<(OwnedFd, bool)> {
         let ready = self.connections().filter_map(|(index, connection)| match connection.stage {
             Stage::Ready(order) => Some((order, index)),
             _ => None,
         });
         let (_, index) = ready.min()?;
-        self.places[index].vacate().map(|connection| connection.socket)
+        self.places[index].vacate().map(|connection| (connection.socket, connection.has_message))
     }
 
     /// Takes the first message of a connection that has proven itself, in the process that is to answer it. `None`: the token
@@ -169,9 +172,18 @@ impl Gate {
         Responder::check(&key, &message).ok()
     }
 
-    /// Whether what is expected of a connection is a line.
-    pub fn is_plain(&self) -> bool {
-        self.is_plain
+    /// Whether there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.connections().next().is_none()
+    }
+
+    /// Closes the connections that have not proven themselves.
+    pub fn leave_unproven(&mut self) {
+        for index in 0..limits::GATE {
+            if self.places[index].connection().is_some_and(|connection| !connection.is_ready()) {
+                self.close(index);
+            }
+        }
     }
 
     /// Leaves the connections to the process that this one is a copy of.
@@ -270,7 +282,7 @@ mod tests {
         fn settle(&mut self, peer: &mut TcpStream) -> Fate {
             for _ in 0..20 {
                 self.gate.turn(self.source);
-                if let Some(socket) = self.gate.take_ready() {
+                if let Some((socket, _)) = self.gate.take_ready() {
                     let mut rest = vec![0; 100];
                     let count = fd::receive(&socket, &mut rest).unwrap_or(0);
                     rest.truncate(count);

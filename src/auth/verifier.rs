@@ -18,12 +18,12 @@ use rustix::net::Shutdown;
 /// What is expected of a connection.
 #[derive(Clone, Copy)]
 pub(super) enum Stage {
-    /// The token as its first line.
+    /// The token as its first line, or a stub's first message.
     AwaitingLine,
     /// A stub's first message of the handshake.
     AwaitingMessage,
-    /// Its end: it was told why it cannot stay.
-    Explained,
+    /// Its end: it does not get in, and is closed in a while.
+    Refused,
     /// Nothing: it has proven that it has the token, as so many events came before, and waits for a worker.
     Ready(u64),
 }
@@ -33,6 +33,8 @@ pub(super) struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) address: IpAddr,
     pub(super) stage: Stage,
+    /// Whether it has proven that by a message, which is still to be answered.
+    pub(super) has_message: bool,
     /// Whether its other end sends no more.
     pub(super) has_ended: bool,
     /// How many events came before it.
@@ -59,6 +61,9 @@ pub(super) enum Verdict {
     Closes,
 }
 
+/// What is said of a connection with another token.
+const WRONG: &str = "wrong token";
+
 /// What a connection has sent: the longest token, CR and LF, or a message.
 pub(super) type Buffer = [u8; limits::TOKEN + 2];
 
@@ -83,59 +88,74 @@ impl Verifier {
         let is_request = count > 0 && self.buffer[0] <= Kind::Start as u8;
         let length = match connection.stage {
             Stage::Ready(_) => return Verdict::Waits,
-            Stage::Explained => usize::MAX,
+            Stage::Refused => usize::MAX,
             Stage::AwaitingLine => until(first(self.buffer, count), b'\n').len() + 1,
             // No message begins like this: see `handshake::agree`.
             Stage::AwaitingMessage if is_request => return self.explain(connection),
             Stage::AwaitingMessage => MESSAGE,
         };
-        let is_over = connection.has_ended || count == self.buffer.len();
-        if count >= length || is_over && is_line {
-            self.judge(connection, length.min(count), source)
-        } else if connection.has_ended || connection.due <= self.now {
-            self.give_up(connection)
-        } else {
-            Verdict::Waits
+        let is_complete = count >= length || is_line && (connection.has_ended || count == self.buffer.len());
+        let mut verdict = Verdict::Waits;
+        if is_complete || is_line && count >= MESSAGE {
+            // Only the token tells a message from a part of a line.
+            verdict = self.judge(connection, count, is_complete.then_some(length.min(count)), source);
         }
+        let is_late = !is_complete && (connection.has_ended || connection.due <= self.now);
+        if verdict == Verdict::Waits && is_late { self.give_up(connection) } else { verdict }
     }
 
     /// Nothing more comes, or not in time.
     fn give_up(&mut self, connection: &Connection) -> Verdict {
         match connection.stage {
-            Stage::Explained => Verdict::Closes,
+            Stage::Refused => Verdict::Closes,
             _ => self.refuse(connection, "no token"),
         }
     }
 
-    /// Judges what a connection has sent, so many bytes, by the token as it is now; later, if its address has failed.
-    fn judge(&mut self, connection: &mut Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+    /// Judges the so many bytes that a connection has sent, the length of a whole line if there is one, by the token as it is
+    /// now; later, if its address has failed.
+    fn judge(
+        &mut self,
+        connection: &mut Connection,
+        count: usize,
+        line: Option<usize>,
+        source: Option<TokenSource<'_>>,
+    ) -> Verdict {
         let judged_at = self.penalties.judged_at(Network::of(&connection.address), self.now);
         if judged_at > self.now {
             connection.due = judged_at;
             return Verdict::Waits;
         }
-        match connection.stage {
-            Stage::AwaitingLine => self.judge_line(connection, length, source),
-            Stage::AwaitingMessage => self.judge_message(connection, source),
-            Stage::Explained | Stage::Ready(_) => Verdict::Waits,
+        let Some(key) = self.read_key(source) else { return Verdict::Closes };
+        connection.has_message = count >= MESSAGE && self.has_message(&key);
+        match (connection.stage, line) {
+            _ if connection.has_message => self.decide(connection, true),
+            (Stage::AwaitingLine, Some(length)) => self.judge_line(connection, length, &key),
+            (Stage::AwaitingMessage, _) => self.refuse_message(connection),
+            _ => Verdict::Waits,
         }
     }
 
+    /// Whether what has come begins with a message by somebody with the token. It stays where it is.
+    fn has_message(&self, key: &PreSharedKey) -> bool {
+        self.buffer.first_chunk().is_some_and(|message| Responder::check(key, message).is_ok())
+    }
+
     /// Whether the line of so many bytes is the token.
-    fn judge_line(&mut self, connection: &Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+    fn judge_line(&mut self, connection: &Connection, length: usize, key: &PreSharedKey) -> Verdict {
         // What follows is the session's.
         let _ = fd::receive(&connection.socket, &mut self.buffer[..length]);
-        let Some(key) = self.read_key(source) else { return Verdict::Closes };
         let is_right = key.is_of(without_newline(first(self.buffer, length)));
         self.decide(connection, is_right)
     }
 
-    /// Whether the message that has come is by somebody with the token. It stays where it is.
-    fn judge_message(&mut self, connection: &Connection, source: Option<TokenSource<'_>>) -> Verdict {
-        let Some(key) = self.read_key(source) else { return Verdict::Closes };
-        let message = self.buffer.first_chunk().expect("a buffer is longer than a message");
-        let is_right = Responder::check(&key, message).is_ok();
-        self.decide(connection, is_right)
+    /// A stub's message is by somebody without the token. The stub is to know that it was read and refused, without a byte of
+    /// an answer: it sees no reset, and the end only after a while.
+    fn refuse_message(&mut self, connection: &mut Connection) -> Verdict {
+        let _ = fd::receive(&connection.socket, self.buffer);
+        self.count_failure(connection, WRONG);
+        (connection.stage, connection.due) = (Stage::Refused, Instant::after(limits::REFUSAL_MS));
+        Verdict::Waits
     }
 
     /// The key of the token as it is now. Without one nobody gets in, and whose fault that is was said.
@@ -145,7 +165,7 @@ impl Verifier {
 
     fn decide(&mut self, connection: &Connection, is_right: bool) -> Verdict {
         if !is_right {
-            return self.refuse(connection, "wrong token");
+            return self.refuse(connection, WRONG);
         }
         // The failures were mistakes.
         self.penalties.forgive(Network::of(&connection.address));
@@ -155,6 +175,8 @@ impl Verifier {
     /// The connection does not get in, because of `why`: closed without a byte, and a failure of its address.
     fn refuse(&mut self, connection: &Connection, why: &str) -> Verdict {
         self.count_failure(connection, why);
+        // Closed with bytes unread, it would be reset, which tells a stub to try again.
+        let _ = fd::receive(&connection.socket, self.buffer);
         Verdict::Closes
     }
 
@@ -174,7 +196,7 @@ impl Verifier {
         self.count_failure(connection, "no token");
         let _ = fd::send(&connection.socket, EXPLANATION);
         let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
-        connection.stage = Stage::Explained;
+        connection.stage = Stage::Refused;
         Verdict::Waits
     }
 }

@@ -294,7 +294,12 @@ impl<'a> ClientEnd<'a> {
         self.input.send(&mut self.outbox, count);
     }
 
-    /// Nothing of what was sent has arrived: the request begins anew.
+    /// Whether a byte of the request was sent.
+    pub fn has_begun(&self) -> bool {
+        self.request.has_consumed()
+    }
+
+    /// The request begins anew: no server has taken it.
     pub fn rewind(&mut self) {
         self.request.rewind();
     }

@@ -216,6 +216,15 @@ impl<'a> Request<'a> {
         &self.attributes
     }
 
+    /// The same command, without anything that the client has said of itself, and without arguments.
+    #[must_use]
+    pub fn bare(&self) -> Request<'a> {
+        // The last string: the byte of its kind, the name, a NUL.
+        let length = self.command().count_bytes() + 2;
+        let attributes = Attributes { protocol: self.attributes.protocol, ..Attributes::default() };
+        Request { strings: after(self.strings, self.strings.len().saturating_sub(length)), attributes }
+    }
+
     /// The command's name.
     pub fn command(&self) -> &'a CStr {
         self.of(Kind::Start).last().unwrap_or_default()

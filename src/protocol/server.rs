@@ -46,8 +46,8 @@ impl Buffers {
 
 /// The server's end of one session.
 pub struct ServerEnd<'a> {
-    /// Whether the client speaks protocol 2.
-    negotiated: bool,
+    /// Whether the client speaks protocol 2, and so was greeted.
+    pub negotiated: bool,
     outbox: Queue<'a>,
     /// Bytes in the outbox of frames that the client does not wait for.
     deferrable: usize,

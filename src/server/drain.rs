@@ -4,6 +4,7 @@ use super::listener::{Listener, Phase};
 use super::sockets::Sockets;
 use crate::exit::{self, End};
 use crate::limits;
+use crate::session::connection::Accepted;
 use crate::sys::clock::Instant;
 use crate::sys::process::{self, Children, Reaped};
 use crate::sys::signal::{self, name};
@@ -36,7 +37,7 @@ impl Listener {
     /// A process is no more. Where one fails that has nothing to do yet, the next one would as well.
     fn forget(&mut self, child: Reaped) {
         if self.supervised.has_ended(child) {
-            self.drain();
+            self.stop_listening();
             if self.waits_for_sessions {
                 self.end_sessions();
             }
@@ -62,16 +63,63 @@ impl Listener {
     /// Ends what runs, as far as it lets itself be ended.
     fn end_sessions(&mut self) {
         self.phase = Phase::Ending;
+        self.leave_waiting();
         self.pool.signal(name::TERM);
     }
 
-    /// Takes no further connections: who connects now is refused at once and can look elsewhere.
+    /// Takes no further connections: who connects now is refused at once and can look elsewhere. Those that wait to be
+    /// accepted are served.
     pub(super) fn drain(&mut self) {
-        self.phase = Phase::Draining;
-        self.sockets = Sockets::NONE;
+        let sockets = self.close_sockets();
+        sockets.drain(&mut |connection| self.keep(connection));
+        self.gate_closes = Instant::after(limits::DRAIN_MS);
+    }
+
+    /// Takes no further connections, and none of those that wait.
+    pub(super) fn stop_listening(&mut self) {
+        drop(self.close_sockets());
+        self.leave_waiting();
+    }
+
+    /// Closes the connections that wait for a process.
+    fn leave_waiting(&mut self) {
         self.waiting = None;
+        self.backlog.clear();
         self.close_gate();
-        // They have the sockets, too.
+    }
+
+    /// Gives up the sockets, and has the workers do so.
+    fn close_sockets(&mut self) -> Sockets {
+        self.phase = Phase::Draining;
         self.pool.signal(name::USR1);
+        core::mem::replace(&mut self.sockets, Sockets::NONE)
+    }
+
+    /// Keeps a connection until there is a process for it; false where there is no more room.
+    pub(super) fn keep(&mut self, connection: Accepted) -> bool {
+        match &mut self.gate {
+            Some(gate) if self.has_token => {
+                gate.enter(connection.socket);
+                gate.has_room()
+            }
+            _ => self.backlog.push(connection),
+        }
+    }
+
+    /// Whether a connection that was accepted still waits for a process.
+    pub(super) fn has_waiting(&self) -> bool {
+        let has_gate = self.has_token && self.gate.as_ref().is_some_and(|gate| !gate.is_empty());
+        self.waiting.is_some() || has_gate || !self.backlog.is_empty()
+    }
+
+    /// Ends the gate's time where it is over for all that have not proven themselves. When that is; for a server that drains.
+    pub(super) fn close_gate_in_time(&mut self, now: Instant) -> Instant {
+        if self.gate_closes <= now
+            && let Some(gate) = &mut self.gate
+        {
+            self.gate_closes = Instant::NEVER;
+            gate.leave_unproven();
+        }
+        self.gate_closes
     }
 }

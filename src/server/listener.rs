@@ -3,7 +3,7 @@
 
 use super::daemon::become_daemon;
 use super::pool::Pool;
-use super::sockets::Sockets;
+use super::sockets::{Backlog, Sockets};
 use super::supervise::Supervised;
 use super::worker::Worker;
 use crate::auth::gate::Gate;
@@ -59,10 +59,14 @@ pub(super) struct Listener {
     pub(super) pool: Pool,
     /// A connection for which there was no process yet.
     pub(super) waiting: Option<Accepted>,
+    /// Those behind it: the next one, and all where the server drains.
+    pub(super) backlog: Backlog,
     /// What holds the connections until they have proven that they have the token.
-    gate: Option<&'static mut Gate>,
+    pub(super) gate: Option<&'static mut Gate>,
     /// Whether there is a token.
-    has_token: bool,
+    pub(super) has_token: bool,
+    /// When those who have not proven by then that they have it are left, since the server drains.
+    pub(super) gate_closes: Instant,
     /// When to try again after a shortage; past if there is none.
     pub(super) pause: Instant,
     /// When it ends by itself.
@@ -95,8 +99,10 @@ impl Listener {
             accepted: 0,
             pool,
             waiting: None,
+            backlog: Backlog::new(),
             gate: None,
             has_token: false,
+            gate_closes: Instant::NEVER,
             pause: Instant::PAST,
             end: Instant::NEVER,
             signals,
@@ -156,7 +162,7 @@ impl Listener {
 
     /// Listens on these sockets from now on, with processes that know the configuration of today. The ones before finish what
     /// they serve; a connection that comes before there are others waits at the socket.
-    /// `gate`: whether there is a token, and it comes as a line.
+    /// `gate`: whether there is a token, and it may come as a line.
     pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
         self.sockets = sockets;
         match (&mut self.gate, gate) {
@@ -185,13 +191,16 @@ impl Listener {
         }
         loop {
             let now = Instant::now();
-            let is_over = self.end <= now;
-            let is_full = self.max_connections.is_some_and(|most| self.accepted >= most);
-            if self.phase == Phase::Serving && (is_over || is_full) {
+            if self.phase == Phase::Serving && self.end <= now {
                 self.drain();
+            }
+            let is_full = self.max_connections.is_some_and(|most| self.accepted >= most);
+            if is_full && (self.phase == Phase::Serving || self.has_waiting()) {
+                self.stop_listening();
             }
             if self.phase > Phase::Serving
                 && !self.supervised.runs()
+                && !self.has_waiting()
                 && (self.pool.is_empty() || !self.waits_for_sessions)
             {
                 return Some(self.supervised.end.unwrap_or(End::Code(exit::SUCCESS)));
@@ -217,10 +226,16 @@ impl Listener {
         {
             end = end.min(gate.turn(service.settings.token()));
             if has_room && self.waiting.is_none() {
-                self.waiting = gate.take_ready().map(|socket| Accepted { socket, is_direct: false, responder: None });
+                self.waiting = gate
+                    .take_ready()
+                    .map(|(socket, has_message)| Accepted { has_message, ..Accepted::plain(socket, false) });
             }
             // Who waits there has room of its own.
             takes = !is_short && gate.has_room();
+            end = end.min(self.close_gate_in_time(now));
+        }
+        if self.waiting.is_none() {
+            self.waiting = self.backlog.pop();
         }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
             self.start_worker(service);
@@ -248,7 +263,7 @@ impl Listener {
         }
         // One connection each turn: the next one may have to wait for room.
         for is_direct in [true, false] {
-            if (self.waiting.is_none() || self.has_token) && !ready.of(SOCKETS + usize::from(is_direct)).is_empty() {
+            if !ready.of(SOCKETS + usize::from(is_direct)).is_empty() {
                 self.accept(is_direct);
             }
         }
@@ -279,12 +294,11 @@ impl Listener {
         if accepted.is_ok() {
             self.end_shortage();
         }
-        match (accepted, &mut self.gate) {
-            (Ok(connection), Some(gate)) if self.has_token => gate.enter(connection.socket),
-            (Ok(connection), _) => self.waiting = Some(connection),
+        match accepted {
+            Ok(connection) => _ = self.keep(connection),
             // The connection went again, or was taken already.
-            (Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED), _) => {}
-            (Err(errno), _) => self.run_short("accept a connection", errno),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+            Err(errno) => self.run_short("accept a connection", errno),
         }
     }
 
@@ -303,6 +317,7 @@ impl Listener {
                 }
                 self.admit(service);
                 self.close_gate();
+                self.backlog.clear();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
                 let worker = Worker { sockets, signals: &self.signals, service, pool: self.pool, slot, parent };
                 // Without waiting for them, sessions outlive the server.
@@ -313,6 +328,10 @@ impl Listener {
                 let has_connection = self.waiting.take().is_some();
                 self.accepted += u64::from(has_connection);
                 slot.started(pid, has_connection);
+                if self.phase > Phase::Serving {
+                    // What it has to do is the last.
+                    let _ = signal::send(pid, name::USR1);
+                }
                 // Where this process accepts, the next connection tells.
                 if !self.accepts() {
                     self.end_shortage();
@@ -327,8 +346,8 @@ impl Listener {
 
     /// In a process that is to serve a stub with a token: takes the stub's first message. Ends where the token has changed.
     fn admit(&mut self, service: &Service<'_>) {
-        let gate = self.gate.as_ref().filter(|gate| self.has_token && !gate.is_plain());
-        let (Some(gate), Some(connection)) = (gate, &mut self.waiting) else { return };
+        let connection = self.waiting.as_mut().filter(|connection| connection.has_message);
+        let (Some(gate), Some(connection)) = (&self.gate, connection) else { return };
         connection.responder = gate.admit(&connection.socket, service.settings.token());
         if connection.responder.is_none() {
             process::exit(exit::SUCCESS);

@@ -8,12 +8,14 @@ use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
+use crate::sys::statics::StaticCell;
 use crate::text::{address, name};
 use crate::{debug, limits, report, told};
 use core::net::{IpAddr, SocketAddr};
+use heapless::Deque;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
-use rustix::net::sockopt;
+use rustix::net::{Shutdown, sockopt};
 
 /// The sockets that a server listens on, where its section does not turn the transport off.
 pub(super) struct Sockets {
@@ -76,7 +78,41 @@ impl Sockets {
     /// A connection that waits at one of them.
     pub(super) fn accept(&self, is_direct: bool) -> Result<Accepted> {
         let socket = fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)?;
-        Ok(Accepted { socket, is_direct, responder: None })
+        Ok(Accepted::plain(socket, is_direct))
+    }
+
+    /// Has no further connection come, hands those that wait to `take`, as long as it has room, and closes. Who connects from
+    /// now on is refused.
+    pub(super) fn drain(self, take: &mut dyn FnMut(Accepted) -> bool) {
+        if let Some(socket) = &self.direct {
+            // Connecting fails from now on, and accepting goes on (`net/unix/af_unix.c`).
+            let _ = rustix::net::shutdown(socket, Shutdown::Read);
+        }
+        if let Some(socket) = &self.relay {
+            tcp::stop_arrivals(socket);
+        }
+        for is_direct in [true, false] {
+            self.take_waiting(is_direct, take);
+        }
+        if let Some(socket) = &self.relay {
+            // Workers that have not closed theirs yet must not make anybody wait.
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        }
+    }
+
+    fn take_waiting(&self, is_direct: bool, take: &mut dyn FnMut(Accepted) -> bool) {
+        loop {
+            match self.accept(is_direct) {
+                Ok(connection) => {
+                    if !take(connection) {
+                        return;
+                    }
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN | Errno::INVAL) => return,
+                Err(errno) => return report!("cannot accept a connection: {}; those that wait are lost", errno),
+            }
+        }
     }
 }
 
@@ -125,5 +161,40 @@ fn bind(host: &IpAddr, port: u16) -> Result<OwnedFd> {
 impl Intake for Sockets {
     fn close(&mut self) {
         *self = Sockets::NONE;
+    }
+}
+
+/// Connections that were accepted, until there is a process for each: those that waited when the server began to drain.
+pub(super) struct Backlog(&'static mut Waiting);
+
+type Waiting = Deque<(OwnedFd, bool), { limits::GATE }>;
+
+impl Backlog {
+    /// An empty one, of which a process has one.
+    pub(super) fn new() -> Backlog {
+        static WAITING: StaticCell<Waiting> = StaticCell::new(Waiting::new());
+        Backlog(WAITING.take())
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a connection; false where it was the last one for which there is room.
+    pub(super) fn push(&mut self, connection: Accepted) -> bool {
+        let _ = self.0.push_back((connection.socket, connection.is_direct));
+        !self.0.is_full()
+    }
+
+    /// The one that has waited longest.
+    pub(super) fn pop(&mut self) -> Option<Accepted> {
+        let (socket, is_direct) = self.0.pop_front()?;
+        Some(Accepted::plain(socket, is_direct))
+    }
+
+    /// Closes all, or leaves them to the process that this one is a copy of.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 }

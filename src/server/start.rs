@@ -101,7 +101,7 @@ fn bind(
     let settings = &plan.settings;
     let mut gate = None;
     if setup.has_token(settings)? {
-        gate = Some(settings.trigger.is_some());
+        gate = Some(settings.plain_trigger().is_some());
         listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot keep a gate: {}", errno))?;
     }
     let port = plan.server.map_or(0, Server::port);

@@ -124,8 +124,8 @@ impl Worker<'_> {
                     }
                     return Some(connection);
                 }
-                // Another one has it, or it went again.
-                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+                // Another one has it, it went again, or the listener drains the socket and a signal will say so.
+                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::INVAL) => {}
                 Err(errno) => {
                     if self.pool.begin_shortage(pid) {
                         report!("cannot accept a connection: {}; trying again", errno);

@@ -179,7 +179,7 @@ impl<'s> Session<'s> {
 
     fn on_deadline(&mut self, due: Due, now: Instant) {
         match due {
-            Due::Request => self.give_up_request(),
+            Due::Request => self.give_up_request(now),
             Due::Flush => self.flush(),
             Due::Linger => self.stop_lingering(now),
             Due::Timeout => self.time_out(),
@@ -188,8 +188,13 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// The request did not come in time.
-    fn give_up_request(&mut self) {
+    /// The request did not come in time. Once the server has answered, the stub does not go to another one: what is left for
+    /// a drain is too short then.
+    fn give_up_request(&mut self, now: Instant) {
+        let has_answered = !self.channel.is_plain() || self.server_end.negotiated;
+        if has_answered && self.state.link.extend(now) {
+            return;
+        }
         if let Link::AwaitingRequest { limit, .. } = self.state.link {
             report!("a connection did not deliver its request within {} ms", limit);
         }

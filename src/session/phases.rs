@@ -131,6 +131,18 @@ impl<S> Link<S> {
         }
     }
 
+    /// The time that a server which drains has left for the request is over, but the stub relies on being served: it gets
+    /// more. Whether it had not got that before.
+    pub(super) fn extend(&mut self, now: Instant) -> bool {
+        match self {
+            Link::AwaitingRequest { by, limit: limit @ limits::DRAIN_MS, .. } => {
+                (*by, *limit) = (now.plus(limits::DRAIN_TAKEN_MS), limits::DRAIN_TAKEN_MS);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The request is complete.
     pub(super) fn on_request(&mut self, is_lent: bool) {
         if let Some(socket) = self.close() {

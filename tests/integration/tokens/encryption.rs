@@ -41,6 +41,19 @@ fn is_refused(pod: &Pod, server: &Server, relay: &Relay, way: Way, change: Chang
     until_true("the command ends", || pod.children(server.process().0).is_empty());
 }
 
+/// Gives stubs so many milliseconds to connect.
+fn be_patient(pod: &Pod, milliseconds: u32) {
+    let text = fs::read_to_string(pod.config()).expect("the configuration");
+    let line = |line: &str| {
+        if line.starts_with("connectTimeoutMs") {
+            format!("connectTimeoutMs = {milliseconds}")
+        } else {
+            line.to_owned()
+        }
+    };
+    fs::write(pod.config(), text.lines().map(line).collect::<Vec<_>>().join("\n")).expect("the configuration");
+}
+
 /// One that was changed in its first message counts as a guess, which the next one that is right forgives.
 fn forgive(pod: &Pod) {
     pod.stub("copy").run_with(b"").succeeds();
@@ -102,14 +115,18 @@ fn records_that_are_dropped_repeated_or_in_another_order_end_the_session() {
 #[test]
 fn a_connection_that_is_cut_is_no_end() {
     let (pod, server, relay) = stand();
-    for at in [0, 1, 47] {
-        is_refused(&pod, &server, &relay, Way::ToServer, Change::Cut(at));
+    // Whoever is left before an answer tries again until its time is over.
+    for (way, at) in [(Way::ToServer, 0), (Way::ToServer, 1), (Way::ToServer, 47), (Way::ToStub, 0)] {
+        be_patient(&pod, 1000);
+        is_refused(&pod, &server, &relay, way, Change::Cut(at));
+        relay.drop_waiting();
+        be_patient(&pod, 20_000);
         forgive(&pod);
     }
     for at in [MESSAGE, MESSAGE + 1, MESSAGE + 2, MESSAGE + 500, MESSAGE + RECORD] {
         is_refused(&pod, &server, &relay, Way::ToServer, Change::Cut(at));
     }
-    for at in (0..MESSAGE + 4 * RECORD).step_by(97).chain([MESSAGE, MESSAGE + RECORD]) {
+    for at in (97..MESSAGE + 4 * RECORD).step_by(97).chain([1, MESSAGE - 1, MESSAGE, MESSAGE + RECORD]) {
         is_refused(&pod, &server, &relay, Way::ToStub, Change::Cut(at));
     }
 }
