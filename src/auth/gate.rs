@@ -25,7 +25,6 @@ use crate::{limits, report};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Result;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// A place for a connection.
 ///
@@ -56,8 +55,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The queue, of which a process has one. From here on that does not show its memory and environment, which have the token
-    /// in them, to others of its user: commands are (/proc, ptrace(2)).
+    /// The queue, of which a process has one.
     pub fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
         static GATE: StaticCell<MaybeUninit<Gate>> = StaticCell::new(MaybeUninit::uninit());
         static MEMORY: StaticCell<Memory> = StaticCell::new(Memory {
@@ -65,7 +63,6 @@ impl Gate {
             penalties: Penalties::NONE,
             buffer: [0; limits::TOKEN + 2],
         });
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         let set = epoll::Set::new()?;
         let Memory { places, penalties, buffer } = MEMORY.take();
         let verifier = Verifier { now: Instant::PAST, buffer, penalties, environment };

@@ -34,9 +34,9 @@ pub enum ClientMessage<'i> {
 
 /// The buffers of one session. All zero at first.
 pub struct Buffers {
-    request: [u8; request::COLLECTED],
-    outbox: [u8; OUTBOX],
-    input: [u8; BACKLOG],
+    pub(crate) request: [u8; request::COLLECTED],
+    pub(crate) outbox: [u8; OUTBOX],
+    pub(crate) input: [u8; BACKLOG],
 }
 
 impl Buffers {

@@ -12,6 +12,7 @@ use crate::sys::clock::Instant;
 use crate::sys::{epoll, fd, poll, signal};
 use crate::{limits, told};
 use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// A server that has started.
 pub(super) struct Running {
@@ -83,6 +84,9 @@ fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
     if let Some(words) = setup.line.program {
         program = Supervised::prepare(&setup.program.environment, words)?;
     }
+    // Commands are of this user as a rule, and are to find neither this process's environment nor what its sessions have in
+    // their memory (/proc, ptrace(2)). Each execve(2) begins without this.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     // Only now: the configuration may be one of them, as /dev/fd/3, and the program keeps its own.
     fd::close_inherited();
     // Where a caller ignores CHLD, the kernel would reap in this process's place.

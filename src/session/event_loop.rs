@@ -15,6 +15,7 @@ use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, Children};
 use crate::sys::socket::tcp;
+use crate::sys::statics::wipe;
 use crate::sys::watch::{Ready, Watch};
 use crate::text::name;
 use crate::{debug, limits, report};
@@ -51,9 +52,14 @@ impl Buffers {
         sealed: [0; RECORD],
     };
 
-    /// Closes the descriptors that came along and that no command took.
+    /// Closes the descriptors that came along and that no command took, and wipes what the session's client has sent and got.
     pub fn clear(&mut self) {
         self.passed.clear();
+        self.command.wipe();
+        let server::Buffers { request, outbox, input } = &mut self.server_end;
+        for buffer in [&mut request[..], outbox, input, &mut self.inbox, &mut self.sealed] {
+            wipe(buffer);
+        }
     }
 }
 
@@ -141,7 +147,6 @@ impl<'s> Session<'s> {
             let ready = self.wait();
             self.on_ready(&ready, inbox);
         }
-        self.channel.wipe(inbox);
         self.record.ended(self.service, self.state.command.end());
         // A process that leads a terminal's session cannot have another terminal.
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or

@@ -226,20 +226,24 @@ fn a_command_of_the_same_user_does_not_find_the_token_in_its_server() {
     if crate::support::lacks_root() {
         return;
     }
-    let pod = Pod::custom(|pod| {
-        let section = pod.section("=PATH= --token-env=TOKEN");
-        format!(
-            "baseDirectory = work\n{section}\nspy sh -c 'cat /proc/$PPID/environ /proc/$0/environ; kill -0 $PPID'\n"
-        )
-    });
-    for path in [pod.path(""), pod.path("work"), pod.path("stubs"), pod.path("bin")] {
-        std::os::unix::fs::chown(&path, Some(65532), Some(65532)).expect("another owner");
+    // A server without a token may have other secrets in its environment, and has its callers' in its memory.
+    for words in ["--token-env=TOKEN", "", "--transport=relay"] {
+        let pod = Pod::custom(|pod| {
+            let section = pod.section(&format!("=PATH= {words}"));
+            let spy = "cd /proc/$number && cat environ; cat mem; cat maps; ls fd | grep .";
+            format!(
+                "baseDirectory = work\n{section}\nspy sh -c 'for number in $PPID $0; do {spy}; done; kill -0 $PPID'\n"
+            )
+        });
+        for path in [pod.path(""), pod.path("work"), pod.path("stubs"), pod.path("bin")] {
+            std::os::unix::fs::chown(&path, Some(65532), Some(65532)).expect("another owner");
+        }
+        let mut command = pod.k8pshd_with_stubs();
+        std::os::unix::process::CommandExt::uid(&mut command, 65532);
+        command.env("TOKEN", TOKEN);
+        let server = pod.start(command);
+        let outcome = pod.stub("spy").env("TOKEN", TOKEN).arg(server.process().0.to_string()).run();
+        assert_eq!((outcome.code(), outcome.out().as_str()), (Some(0), ""), "{words}: {}", outcome.err());
+        assert_eq!(outcome.err().matches("denied").count(), 8, "{words}: {}", outcome.err());
     }
-    let mut command = pod.k8pshd_with_stubs();
-    std::os::unix::process::CommandExt::uid(&mut command, 65532);
-    command.env("TOKEN", TOKEN);
-    let server = pod.start(command);
-    let outcome = pod.stub("spy").env("TOKEN", TOKEN).arg(server.process().0.to_string()).run();
-    assert_eq!((outcome.code(), outcome.out().as_str()), (Some(0), ""), "{}", outcome.err());
-    assert_eq!(outcome.err().matches("denied").count(), 2, "{}", outcome.err());
 }

@@ -124,7 +124,7 @@ fn a_probe_has_the_token_or_is_told() {
 #[test]
 fn a_stub_sets_off_a_trigger_with_its_status_and_both_streams_apart() {
     for plain in ["", "--plain=yes", "--plain=no"] {
-        let pod = trigger(plain, "go =WORD= sh -c 'pwd; echo \"$WORD\"; cat; echo error >&2; exit 7'");
+        let pod = trigger(plain, "go WORD= sh -c 'pwd; echo \"$WORD\"; cat; echo error >&2; exit 7'");
         let server = pod.server();
         let mut call = pod.k8psh();
         // Nothing of it matters but the stream.
