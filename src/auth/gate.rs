@@ -101,7 +101,7 @@ impl Gate {
     }
 
     /// Frees the place of the oldest connection that has not proven itself: of this network where that has more than its
-    /// share, else of any. Crowding is no failure of the one that goes.
+    /// share, else of any; first of those that were refused. Crowding is no failure of the one that goes.
     fn evict(&mut self, newcomer: Network) -> Option<usize> {
         let is_own = |connection: &&Connection| Network::of(&connection.address) == newcomer;
         let own = self.connections().map(|(_, connection)| connection).filter(is_own).count();

@@ -155,6 +155,8 @@ impl Verifier {
         let _ = fd::receive(&connection.socket, self.buffer);
         self.count_failure(connection, WRONG);
         (connection.stage, connection.due) = (Stage::Refused, Instant::after(limits::REFUSAL_MS));
+        // Where there is no room, it goes before those that may still get in.
+        connection.order = 0;
         Verdict::Waits
     }
 
