@@ -45,6 +45,11 @@ impl Terminal {
         }
     }
 
+    /// No terminal, even if the caller has one.
+    pub(super) fn none() -> Terminal {
+        Terminal { is_there: false, ..Terminal::of_caller() }
+    }
+
     /// Whether any of the caller's streams is a terminal.
     pub(super) fn has_any_stream(&self) -> bool {
         fd::standard_fds().into_iter().any(terminal::is_one)
