@@ -120,6 +120,10 @@ pub const KILL_LAST_MS: u64 = 5_000;
 /// reloads, in milliseconds: what a stub has sent is there by then.
 pub const DRAIN_MS: u64 = 250;
 
+/// Further time, in milliseconds, for the request of a stub that has the server's answer by then, and so does not go to
+/// another server: a busy machine may keep it from sending at once.
+pub const DRAIN_TAKEN_MS: u64 = 1_000;
+
 /// Time that a finished session waits for its client to hang up, once that has acknowledged the last byte, in milliseconds.
 pub const LINGER_MS: u64 = 2_000;
 
@@ -169,6 +173,10 @@ pub const GATE_SHARE: usize = GATE / 8;
 /// that it is not a replay. A client that has the token sends both at once.
 pub const PROOF_MS: u64 = 5_000;
 
+/// Time from a stub's first message to EOF if the server refuses it, in milliseconds. If the connection ends earlier,
+/// that was a server that ends, or a load balancer without a server, and the stub tries again.
+pub const REFUSAL_MS: u64 = 50;
+
 /// Addresses whose failures to prove the token are remembered. With 10 s between two guesses each, they bound the guesses
 /// of any number of addresses to 26 a second.
 pub const FAILURES: usize = 256;
@@ -191,6 +199,10 @@ pub const TCP_USER_TIMEOUT_MS: u32 = 40_000;
 pub const RETRY_FIRST_MS: u64 = 1;
 /// See [`RETRY_FIRST_MS`].
 pub const RETRY_LAST_MS: u64 = 100;
+
+/// How often a request begins anew, at the most, whose connection within this host ends before a server has taken it: that
+/// may have another reason than a server that ends, as a user that it does not accept.
+pub const ATTEMPTS: u32 = 4;
 
 /// How long a client keeps trying to connect where the configuration does not say, in milliseconds.
 pub const CONNECT_MS: i64 = 30_000;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::place::{Place, Server, Socat};
 use crate::report::{Figure, Goal, Unit};
+use crate::rivals::Rival;
 use crate::sample::{Contestant, alternate, succeeded};
 use crate::{Result, Scale, Transport};
 
@@ -71,26 +72,32 @@ fn write_lines(file: &Path, bytes: u64) -> Result<()> {
 }
 
 impl Flow {
-    /// Against the same work done locally, and where there is a socat and a goal, against the same detour through that.
+    /// Against the same work done locally, and where there is a socat and a goal, against the same detour through that; where
+    /// it is encrypted, against others that do that.
     fn compare(&self, place: &Place, transport: &Transport, scale: &Scale) -> Result<Vec<Figure>> {
         let server = Server::start(place, transport)?;
         let (flow, rate) =
             if self.program == "cat" { (transport.flow, transport.rate) } else { (Goal::None, transport.other_rates) };
         let socat = if rate.is_none() { None } else { Socat::start(place, self.program, &self.arguments)? };
+        let encrypts = transport.has_token && self.program == "cat";
+        let rivals = if encrypts { Rival::all(place, self.program)? } else { Vec::new() };
         let mut contestants: Vec<Contestant<'_>> =
             vec![Box::new(|| self.run(place.local(self.program))), Box::new(|| self.run(server.stub(self.program)))];
         // socat's far end has the arguments already.
         contestants.extend(socat.iter().map(|socat| -> Contestant<'_> { Box::new(|| self.pass(socat.client())) }));
+        contestants
+            .extend(rivals.iter().map(|rival| -> Contestant<'_> { Box::new(|| self.pass(rival.client(place))) }));
         let medians = alternate(scale.rounds, &mut contestants)?;
         drop(contestants);
         server.stop()?;
 
         let name = format!("{} MiB, {}", scale.flow_bytes >> 20, self.name);
         let mut figures = vec![Figure::times(&name, Unit::Milliseconds, medians[0], medians[1], flow)];
-        if let Some(socat) = medians.get(2) {
-            let name = format!("{name}: rate against socat's");
+        let names = socat.iter().map(|_| "socat").chain(rivals.iter().map(|rival| rival.name));
+        for (other, time) in names.zip(&medians[2..]) {
+            let name = format!("{name}: rate against {other}'s");
             let pace = |time: &Duration| scale.flow_bytes as f64 / f64::from(1 << 20) / time.as_secs_f64();
-            figures.push(Figure::against(&name, Unit::Rate, pace(socat), pace(&medians[1]), rate));
+            figures.push(Figure::against(&name, Unit::Rate, pace(time), pace(&medians[1]), rate));
         }
         Ok(figures)
     }

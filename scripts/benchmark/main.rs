@@ -4,6 +4,7 @@
 //! so that a slow machine and a fast one can be compared; what each means stands beside its measurement.
 //!
 //! - `place`: a server and its stubs, a socat to compare with
+//! - `rivals`: others that encrypt, to compare with
 //! - `latency`, `flow`, `memory`, `processor`: one kind of figure each
 //! - `sample`: alternating, medians
 //! - `report`: the table and the JSON
@@ -14,6 +15,7 @@ mod memory;
 mod place;
 mod processor;
 mod report;
+mod rivals;
 mod sample;
 
 use std::path::PathBuf;

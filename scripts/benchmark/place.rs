@@ -47,7 +47,8 @@ impl Place {
         command
     }
 
-    fn command(&self, program: &Path) -> Command {
+    /// A program with the directory and environment of a stub.
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.directory);
         command.env("K8PSH_CONFIG", self.directory.join("k8psh.conf"));
@@ -66,14 +67,21 @@ impl Place {
     }
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
 /// Nobody else takes it in the moment between: the kernel hands out such ports in turn.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Waits until a process listens on this port; `None`: it has ended instead, as one that does not work here.
+pub(crate) fn until_listening(mut process: Process, port: &str) -> Result<Option<Process>> {
+    let wanted = format!(":{:04X} 00000000:0000 0A ", port.parse::<u16>()?);
+    let is_there = || std::fs::read_to_string("/proc/net/tcp").is_ok_and(|sockets| sockets.contains(&wanted));
+    Ok(process.wait_until("a port", is_there).is_ok().then_some(process))
 }
 
 /// A server of k8psh. Each kind of figure starts its own, so that none finds what another has left behind.

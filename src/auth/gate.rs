@@ -6,7 +6,8 @@
 //! token, and sends bytes only to a stub whose section has no token.
 //!
 //! A plain client sends the token as its first line; what follows stays in the socket for the command. A stub sends its
-//! first message of the handshake ([`crate::secure`]), which stays in the socket for the worker that answers it.
+//! first message of the handshake ([`crate::secure`]), which stays in the socket for the worker that answers it. A
+//! trigger may serve both.
 //!
 //! A connection that fails is closed without a byte, and the next one from its address has to wait before it is verified:
 //! see `penalties`. One that is closed for lack of room has not failed.
@@ -25,7 +26,6 @@ use crate::{limits, report};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Result;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// A place for a connection.
 ///
@@ -52,13 +52,12 @@ pub struct Gate {
     verifier: Verifier,
     /// Counts connections that come and that become ready, as the order of both.
     events: u64,
-    /// Whether clients are plain ones, which send the token as a line.
+    /// Whether plain clients, which send the token as a line, are served as well as stubs.
     is_plain: bool,
 }
 
 impl Gate {
-    /// Makes the queue, of which a process has one: a second call panics. From here on, other processes of its user, such
-    /// as commands, can read neither its memory nor its environment, which may contain the token (ptrace(2), /proc).
+    /// Makes the queue, of which a process has one: a second call panics.
     pub fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
         static GATE: StaticCell<MaybeUninit<Gate>> = StaticCell::new(MaybeUninit::uninit());
         static MEMORY: StaticCell<Memory> = StaticCell::new(Memory {
@@ -66,14 +65,13 @@ impl Gate {
             penalties: Penalties::NONE,
             buffer: [0; limits::TOKEN + 2],
         });
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         let set = epoll::Set::new()?;
         let Memory { places, penalties, buffer } = MEMORY.take();
         let verifier = Verifier { now: Instant::PAST, buffer, penalties, environment };
         Ok(GATE.take().write(Gate { places, set, verifier, events: 0, is_plain: false }))
     }
 
-    /// Expects plain clients, or stubs. If that changes, connections of the other kind are closed.
+    /// Expects stubs, and plain clients as well if `is_plain`. If that changes, the queue's connections are closed.
     pub fn expect(&mut self, is_plain: bool) {
         if self.is_plain != is_plain {
             self.is_plain = is_plain;
@@ -100,11 +98,12 @@ impl Gate {
         let stage = if self.is_plain { Stage::AwaitingLine } else { Stage::AwaitingMessage };
         let due = Instant::after(limits::PROOF_MS);
         let order = self.next_event();
-        self.places[index] = Place::Taken(Connection { socket, address, stage, has_ended: false, order, due });
+        self.places[index] =
+            Place::Taken(Connection { socket, address, stage, has_message: false, has_ended: false, order, due });
     }
 
     /// Closes the oldest connection that has not proven the token, and returns its place: one of the newcomer's network
-    /// if that has its share already, else any. This does not count as a failure.
+    /// if that has its share already, else any. Those that were refused go first. This does not count as a failure.
     fn evict(&mut self, newcomer: Network) -> Option<usize> {
         let is_own = |connection: &&Connection| Network::of(&connection.address) == newcomer;
         let own = self.connections().map(|(_, connection)| connection).filter(is_own).count();
@@ -152,14 +151,15 @@ impl Gate {
         }
     }
 
-    /// The next connection that has proven the token, in the order of their proofs.
-    pub fn take_ready(&mut self) -> Option<OwnedFd> {
+    /// The next connection that has proven the token, in the order of their proofs, and whether its proof is a stub's
+    /// message, which has yet to be answered.
+    pub fn take_ready(&mut self) -> Option<(OwnedFd, bool)> {
         let ready = self.connections().filter_map(|(index, connection)| match connection.stage {
             Stage::Ready(order) => Some((order, index)),
             _ => None,
         });
         let (_, index) = ready.min()?;
-        self.places[index].vacate().map(|connection| connection.socket)
+        self.places[index].vacate().map(|connection| (connection.socket, connection.has_message))
     }
 
     /// In the worker that answers it: reads the first message of a connection that has proven the token. `None`: the
@@ -171,9 +171,18 @@ impl Gate {
         Responder::check(&key, &message).ok()
     }
 
-    /// Whether clients are plain ones, which send the token as a line, and not stubs.
-    pub fn is_plain(&self) -> bool {
-        self.is_plain
+    /// Whether there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.connections().next().is_none()
+    }
+
+    /// Closes the connections that have not proven the token.
+    pub fn leave_unproven(&mut self) {
+        for index in 0..limits::GATE {
+            if self.places[index].connection().is_some_and(|connection| !connection.is_ready()) {
+                self.close(index);
+            }
+        }
     }
 
     /// Closes all connections. Those of a worker's listener stay open.
@@ -274,7 +283,7 @@ mod tests {
         fn take_turns(&mut self, peer: &mut TcpStream) -> Fate {
             for _ in 0..20 {
                 self.gate.turn(self.source);
-                if let Some(socket) = self.gate.take_ready() {
+                if let Some((socket, _)) = self.gate.take_ready() {
                     let mut rest = vec![0; 100];
                     let count = fd::receive(&socket, &mut rest).unwrap_or(0);
                     rest.truncate(count);

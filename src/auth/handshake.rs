@@ -1,5 +1,7 @@
 //! The stub's half of the handshake with a server whose section has a token, over its socket.
 
+use crate::diag::Reported;
+use crate::limits;
 use crate::protocol::frame::Kind;
 use crate::secure::Transport;
 use crate::secure::handshake::{Initiator, MESSAGE, Message};
@@ -11,20 +13,37 @@ use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 
-/// Agrees with the server on the keys of this connection, until `deadline`. An error is the reason, said of the server.
-pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<Transport, &'static str> {
-    let (initiator, message) = start(key).map_err(|_| "no random numbers here")?;
+/// Why a server that was reached does not take the request.
+pub enum Refusal {
+    /// The connection ended before the server's answer: that server ends, and another one may have its address.
+    Ended,
+    /// Another reason, said of the server.
+    Because(&'static str),
+    /// Another reason, which was reported.
+    Told(Reported),
+}
+
+use Refusal::Because;
+
+/// Agrees with the server on the keys of this connection, until `deadline`. The worker that answers is the one that will
+/// serve the request.
+pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<Transport, Refusal> {
+    let (initiator, message) = start(key).map_err(|_| Because("no random numbers here"))?;
+    let refused_at = Instant::after(limits::REFUSAL_MS);
     // It always fits into an empty socket buffer. Whether the connection has ended shows when the answer is read.
     let _ = fd::send(socket, &message);
     let mut answer = [0; MESSAGE];
     let count = receive(socket, &mut answer, deadline)?;
     if answer.starts_with(PLAIN_ANSWER) {
-        return Err("it asks for no token, and the section here has one");
+        return Err(Because("it asks for no token, and the section here has one"));
     }
-    match count {
-        MESSAGE => initiator.finish(&answer).map_err(|_| "it does not have this token; nothing was sent to it"),
-        _ => Err("it does not accept this token"),
+    if count < MESSAGE {
+        // A server refuses a wrong token without a byte, but only after a while. One that has begun to answer has failed in a
+        // way that another server would as well.
+        let is_refused = count > 0 || refused_at.remaining() == 0;
+        return Err(if is_refused { Because("it does not accept this token") } else { Refusal::Ended });
     }
+    initiator.finish(&answer).map_err(|_| Because("it does not have this token; nothing was sent to it"))
 }
 
 /// How the answer of a server without a token begins. It answers in text, because no frame begins like the message.
@@ -42,8 +61,9 @@ fn start(key: &PreSharedKey) -> Result<(Initiator, Message), Errno> {
     }
 }
 
-/// Receives the answer and no byte beyond it, and returns how many bytes have come: fewer if the connection has ended.
-fn receive(socket: &OwnedFd, answer: &mut Message, deadline: Instant) -> Result<usize, &'static str> {
+/// Receives the answer and no byte beyond it, and returns how many bytes have come: fewer at EOF. A reset means that the
+/// server has not read the message.
+fn receive(socket: &OwnedFd, answer: &mut Message, deadline: Instant) -> Result<usize, Refusal> {
     let mut count = 0;
     while count < MESSAGE {
         match fd::receive(socket, &mut answer[count..]) {
@@ -51,12 +71,13 @@ fn receive(socket: &OwnedFd, answer: &mut Message, deadline: Instant) -> Result<
             Err(Errno::AGAIN) => {
                 let left = deadline.remaining();
                 if left == 0 {
-                    return Err("it does not answer");
+                    return Err(Because("it does not answer"));
                 }
                 poll::is_ready(socket.as_fd(), PollFlags::IN, left);
             }
             Err(Errno::INTR) => {}
-            Ok(0) | Err(_) => break,
+            Ok(0) => break,
+            Err(_) => return Err(Refusal::Ended),
         }
     }
     Ok(count)

@@ -18,12 +18,12 @@ use rustix::net::Shutdown;
 /// What is expected of a connection.
 #[derive(Clone, Copy)]
 pub(super) enum Stage {
-    /// The token as its first line.
+    /// The token as its first line, or a stub's first message of the handshake.
     AwaitingLine,
     /// A stub's first message of the handshake.
     AwaitingMessage,
-    /// EOF: it was told why it is refused.
-    Explained,
+    /// EOF: it was refused, and is closed after a while.
+    Refused,
     /// Nothing: it has proven the token and waits for a worker. The number is its place in the order of such connections.
     Ready(u64),
 }
@@ -33,6 +33,8 @@ pub(super) struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) address: IpAddr,
     pub(super) stage: Stage,
+    /// Whether its proof is a stub's message, which has yet to be answered.
+    pub(super) has_message: bool,
     /// Whether its peer has closed its sending side.
     pub(super) has_ended: bool,
     /// Its place in the order of arrival.
@@ -59,6 +61,9 @@ pub(super) enum Verdict {
     Closes,
 }
 
+/// The reason to refuse a connection with another token.
+const WRONG: &str = "wrong token";
+
 /// What a connection has sent: the longest token, CR and LF, or a message.
 pub(super) type Buffer = [u8; limits::TOKEN + 2];
 
@@ -84,59 +89,76 @@ impl Verifier {
         let is_request = count > 0 && self.buffer[0] <= Kind::Start as u8;
         let length = match connection.stage {
             Stage::Ready(_) => return Verdict::Waits,
-            Stage::Explained => usize::MAX,
+            Stage::Refused => usize::MAX,
             Stage::AwaitingLine => until(first(self.buffer, count), b'\n').len() + 1,
             // A message never begins like this: see `handshake::start`.
             Stage::AwaitingMessage if is_request => return self.explain(connection),
             Stage::AwaitingMessage => MESSAGE,
         };
-        let is_over = connection.has_ended || count == self.buffer.len();
-        if count >= length || is_over && is_line {
-            self.verify(connection, length.min(count), source)
-        } else if connection.has_ended || connection.due <= self.now {
-            self.refuse_unproven(connection)
-        } else {
-            Verdict::Waits
+        let is_complete = count >= length || is_line && (connection.has_ended || count == self.buffer.len());
+        let mut verdict = Verdict::Waits;
+        if is_complete || is_line && count >= MESSAGE {
+            // Whether these bytes are a message or part of a line, only the token can tell.
+            verdict = self.verify(connection, count, is_complete.then_some(length.min(count)), source);
         }
+        let is_late = !is_complete && (connection.has_ended || connection.due <= self.now);
+        if verdict == Verdict::Waits && is_late { self.refuse_unproven(connection) } else { verdict }
     }
 
     /// Nothing more has come, or not in time.
     fn refuse_unproven(&mut self, connection: &Connection) -> Verdict {
         match connection.stage {
-            Stage::Explained => Verdict::Closes,
+            Stage::Refused => Verdict::Closes,
             _ => self.refuse(connection, "no token"),
         }
     }
 
-    /// Verifies the first `length` bytes of a connection by the token as it is now; later, if its address has a penalty.
-    fn verify(&mut self, connection: &mut Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+    /// Verifies the first `count` bytes of a connection, of which `line` are a complete line, by the token as it is now;
+    /// later, if its address has a penalty.
+    fn verify(
+        &mut self,
+        connection: &mut Connection,
+        count: usize,
+        line: Option<usize>,
+        source: Option<TokenSource<'_>>,
+    ) -> Verdict {
         let verifiable_at = self.penalties.verifiable_at(Network::of(&connection.address), self.now);
         if verifiable_at > self.now {
             connection.due = verifiable_at;
             return Verdict::Waits;
         }
-        match connection.stage {
-            Stage::AwaitingLine => self.verify_line(connection, length, source),
-            Stage::AwaitingMessage => self.verify_message(connection, source),
-            Stage::Explained | Stage::Ready(_) => Verdict::Waits,
+        let Some(key) = self.read_key(source) else { return Verdict::Closes };
+        connection.has_message = count >= MESSAGE && self.has_message(&key);
+        match (connection.stage, line) {
+            _ if connection.has_message => self.decide(connection, true),
+            (Stage::AwaitingLine, Some(length)) => self.verify_line(connection, length, &key),
+            (Stage::AwaitingMessage, _) => self.refuse_message(connection),
+            _ => Verdict::Waits,
         }
     }
 
+    /// Whether the bytes that have come begin with a message that proves the token. It stays in the socket.
+    fn has_message(&self, key: &PreSharedKey) -> bool {
+        self.buffer.first_chunk().is_some_and(|message| Responder::check(key, message).is_ok())
+    }
+
     /// Verifies that the line of so many bytes is the token.
-    fn verify_line(&mut self, connection: &Connection, length: usize, source: Option<TokenSource<'_>>) -> Verdict {
+    fn verify_line(&mut self, connection: &Connection, length: usize, key: &PreSharedKey) -> Verdict {
         // No byte more: what follows is the command's.
         let _ = fd::receive(&connection.socket, &mut self.buffer[..length]);
-        let Some(key) = self.read_key(source) else { return Verdict::Closes };
         let is_right = key.is_of(without_newline(first(self.buffer, length)));
         self.decide(connection, is_right)
     }
 
-    /// Verifies that the message proves the token. It stays in the socket.
-    fn verify_message(&mut self, connection: &Connection, source: Option<TokenSource<'_>>) -> Verdict {
-        let Some(key) = self.read_key(source) else { return Verdict::Closes };
-        let message = self.buffer.first_chunk().expect("a buffer is longer than a message");
-        let is_right = Responder::check(&key, message).is_ok();
-        self.decide(connection, is_right)
+    /// Refuses a stub whose message does not prove the token. It gets no answer, but it should know that its message was
+    /// read: so there is no reset, and EOF comes only after a while.
+    fn refuse_message(&mut self, connection: &mut Connection) -> Verdict {
+        let _ = fd::receive(&connection.socket, self.buffer);
+        self.count_failure(connection, WRONG);
+        (connection.stage, connection.due) = (Stage::Refused, Instant::after(limits::REFUSAL_MS));
+        // If the queue is full, it is closed before those that may still get in.
+        connection.order = 0;
+        Verdict::Waits
     }
 
     /// The key of the token as it is now. `None` if it cannot be read, which has been reported.
@@ -147,7 +169,7 @@ impl Verifier {
     /// Lets the connection in, or refuses it.
     fn decide(&mut self, connection: &Connection, is_right: bool) -> Verdict {
         if !is_right {
-            return self.refuse(connection, "wrong token");
+            return self.refuse(connection, WRONG);
         }
         // Its earlier failures were mistakes.
         self.penalties.forgive(Network::of(&connection.address));
@@ -157,6 +179,8 @@ impl Verifier {
     /// Refuses a connection because of `why`: it is closed without a byte, and its address gets a penalty.
     fn refuse(&mut self, connection: &Connection, why: &str) -> Verdict {
         self.count_failure(connection, why);
+        // With bytes unread, closing would reset it, and a stub tries again after a reset.
+        let _ = fd::receive(&connection.socket, self.buffer);
         Verdict::Closes
     }
 
@@ -176,7 +200,7 @@ impl Verifier {
         self.count_failure(connection, "no token");
         let _ = fd::send(&connection.socket, EXPLANATION);
         let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
-        connection.stage = Stage::Explained;
+        connection.stage = Stage::Refused;
         Verdict::Waits
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result
                 errno @ (Errno::CONNREFUSED
                 | Errno::TIMEDOUT
                 | Errno::HOSTUNREACH
+                | Errno::CONNRESET
                 | Errno::INPROGRESS
                 | Errno::AGAIN
                 | Errno::INTR),
@@ -45,6 +46,29 @@ pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result
         poll::wait(&mut [], pause.min(left));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;
+    }
+}
+
+/// Counts how often a connection has ended before a server had taken the request.
+pub(super) struct Retries {
+    count: u32,
+    most: u32,
+}
+
+impl Retries {
+    /// Allows so many further attempts.
+    pub(super) const fn new(most: u32) -> Retries {
+        Retries { count: 0, most }
+    }
+
+    /// Whether to try again: at once for the first time, because the next server may be there already, then after a pause.
+    pub(super) fn again(&mut self, deadline: Instant) -> bool {
+        let is_first = self.count == 0;
+        self.count = self.count.saturating_add(1);
+        if !is_first {
+            poll::wait(&mut [], limits::RETRY_LAST_MS.min(deadline.remaining()));
+        }
+        self.count <= self.most && (is_first || deadline.remaining() > 0)
     }
 }
 

@@ -1,13 +1,15 @@
 //! A stub's connection: what is sent to the server, and what the server says.
 
 use super::connect::{Connection, connect, reset_at_end};
-use super::stub::{Handled, Interrupt, Stub};
+use super::route::ENDED;
+use super::stub::{FORWARDED, Handled, Interrupt, Stub};
 use crate::debug;
 use crate::options::value::Transport;
 use crate::protocol::ProtocolError;
 use crate::protocol::client::{Peer, ServerMessage};
 use crate::sys::clock::Instant;
 use crate::sys::fd;
+use crate::sys::signal;
 use crate::sys::socket::unix;
 use crate::text::bytes::first;
 use crate::text::line::Show;
@@ -24,7 +26,7 @@ impl Stub {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 // What the server said before it went can still be read.
-                Err(_) => self.server_reads = self.fall_back(),
+                Err(_) => self.server_reads = self.begin_anew(),
             }
         }
     }
@@ -43,29 +45,45 @@ impl Stub {
         Ok(sent)
     }
 
-    /// The direct connection has ended. A server that went before it had taken the request may have a successor: once, the
-    /// relay is tried.
-    fn fall_back(&mut self) -> bool {
-        let may_fall_back = self.connection.is_direct
-            && self.route.transport == Transport::Auto
-            && self.machine.peer() == Peer::Unknown;
-        if !may_fall_back {
+    /// The connection has failed. If the server cannot have read the request to its end, which is what starts a command, the
+    /// request is sent again: the server may have a successor, or keep this user from the direct transport. False if that
+    /// is impossible, or unknown whether it was read: by TCP, a reset does not tell how much was.
+    fn begin_anew(&mut self) -> bool {
+        let has_sent = !self.connection.is_direct && self.machine.has_begun();
+        let is_taken = has_sent || !self.channel.is_plain() || self.machine.peer() != Peer::Unknown;
+        if is_taken || !self.retries.again(self.deadline) {
             return false;
         }
-        debug!(Client, "the direct connection ended: going on by TCP");
-        let Ok(connection) = connect(&self.route.by_relay(), Instant::PAST, false) else { return false };
-        self.adopt(connection);
-        true
+        // Until there is a server, no command can get the signals: they have their effect on this process.
+        signal::block(self.blocked);
+        let connection = self.connect_again();
+        signal::block(FORWARDED);
+        connection.map(|connection| self.adopt(connection)).is_ok()
+    }
+
+    /// Makes another connection: by TCP if the transport allows that, or by the same route, once a server is there.
+    fn connect_again(&self) -> Result<Connection> {
+        if self.route.transport == Transport::Auto
+            && let Ok(connection) = connect(&self.route.by_relay(), Instant::PAST, false)
+        {
+            debug!(Client, "the direct connection ended: going on by TCP");
+            return Ok(connection);
+        }
+        debug!(Client, "the connection ended before the server had taken the request: trying again");
+        connect(&self.route, self.deadline, true)
     }
 
     /// Goes on with another connection, from the start of the request.
     fn adopt(&mut self, connection: Connection) {
-        self.connection = connection;
-        self.unsent = &[];
+        let had_descriptors = self.connection.is_direct;
+        self.unsent = if connection.is_direct { self.descriptors } else { &[] };
         self.server_reads = true;
-        self.terminal.offer(false);
-        self.terminal.await_answer(false);
-        self.take_streams();
+        self.terminal.offer(connection.is_direct);
+        self.terminal.await_answer(connection.is_direct);
+        self.connection = connection;
+        if had_descriptors && !self.connection.is_direct {
+            self.take_streams();
+        }
         self.machine.rewind();
     }
 
@@ -77,8 +95,8 @@ impl Stub {
         match fd::receive(&self.connection.socket, self.channel.space(inbox)) {
             Ok(count @ 1..) => self.arrive(inbox, count),
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-            // What was sent was never read (unix(7)), so nothing was started.
-            Err(Errno::CONNRESET) if self.fall_back() => Ok(()),
+            // Only the request had been sent, and the server has not read all of it (unix(7)).
+            Err(Errno::CONNRESET) if self.begin_anew() => Ok(()),
             Ok(0) | Err(_) => self.on_disconnect(),
         }
     }
@@ -89,7 +107,7 @@ impl Stub {
         let reason = if self.machine.peer() == Peer::Plain {
             "the connection ended before the command did (k8psh 0.9 does so when a signal ends the command)"
         } else {
-            "the connection ended before the command did"
+            ENDED
         };
         self.fail(&reason)
     }

@@ -59,11 +59,11 @@ fn probe(
         // The port is open to every user, the direct transport's name may not be.
         route.transport = Transport::Relay;
     }
-    if settings.trigger.is_some() {
+    if settings.plain_trigger().is_some() {
         return look(settings.listen, server.port()).map_err(|errno| route.report(&errno));
     }
     let socket = connect(&route, deadline, false).map_err(|errno| route.report(&errno))?.socket;
-    let keys = route.authenticate(environment, &socket, deadline)?;
+    let keys = route.authenticate(environment, &socket, deadline).map_err(|why| route.refused(why))?;
     ask(&socket, Channel::of_initiator(keys, sealed), deadline).map_err(|errno| route.report(&errno))
 }
 

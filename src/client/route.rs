@@ -1,20 +1,25 @@
 //! The route to a server: its address, its port, and the transports that may lead there.
 
-use crate::auth::handshake::agree;
+use crate::auth::handshake::{Refusal, agree};
 use crate::auth::token::read_key;
 use crate::config::Server;
 use crate::diag::Reported;
 use crate::options::Named;
 use crate::options::settings::{Connect, Settings, TokenSource};
 use crate::options::value::{self, Kind};
+use crate::protocol::frame;
 use crate::secure::Transport;
 use crate::sys::clock::Instant;
-use crate::sys::fd::OwnedFd;
+use crate::sys::fd::{self, OwnedFd};
+use crate::sys::poll;
 use crate::sys::program::Environment;
 use crate::text::address;
 use crate::text::line::Show;
 use crate::told;
 use core::net::IpAddr;
+use rustix::event::PollFlags;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
 
 /// The route to a server.
 #[derive(Clone, Copy)]
@@ -26,7 +31,25 @@ pub(super) struct Route {
     pub(super) user: Option<u32>,
     /// Where the section's token is, if it has one.
     token: Option<TokenSource<'static>>,
+    /// Whether the section has `--connect`. Servers of 0.9 have no such sections.
+    has_address: bool,
 }
+
+/// Waits for a server's greeting, which stays in the socket. A server at its `--max-sessions` takes long to send it.
+fn greet(socket: &OwnedFd) -> Result<(), Refusal> {
+    // Whether the connection has ended shows when the greeting is read.
+    let _ = fd::send(socket, frame::PROBE);
+    loop {
+        match fd::peek(socket, &mut [0]) {
+            Ok(1..) => return Ok(()),
+            Err(Errno::AGAIN | Errno::INTR) => _ = poll::is_ready(socket.as_fd(), PollFlags::IN, u64::MAX),
+            Ok(0) | Err(_) => return Err(Refusal::Ended),
+        }
+    }
+}
+
+/// The message for a connection that has ended.
+pub(super) const ENDED: &str = "the connection ended before the command did";
 
 /// The variable that forces one transport.
 const TRANSPORT: &[u8] = b"K8PSH_TRANSPORT";
@@ -57,7 +80,8 @@ impl Route {
         if settings.connect != Connect::Here || settings.token().is_some() {
             transport = value::Transport::Relay;
         }
-        Ok(Route { server, host, transport, user: settings.server_uid, token: settings.token() })
+        let has_address = settings.connect != Connect::Here;
+        Ok(Route { server, host, transport, user: settings.server_uid, token: settings.token(), has_address })
     }
 
     /// The same route by TCP alone.
@@ -77,16 +101,27 @@ impl Route {
         }
     }
 
-    /// Has both ends show that they have the token of the server's section, where it has one, before the deadline: the keys of
-    /// the connection.
+    /// If the section has a token, both ends prove it before the deadline, and the result is the keys of the connection. If
+    /// it has only an address, which several servers may share, the server shows by a greeting that it serves.
     pub(super) fn authenticate(
         &self,
         environment: &Environment,
         socket: &OwnedFd,
         deadline: Instant,
-    ) -> Result<Option<Transport>, Reported> {
-        let Some(source) = self.token else { return Ok(None) };
-        let key = read_key(source, environment)?;
-        agree(socket, &key, deadline).map(Some).map_err(|why| self.report(&why))
+    ) -> Result<Option<Transport>, Refusal> {
+        let Some(source) = self.token else {
+            return if self.has_address { greet(socket).map(|()| None) } else { Ok(None) };
+        };
+        let key = read_key(source, environment).map_err(Refusal::Told)?;
+        agree(socket, &key, deadline).map(Some)
+    }
+
+    /// Reports why a server takes no request.
+    pub(super) fn refused(&self, why: Refusal) -> Reported {
+        match why {
+            Refusal::Ended => self.report(&ENDED),
+            Refusal::Because(why) => self.report(&why),
+            Refusal::Told(reported) => reported,
+        }
     }
 }

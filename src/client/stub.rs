@@ -1,6 +1,6 @@
 //! A connected stub: its state and its poll loop.
 
-use super::connect::Connection;
+use super::connect::{Connection, Retries};
 use super::route::Route;
 use super::terminal::Terminal;
 use crate::diag::Reported;
@@ -31,6 +31,11 @@ const OUTPUT: usize = 3;
 pub(super) struct Stub {
     pub(super) route: Route,
     pub(super) connection: Connection,
+    /// Until when it may connect, and how often it has connected again.
+    pub(super) deadline: Instant,
+    pub(super) retries: Retries,
+    /// The signals that were blocked when this process started.
+    pub(super) blocked: Set,
     /// What its bytes go through.
     pub(super) channel: Channel<'static>,
     /// The numbers of the caller's descriptors that go along.
@@ -103,8 +108,8 @@ pub(super) type Handled = Result<(), Interrupt>;
 pub(super) const FORWARDED: Set = Set::ALL.without(name::KILL).without(name::STOP).without(name::CHLD);
 
 impl Stub {
-    /// A stub with this connection, and its keys if there are any, whose request and descriptors are still to be sent. From here on signals are the
-    /// command's.
+    /// A stub with this connection, whose request and descriptors are still to be sent. If the connection ends before a
+    /// server has taken them, it connects again until the deadline. From here on signals are the command's.
     pub(super) fn new(
         route: Route,
         connection: Connection,
@@ -112,11 +117,12 @@ impl Stub {
         request: Queue<'static>,
         mut terminal: Terminal,
         descriptors: &'static [i32],
+        deadline: Instant,
     ) -> Result<Stub, Reported> {
         static REASON: StaticCell<Line> = StaticCell::new(Line::new());
         static SEALED: StaticCell<Sealed> = StaticCell::new([0; RECORD]);
         static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::EMPTY);
-        signal::block(FORWARDED);
+        let blocked = signal::block(FORWARDED);
         let signals = signal::descriptor(FORWARDED)
             .and_then(fd::above_streams)
             .map_err(|errno| told!("cannot wait for signals: {}", errno))?;
@@ -124,6 +130,9 @@ impl Stub {
         Ok(Stub {
             route,
             connection,
+            deadline,
+            retries: Retries::new(limits::ATTEMPTS),
+            blocked,
             channel: Channel::of_initiator(keys, SEALED.take()),
             descriptors,
             unsent: descriptors,

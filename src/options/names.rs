@@ -45,6 +45,10 @@ impl Named for Tty {
         &[("auto", Tty::Auto), ("always", Tty::Always), ("never", Tty::Never)];
 }
 
+impl Named for bool {
+    const NAMES: &'static [(&'static str, bool)] = &[("yes", true), ("no", false)];
+}
+
 /// How the lines of the log are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

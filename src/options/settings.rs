@@ -76,6 +76,8 @@ pub struct Settings<'g> {
     pub overwrite_files: bool,
     /// A daemon's PID file.
     pub pid_file: &'g CStr,
+    /// Whether a trigger serves plain clients; `None`: it does.
+    plain: Option<bool>,
     /// The user that a server has to be for stubs to use the direct transport; `None`: any.
     pub server_uid: Option<u32>,
     /// Milliseconds that a command may run; `None`: no limit.
@@ -115,6 +117,7 @@ impl Default for Settings<'_> {
             no_wait: false,
             overwrite_files: false,
             pid_file: c"/run/k8pshd.pid",
+            plain: None,
             server_uid: None,
             session_timeout: None,
             timeout: None,
@@ -132,9 +135,12 @@ pub fn is_trigger(server: Server<'_>) -> bool {
     contains(&SERVER, &mut header(server), Id::Trigger)
 }
 
-/// What a stub is told if it calls a trigger, because it is left over or has another configuration. Takes the section's
-/// name and its port.
+/// What a stub is told if it calls a trigger without proving the token, because it is left over or has another
+/// configuration. Takes the section's name and its port.
 pub const NOT_FOR_STUBS: &str = "section {} is a trigger: any client but a stub may connect to port {}";
+
+/// What a stub is told if it asks a trigger for something else. Takes the section's name and its command.
+pub const ONE_COMMAND: &str = "section {} is a trigger: it runs {} alone, and without arguments";
 
 /// The reader of a section's header, which decides about warnings.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,6 +164,8 @@ enum Disagreement<'g> {
     OpenPort(IpAddr),
     /// It has more than one of the options that say where the token is, or that there is none.
     SeveralTokens,
+    /// It has `--plain`, but no trigger with a token.
+    NeedlessPlain,
 }
 
 impl<'g> Settings<'g> {
@@ -253,6 +261,7 @@ impl<'g> Settings<'g> {
             Id::NoWait => self.no_wait = true,
             Id::OverwriteFiles => self.overwrite_files = true,
             Id::PidFile => self.pid_file = value,
+            Id::Plain => self.plain = bool::named(bytes),
             Id::ServerUid => self.server_uid = value::uid(bytes),
             Id::SessionTimeout => self.session_timeout = value::limit(bytes).flatten(),
             Id::Timeout => self.timeout = value::limit(bytes).flatten(),
@@ -275,6 +284,11 @@ impl<'g> Settings<'g> {
     pub fn token(&self) -> Option<TokenSource<'g>> {
         let variable = || self.token_env.map(TokenSource::Variable);
         self.token_file.map(TokenSource::File).or_else(variable)
+    }
+
+    /// The command that a plain connection starts; `None` if the section serves no plain clients.
+    pub fn plain_trigger(&self) -> Option<&'g CStr> {
+        self.trigger.filter(|_| self.plain != Some(false))
     }
 
     /// How sessions are logged. Any client may set off a trigger, so its sessions are logged unless the section says
@@ -302,6 +316,9 @@ impl<'g> Settings<'g> {
                 Some(Disagreement::TriggerStreams(command))
             }
             _ if self.has_several_tokens() => Some(Disagreement::SeveralTokens),
+            _ if self.plain.is_some() && (self.trigger.is_none() || self.token().is_none()) => {
+                Some(Disagreement::NeedlessPlain)
+            }
             _ if self.token().is_none() && !self.no_token && !self.listen.is_loopback() => {
                 Some(Disagreement::OpenPort(self.listen))
             }
@@ -329,6 +346,9 @@ impl Disagreement<'_> {
             }
             Disagreement::OpenPort(address) => {
                 tell("--listen {}: needs --token-file, --token-env or --no-token", &[address.part()]);
+            }
+            Disagreement::NeedlessPlain => {
+                tell("--plain: needs --trigger, and --token-file or --token-env", &[]);
             }
             Disagreement::SeveralTokens => {
                 tell("there is more than one of --token-file, --token-env and --no-token", &[]);

@@ -31,6 +31,7 @@ pub enum Id {
     NoWait,
     OverwriteFiles,
     PidFile,
+    Plain,
     Probe,
     Server,
     ServerUid,

@@ -234,6 +234,13 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             Audience::Server,
             "a daemon's PID file, which must not exist yet; default: /run/k8pshd.pid",
         ),
+        in_header(
+            Id::Plain,
+            (None, "--plain"),
+            ("YES|NO", Some(Kind::YesNo)),
+            Audience::Server,
+            "whether a trigger with a token serves plain TCP clients (yes, the default) or stubs alone",
+        ),
         on_command_line(Id::Server, (Some(b's'), "--server"), NO_VALUE, "no effect"),
         in_header(
             Id::ServerUid,

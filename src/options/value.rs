@@ -44,6 +44,8 @@ pub enum Kind {
     Transport,
     /// A [`Tty`].
     Tty,
+    /// Whether something is so.
+    YesNo,
 }
 
 impl Kind {
@@ -65,6 +67,7 @@ impl Kind {
             Kind::Log => Format::named(bytes).is_some(),
             Kind::Transport => Transport::named(bytes).is_some(),
             Kind::Tty => Tty::named(bytes).is_some(),
+            Kind::YesNo => bool::named(bytes).is_some(),
         }
     }
 }
@@ -87,6 +90,7 @@ impl Show for Kind {
             Kind::Log => return show_names(Format::NAMES, line),
             Kind::Transport => return show_names(Transport::NAMES, line),
             Kind::Tty => return show_names(Tty::NAMES, line),
+            Kind::YesNo => return show_names(bool::NAMES, line),
         };
         line.add(text.as_bytes());
     }
@@ -149,6 +153,7 @@ mod tests {
             (Kind::Log, &[c"text", c"json", c"none"], &[c"", c"Text", c"text,", c"yaml", c"text, json"]),
             (Kind::Transport, &[c"auto", c"direct", c"relay"], &[c"", c"tcp", c"aut", c"auto "]),
             (Kind::Tty, &[c"auto", c"always", c"never"], &[c"", c"yes", c"alway"]),
+            (Kind::YesNo, &[c"yes", c"no"], &[c"", c"y", c"true", c"Yes", c"no "]),
         ] {
             for text in good {
                 assert!(kind.accepts(text), "{kind:?} {text:?}");

@@ -326,7 +326,12 @@ impl<'a> ClientEnd<'a> {
         self.input.send(&mut self.outbox, count);
     }
 
-    /// Nothing of what was sent has arrived: the request begins anew.
+    /// Whether any byte of the request has been sent.
+    pub fn has_begun(&self) -> bool {
+        self.request.has_consumed()
+    }
+
+    /// Sends the request from its start again: no server has taken it.
     pub fn rewind(&mut self) {
         self.request.rewind();
     }

@@ -42,6 +42,11 @@ impl<'a> Queue<'a> {
         self.head = (self.head + count).min(self.tail);
     }
 
+    /// Whether something was taken away, as long as nothing was added since.
+    pub fn has_consumed(&self) -> bool {
+        self.head > 0
+    }
+
     /// Brings back what was taken away, as long as nothing was added since.
     pub fn rewind(&mut self) {
         self.head = 0;

@@ -220,6 +220,15 @@ impl<'a> Request<'a> {
         &self.attributes
     }
 
+    /// A request for the same command without arguments, variables and attributes.
+    #[must_use]
+    pub fn bare(&self) -> Request<'a> {
+        // The last string: the byte of its kind, the name, a NUL.
+        let length = self.command().count_bytes() + 2;
+        let attributes = Attributes { protocol: self.attributes.protocol, ..Attributes::default() };
+        Request { strings: after(self.strings, self.strings.len().saturating_sub(length)), attributes }
+    }
+
     /// The command's name.
     pub fn command(&self) -> &'a CStr {
         self.of(Kind::Start).last().unwrap_or_default()

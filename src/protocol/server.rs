@@ -36,9 +36,9 @@ pub enum ClientMessage<'i> {
 
 /// The buffers of one session. All zero at first.
 pub struct Buffers {
-    request: [u8; request::COLLECTED],
-    outbox: [u8; OUTBOX],
-    input: [u8; BACKLOG],
+    pub(crate) request: [u8; request::COLLECTED],
+    pub(crate) outbox: [u8; OUTBOX],
+    pub(crate) input: [u8; BACKLOG],
 }
 
 impl Buffers {
@@ -48,8 +48,8 @@ impl Buffers {
 
 /// The server's end of one session.
 pub struct ServerEnd<'a> {
-    /// Whether the client speaks protocol 2.
-    negotiated: bool,
+    /// Whether the client speaks protocol 2, and so was greeted.
+    pub negotiated: bool,
     outbox: Queue<'a>,
     /// Bytes in the outbox of frames that the client does not wait for.
     deferrable: usize,

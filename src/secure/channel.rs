@@ -9,7 +9,6 @@ use super::error::Error;
 use super::handshake::{Confirmation, Unconfirmed};
 use super::record::{self, HEADER, Opened, RECORD};
 use super::transport::Transport;
-use zeroize::Zeroize;
 
 /// The memory for a record that is being sent.
 pub type Sealed = [u8; RECORD];
@@ -45,13 +44,11 @@ pub struct Channel<'b> {
     /// Which bytes of what has come were not taken yet.
     taken: usize,
     filled: usize,
-    /// How many there have been at the most.
-    most: usize,
 }
 
 impl<'b> Channel<'b> {
     fn new(protection: Protection, sealed: &'b mut Sealed) -> Channel<'b> {
-        Channel { protection, sealed, start: 0, end: 0, taken: 0, filled: 0, most: 0 }
+        Channel { protection, sealed, start: 0, end: 0, taken: 0, filled: 0 }
     }
 
     /// The initiator's end, after the handshake if there was one.
@@ -120,17 +117,9 @@ impl<'b> Channel<'b> {
         &mut buffer[self.filled..]
     }
 
-    /// Wipes what has come, if it was protected.
-    pub fn wipe(&self, buffer: &mut [u8]) {
-        if !self.is_plain() {
-            buffer[..self.most].zeroize();
-        }
-    }
-
     /// So many bytes have come.
     pub fn arrived(&mut self, count: usize) {
         self.filled += count;
-        self.most = self.most.max(self.filled);
     }
 
     /// The next content among what has come; `None` once the rest is no whole record.

@@ -4,6 +4,7 @@ use super::listener::{Listener, Phase};
 use super::sockets::Sockets;
 use crate::exit::{self, End};
 use crate::limits;
+use crate::session::connection::Accepted;
 use crate::sys::clock::Instant;
 use crate::sys::process::{self, Children, Reaped};
 use crate::sys::signal::{self, name};
@@ -38,7 +39,7 @@ impl Listener {
     /// started after a pause.
     fn forget(&mut self, child: Reaped) {
         if self.supervised.has_ended(child) {
-            self.drain();
+            self.stop_listening();
             if self.waits_for_sessions {
                 self.end_sessions();
             }
@@ -64,16 +65,65 @@ impl Listener {
     /// Tells all workers to end their commands.
     fn end_sessions(&mut self) {
         self.phase = Phase::Ending;
+        self.leave_waiting();
         self.pool.signal(name::TERM);
     }
 
-    /// Stops listening: a client that connects from now on is refused at once.
+    /// Stops listening: a client that connects from now on is refused at once. Connections that wait to be accepted are
+    /// served.
     pub(super) fn drain(&mut self) {
-        self.phase = Phase::Draining;
-        self.sockets = Sockets::NONE;
+        let sockets = self.close_sockets();
+        sockets.drain(&mut |connection| self.keep(connection));
+        self.gate_closes = Instant::after(limits::DRAIN_MS);
+    }
+
+    /// Stops listening, and closes the connections that wait.
+    pub(super) fn stop_listening(&mut self) {
+        drop(self.close_sockets());
+        self.leave_waiting();
+    }
+
+    /// Closes the connections that wait for a worker.
+    fn leave_waiting(&mut self) {
         self.waiting = None;
+        self.backlog.clear();
         self.close_gate();
+    }
+
+    /// Gives up the sockets, and makes the workers do so.
+    fn close_sockets(&mut self) -> Sockets {
+        self.phase = Phase::Draining;
         // The workers have the sockets open, too, until they get this.
         self.pool.signal(name::USR1);
+        core::mem::replace(&mut self.sockets, Sockets::NONE)
+    }
+
+    /// Keeps a connection until there is a worker for it. False if there is no room for another one.
+    pub(super) fn keep(&mut self, connection: Accepted) -> bool {
+        match &mut self.gate {
+            Some(gate) if self.has_token => {
+                gate.enter(connection.socket);
+                gate.has_room()
+            }
+            _ => self.backlog.push(connection),
+        }
+    }
+
+    /// Whether an accepted connection still waits for a worker.
+    pub(super) fn has_waiting(&self) -> bool {
+        let has_gate = self.has_token && self.gate.as_ref().is_some_and(|gate| !gate.is_empty());
+        self.waiting.is_some() || has_gate || !self.backlog.is_empty()
+    }
+
+    /// Closes the connections that have not proven the token once a server that drains has given them their time, and
+    /// returns when that is over.
+    pub(super) fn close_gate_in_time(&mut self, now: Instant) -> Instant {
+        if self.gate_closes <= now
+            && let Some(gate) = &mut self.gate
+        {
+            self.gate_closes = Instant::NEVER;
+            gate.leave_unproven();
+        }
+        self.gate_closes
     }
 }

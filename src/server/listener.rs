@@ -3,7 +3,7 @@
 
 use super::daemon::become_daemon;
 use super::pool::Pool;
-use super::sockets::Sockets;
+use super::sockets::{Backlog, Sockets};
 use super::supervise::Supervised;
 use super::worker::Worker;
 use crate::auth::gate::Gate;
@@ -60,10 +60,14 @@ pub(super) struct Listener {
     pub(super) pool: Pool,
     /// An accepted connection that has no worker yet.
     pub(super) waiting: Option<Accepted>,
+    /// Accepted connections behind that one: the next one, or all that waited when the server began to drain.
+    pub(super) backlog: Backlog,
     /// The pre-auth queue; `None` until a section has a token.
-    gate: Option<&'static mut Gate>,
+    pub(super) gate: Option<&'static mut Gate>,
     /// Whether the section has a token.
-    has_token: bool,
+    pub(super) has_token: bool,
+    /// When a server that drains closes the connections that have not proven the token.
+    pub(super) gate_closes: Instant,
     /// When to try again after a shortage; in the past if there is none.
     pub(super) pause: Instant,
     /// When `--timeout` ends it.
@@ -98,8 +102,10 @@ impl Listener {
             accepted: 0,
             pool,
             waiting: None,
+            backlog: Backlog::new(),
             gate: None,
             has_token: false,
+            gate_closes: Instant::NEVER,
             pause: Instant::PAST,
             end: Instant::NEVER,
             signals,
@@ -160,7 +166,7 @@ impl Listener {
 
     /// Listens on these sockets from now on, with new workers that have the new configuration. Those of before finish
     /// what they serve; a connection that comes before there are new ones waits in the backlog. `gate`: `None` without a
-    /// token, else whether clients send it as a line.
+    /// token, else whether plain clients may send it as a line.
     pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
         self.sockets = sockets;
         match (&mut self.gate, gate) {
@@ -189,13 +195,16 @@ impl Listener {
         }
         loop {
             let now = Instant::now();
-            let is_over = self.end <= now;
-            let is_full = self.max_connections.is_some_and(|most| self.accepted >= most);
-            if self.phase == Phase::Serving && (is_over || is_full) {
+            if self.phase == Phase::Serving && self.end <= now {
                 self.drain();
+            }
+            let is_full = self.max_connections.is_some_and(|most| self.accepted >= most);
+            if is_full && (self.phase == Phase::Serving || self.has_waiting()) {
+                self.stop_listening();
             }
             if self.phase != Phase::Serving
                 && !self.supervised.runs()
+                && !self.has_waiting()
                 && (self.pool.is_empty() || !self.waits_for_sessions)
             {
                 return Some(self.supervised.end.unwrap_or(End::Code(exit::SUCCESS)));
@@ -222,10 +231,16 @@ impl Listener {
         {
             end = end.min(gate.turn(service.settings.token()));
             if has_room && self.waiting.is_none() {
-                self.waiting = gate.take_ready().map(|socket| Accepted { socket, is_direct: false, responder: None });
+                self.waiting = gate
+                    .take_ready()
+                    .map(|(socket, has_message)| Accepted { has_message, ..Accepted::plain(socket, false) });
             }
             // The queue holds connections without a worker.
             takes = !is_short && gate.has_room();
+            end = end.min(self.close_gate_in_time(now));
+        }
+        if self.waiting.is_none() {
+            self.waiting = self.backlog.pop();
         }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
             self.start_worker(service);
@@ -253,7 +268,7 @@ impl Listener {
         }
         // One connection each turn: the next one may have to wait for room.
         for is_direct in [true, false] {
-            if (self.waiting.is_none() || self.has_token) && !ready.of(SOCKETS + usize::from(is_direct)).is_empty() {
+            if !ready.of(SOCKETS + usize::from(is_direct)).is_empty() {
                 self.accept(is_direct);
             }
         }
@@ -286,12 +301,11 @@ impl Listener {
         if accepted.is_ok() {
             self.end_shortage();
         }
-        match (accepted, &mut self.gate) {
-            (Ok(connection), Some(gate)) if self.has_token => gate.enter(connection.socket),
-            (Ok(connection), _) => self.waiting = Some(connection),
+        match accepted {
+            Ok(connection) => _ = self.keep(connection),
             // The connection has gone, or a worker has accepted it.
-            (Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED), _) => {}
-            (Err(errno), _) => self.run_short("accept a connection", errno),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+            Err(errno) => self.run_short("accept a connection", errno),
         }
     }
 
@@ -310,6 +324,7 @@ impl Listener {
                 }
                 self.admit(service);
                 self.close_gate();
+                self.backlog.clear();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
                 let worker = Worker { sockets, signals: &self.signals, service, pool: self.pool, slot, parent };
                 // With `--no-wait`, sessions outlive the server.
@@ -320,6 +335,10 @@ impl Listener {
                 let has_connection = self.waiting.take().is_some();
                 self.accepted += u64::from(has_connection);
                 slot.started(pid, has_connection);
+                if self.phase != Phase::Serving {
+                    // This connection is its only one.
+                    let _ = signal::send(pid, name::USR1);
+                }
                 // If the listener accepts, the next connection shows whether the shortage is over.
                 if !self.accepts() {
                     self.end_shortage();
@@ -335,8 +354,8 @@ impl Listener {
     /// In a new worker, for a stub with a token: reads the stub's first message. Exits if the token has changed
     /// meanwhile.
     fn admit(&mut self, service: &Service<'_>) {
-        let gate = self.gate.as_ref().filter(|gate| self.has_token && !gate.is_plain());
-        let (Some(gate), Some(connection)) = (gate, &mut self.waiting) else { return };
+        let connection = self.waiting.as_mut().filter(|connection| connection.has_message);
+        let (Some(gate), Some(connection)) = (&self.gate, connection) else { return };
         connection.responder = gate.admit(&connection.socket, service.settings.token());
         if connection.responder.is_none() {
             process::exit(exit::SUCCESS);

@@ -8,12 +8,14 @@ use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
+use crate::sys::statics::StaticCell;
 use crate::text::{address, name};
 use crate::{debug, limits, report, told};
 use core::net::{IpAddr, SocketAddr};
+use heapless::Deque;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
-use rustix::net::sockopt;
+use rustix::net::{Shutdown, sockopt};
 
 /// The sockets that a server listens on; `None` for a transport that its section turns off.
 pub(super) struct Sockets {
@@ -77,7 +79,42 @@ impl Sockets {
     /// Accepts a connection of one transport. `EAGAIN` if it has no socket, or none waits.
     pub(super) fn accept(&self, is_direct: bool) -> Result<Accepted> {
         let socket = fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)?;
-        Ok(Accepted { socket, is_direct, responder: None })
+        Ok(Accepted::plain(socket, is_direct))
+    }
+
+    /// Closes the sockets without losing a connection: no further one is established, and those that wait are accepted and
+    /// handed to `take`, which returns whether it has room for another one. A client that connects from now on is refused.
+    pub(super) fn drain(self, take: &mut dyn FnMut(Accepted) -> bool) {
+        if let Some(socket) = &self.direct {
+            // Connecting fails from now on, and accepting goes on (`net/unix/af_unix.c`).
+            let _ = rustix::net::shutdown(socket, Shutdown::Read);
+        }
+        if let Some(socket) = &self.relay {
+            tcp::stop_arrivals(socket);
+        }
+        for is_direct in [true, false] {
+            self.take_waiting(is_direct, take);
+        }
+        if let Some(socket) = &self.relay {
+            // Workers may still have the socket open, and a client must be refused rather than wait for them.
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        }
+    }
+
+    /// Accepts the connections of one transport that wait.
+    fn take_waiting(&self, is_direct: bool, take: &mut dyn FnMut(Accepted) -> bool) {
+        loop {
+            match self.accept(is_direct) {
+                Ok(connection) => {
+                    if !take(connection) {
+                        return;
+                    }
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN | Errno::INVAL) => return,
+                Err(errno) => return report!("cannot accept a connection: {}; those that wait are lost", errno),
+            }
+        }
     }
 }
 
@@ -126,5 +163,40 @@ fn bind(host: &IpAddr, port: u16) -> Result<OwnedFd> {
 impl Intake for Sockets {
     fn close(&mut self) {
         *self = Sockets::NONE;
+    }
+}
+
+/// Accepted connections without a worker, such as those that waited when the server began to drain.
+pub(super) struct Backlog(&'static mut Waiting);
+
+type Waiting = Deque<(OwnedFd, bool), { limits::GATE }>;
+
+impl Backlog {
+    /// Makes an empty one, of which a process has one: a second call panics.
+    pub(super) fn new() -> Backlog {
+        static WAITING: StaticCell<Waiting> = StaticCell::new(Waiting::new());
+        Backlog(WAITING.take())
+    }
+
+    /// Whether no connection waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a connection. False if there is no room for another one.
+    pub(super) fn push(&mut self, connection: Accepted) -> bool {
+        let _ = self.0.push_back((connection.socket, connection.is_direct));
+        !self.0.is_full()
+    }
+
+    /// Removes the connection that has waited longest.
+    pub(super) fn pop(&mut self) -> Option<Accepted> {
+        let (socket, is_direct) = self.0.pop_front()?;
+        Some(Accepted::plain(socket, is_direct))
+    }
+
+    /// Closes all connections. In a worker, those of its listener stay open.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 }

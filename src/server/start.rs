@@ -12,6 +12,7 @@ use crate::sys::clock::Instant;
 use crate::sys::{epoll, fd, poll, signal};
 use crate::{limits, told};
 use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// A server that has started.
 pub(super) struct Running {
@@ -83,6 +84,9 @@ fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
     if let Some(words) = setup.line.program {
         program = Supervised::prepare(&setup.program.environment, words)?;
     }
+    // Commands usually run as this user, and must find neither this process's environment nor what sessions have in their
+    // memory (/proc, ptrace(2)). An execve(2) ends this.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     // Only now: the configuration may be one of them, as /dev/fd/3, and the program behind `--` keeps them all.
     fd::close_inherited();
     // If CHLD were ignored, as a caller may have it, the kernel would reap the children by itself.
@@ -101,7 +105,7 @@ fn bind(
     let settings = &plan.settings;
     let mut gate = None;
     if setup.has_token(settings)? {
-        gate = Some(settings.trigger.is_some());
+        gate = Some(settings.plain_trigger().is_some());
         listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot check tokens: {}", errno))?;
     }
     let port = plan.server.map_or(0, Server::port);

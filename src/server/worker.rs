@@ -136,8 +136,8 @@ impl Worker<'_> {
                     }
                     return Some(connection);
                 }
-                // Another worker has accepted it, or it has gone.
-                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
+                // Another worker has accepted it, it has gone, or the listener drains the socket, and a signal will say so.
+                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::INVAL) => {}
                 Err(errno) => {
                     if self.pool.begin_shortage(pid) {
                         report!("cannot accept a connection: {}; trying again", errno);

@@ -14,8 +14,17 @@ pub struct Accepted {
     pub socket: OwnedFd,
     /// Whether descriptors can come along with it.
     pub is_direct: bool,
-    /// What answers its first message, where the section has a token.
+    /// Whether it begins with a stub's message, which proves the token.
+    pub has_message: bool,
+    /// What answers that message.
     pub responder: Option<Responder>,
+}
+
+impl Accepted {
+    /// A connection that does not begin with such a message.
+    pub fn plain(socket: OwnedFd, is_direct: bool) -> Accepted {
+        Accepted { socket, is_direct, has_message: false, responder: None }
+    }
 }
 
 /// Who is at the other end of a connection, as far as the kernel says.

@@ -108,6 +108,16 @@ mod tests {
     }
 
     #[test]
+    fn a_stub_that_was_answered_by_a_server_that_drains_gets_more_time_once() {
+        let mut state = new();
+        assert!(!state.link.extend(at(1)), "its time is not shortened yet");
+        state.link.hasten(at(2));
+        assert!(state.link.extend(at(2 + limits::DRAIN_MS)));
+        assert_eq!(state.next_deadline(), at(2 + limits::DRAIN_MS + limits::DRAIN_TAKEN_MS));
+        assert!(!state.link.extend(at(20_000)));
+    }
+
+    #[test]
     fn a_command_that_runs_has_no_deadline_but_its_own() {
         let mut state = running(Instant::NEVER);
         assert_eq!(state.next_deadline(), Instant::NEVER);

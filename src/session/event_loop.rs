@@ -15,6 +15,7 @@ use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, Children};
 use crate::sys::socket::tcp;
+use crate::sys::statics::wipe;
 use crate::sys::watch::{Ready, Watch};
 use crate::text::name;
 use crate::{debug, limits, report};
@@ -51,9 +52,14 @@ impl Buffers {
         sealed: [0; RECORD],
     };
 
-    /// Closes the descriptors that came along and that no command took.
+    /// Closes the descriptors that no command took, and wipes the bytes that the session has received and sent.
     pub fn clear(&mut self) {
         self.passed.clear();
+        self.command.wipe();
+        let server::Buffers { request, outbox, input } = &mut self.server_end;
+        for buffer in [&mut request[..], outbox, input, &mut self.inbox, &mut self.sealed] {
+            wipe(buffer);
+        }
     }
 }
 
@@ -142,7 +148,6 @@ impl<'s> Session<'s> {
             let ready = self.wait();
             self.on_ready(&ready, inbox);
         }
-        self.channel.wipe(inbox);
         self.record.ended(self.service, self.state.command.end());
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
         // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.
@@ -179,7 +184,7 @@ impl<'s> Session<'s> {
 
     fn on_deadline(&mut self, due: Due, now: Instant) {
         match due {
-            Due::Request => self.give_up_request(),
+            Due::Request => self.give_up_request(now),
             Due::Flush => self.flush(),
             Due::Linger => self.stop_lingering(now),
             Due::Timeout => self.time_out(),
@@ -189,8 +194,13 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// The request did not come in time.
-    fn give_up_request(&mut self) {
+    /// The request did not come in time. A stub that this server has answered does not go to another server: during a drain
+    /// it gets more time.
+    fn give_up_request(&mut self, now: Instant) {
+        let has_answered = !self.channel.is_plain() || self.server_end.negotiated;
+        if has_answered && self.state.link.extend(now) {
+            return;
+        }
         if let Link::AwaitingRequest { limit, .. } = self.state.link {
             report!("a connection did not deliver its request within {} ms", limit);
         }

@@ -4,7 +4,6 @@ use super::command::{self, Event, Refused, Running};
 use super::event_loop::{Client, Session};
 use super::log::EndReason;
 use super::phases::{Command, Link, Patience};
-use crate::options::settings::NOT_FOR_STUBS;
 use crate::protocol::Which;
 use crate::protocol::request::{Attributes, Request};
 use crate::protocol::server::ClientMessage;
@@ -51,13 +50,13 @@ impl<'s> Session<'s> {
 
     /// The request is complete: starts the command, or says why not.
     fn start(&mut self) {
-        let Some(request) = self.server_end.take_request() else { return };
+        let Some(mut request) = self.server_end.take_request() else { return };
         let is_lent = self.client == Client::Plain;
         self.state.link.on_request(is_lent);
         self.name = request.command();
         self.record.started(self.service, &request, self.state.link.socket().filter(|_| is_lent));
         let mut reason = Line::new();
-        let result = self.launch(&request, &mut reason);
+        let result = self.restrict(&mut request, &mut reason).and_then(|()| self.launch(&request, &mut reason));
         if !reason.bytes().is_empty() {
             report!("{}: {}", self.name, reason);
         }
@@ -76,10 +75,6 @@ impl<'s> Session<'s> {
 
     /// Starts the command. `reason` gets why it was refused, or a warning.
     fn launch(&mut self, request: &Request<'s>, reason: &mut Line) -> Result<Running, Refused> {
-        if self.service.settings.trigger.is_some() && self.client != Client::Plain {
-            add!(reason, NOT_FOR_STUBS, self.service.server.name(), self.service.server.port());
-            return Err(Refused(exit::UNAVAILABLE));
-        }
         self.is_reusable &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
         let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
         command::start(self.service, request, passed, self.command_buffers, reason)
@@ -180,7 +175,10 @@ impl<'s> Session<'s> {
             _ => {}
         }
         self.disconnect();
-        if self.state.command.is_running() && !(is_plain && self.service.settings.detach_on_close) {
+        let settings = &self.service.settings;
+        if settings.trigger.is_some() && settings.detach_on_close {
+            self.close_input();
+        } else if self.state.command.is_running() {
             self.end_command(EndReason::Gone, &why);
         }
     }

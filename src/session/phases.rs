@@ -133,6 +133,17 @@ impl<S> Link<S> {
         }
     }
 
+    /// Gives the request more time, once, if it is only the short time of a drain that is over. Whether it did.
+    pub(super) fn extend(&mut self, now: Instant) -> bool {
+        match self {
+            Link::AwaitingRequest { by, limit: limit @ limits::DRAIN_MS, .. } => {
+                (*by, *limit) = (now.plus(limits::DRAIN_TAKEN_MS), limits::DRAIN_TAKEN_MS);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The request is complete.
     pub(super) fn on_request(&mut self, is_lent: bool) {
         if let Some(socket) = self.close() {

@@ -1,12 +1,17 @@
 //! A session of a trigger: the connection itself is the command's stdin, stdout and stderr. While the command runs, this
 //! process only watches it for its end, and reads and writes nothing.
 
+use super::command::Refused;
 use super::event_loop::{Client, Session};
-use crate::limits;
+use super::service::Service;
+use crate::options::settings::{NOT_FOR_STUBS, ONE_COMMAND};
 use crate::protocol::frame::{HEADER, Kind, PROBE, STUB, frame, header, join};
+use crate::protocol::request::Request;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::tcp;
+use crate::text::line::Line;
+use crate::{add, exit, limits};
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 
@@ -24,10 +29,12 @@ const fn stream(number: &[u8]) -> [u8; STREAM] {
 impl Session<'_> {
     /// Starts the command of a trigger. This process plays the stub that asks for it, whose streams are the connection.
     pub(super) fn begin_trigger(&mut self) {
-        let (Some(name), Some(socket)) = (self.service.settings.trigger, self.state.link.socket()) else { return };
+        let (Some(name), Some(socket)) = (self.service.settings.plain_trigger(), self.state.link.socket()) else {
+            return;
+        };
         let _ = tcp::set_keepalive(socket, limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT);
-        if is_stub(socket) {
-            // It hears so in frames, when its request is complete.
+        if !self.channel.is_plain() || is_stub(socket) {
+            // It is told in frames, once its request is complete, whether it may ask for that.
             return;
         }
         for _ in 0..3 {
@@ -39,6 +46,22 @@ impl Session<'_> {
         self.process(&STREAMS);
         self.process(&header(Kind::Start, u32::try_from(name.count_bytes()).unwrap_or(0)));
         self.process(name.to_bytes());
+    }
+
+    /// Restricts the request of a trigger's stub to what a plain client gets, or adds to `reason` why it gets nothing. Only
+    /// a stub with the token may set off a trigger.
+    pub(super) fn restrict(&self, request: &mut Request<'_>, reason: &mut Line) -> Result<(), Refused> {
+        let Service { server, settings, .. } = self.service;
+        let Some(trigger) = settings.trigger.filter(|_| self.client != Client::Plain) else { return Ok(()) };
+        if self.channel.is_plain() {
+            add!(reason, NOT_FOR_STUBS, server.name(), server.port());
+        } else if request.command() != trigger || request.arguments().next().is_some() {
+            add!(reason, ONE_COMMAND, server.name(), trigger);
+        } else {
+            *request = request.bare();
+            return Ok(());
+        }
+        Err(Refused(exit::UNAVAILABLE))
     }
 }
 

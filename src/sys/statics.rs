@@ -4,7 +4,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use rustix::io::Result;
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 /// A static value that is handed out once, for the rest of the process's life.
 pub struct StaticCell<T> {
@@ -56,6 +56,24 @@ pub fn shared<const COUNT: usize>() -> Result<&'static [AtomicI32; COUNT]> {
     }
 }
 
+/// Makes all of a static buffer zero again. Its whole pages go back to the kernel (madvise(2)), so that a buffer of which
+/// little was used costs no more memory than before.
+pub fn wipe(bytes: &mut [u8]) {
+    // The page sizes of Linux, as far as these buffers have whole pages of them.
+    for page in [4 << 10, 64 << 10] {
+        let start = bytes.as_ptr().align_offset(page).min(bytes.len());
+        let length = (bytes.len() - start) / page * page;
+        let whole = bytes[start..start + length].as_mut_ptr().cast();
+        // SAFETY: the pages are within the buffer, which is borrowed mutably, and their new bytes are valid whatever they
+        // are. They are zero: a static that is zero at first is not backed by the program's file.
+        if length > 0 && unsafe { rustix::mm::madvise(whole, length, Advice::LinuxDontNeed) }.is_ok() {
+            bytes[..start].fill(0);
+            return bytes[start + length..].fill(0);
+        }
+    }
+    bytes.fill(0);
+}
+
 /// A static value that is set while a process starts and read afterwards.
 pub struct Global<T: Copy> {
     value: UnsafeCell<T>,
@@ -81,5 +99,23 @@ impl<T: Copy> Global<T> {
     pub fn set(&self, value: T) {
         // SAFETY: as in `get`.
         unsafe { *self.value.get() = value }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_wiped_wherever_it_begins_and_ends() {
+        static BUFFER: StaticCell<[u8; 300_000]> = StaticCell::new([0; 300_000]);
+        let buffer = BUFFER.take();
+        for part in [0..300_000, 1..299_999, 5000..5001, 4095..140_000, 7..4100, 200_000..200_000] {
+            buffer.fill(1);
+            wipe(&mut buffer[part.clone()]);
+            assert!(buffer[part.clone()].iter().all(|byte| *byte == 0), "{part:?}");
+            let wiped = buffer.iter().filter(|byte| **byte == 0).count();
+            assert_eq!(wiped, part.len(), "what is beside it stays");
+        }
     }
 }

@@ -227,6 +227,9 @@ fn nothing_wrong_is_nothing_said() {
 fn options_that_do_not_go_together_are_errors() {
     for (header, reason) in [
         ("--trigger=gone", "--trigger gone: section a has no such command"),
+        ("--plain=no", "--plain: needs --trigger, and --token-file or --token-env"),
+        ("--plain=yes --trigger=x", "--plain: needs --trigger, and --token-file or --token-env"),
+        ("--plain=yes --token-env=X", "--plain: needs --trigger, and --token-file or --token-env"),
         ("--trigger=x --transport=direct", "--trigger x: its streams are a TCP connection"),
         ("--trigger x --tty always", "--trigger x: its streams are a TCP connection"),
         ("--listen=0.0.0.0", "--listen 0.0.0.0: needs --token-file, --token-env or --no-token"),

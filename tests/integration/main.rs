@@ -24,6 +24,7 @@ mod options;
 mod probe;
 mod protocol;
 mod reload;
+mod replicas;
 mod sessions;
 mod signals;
 mod streams;

@@ -23,6 +23,7 @@ fn bad_values(kind: Kind) -> &'static [&'static str] {
         Kind::Log => &["", "Text", "yaml"],
         Kind::Transport => &["", "tcp", "auto "],
         Kind::Tty => &["", "yes", "alway"],
+        Kind::YesNo => &["", "y", "true", "Yes", "no "],
     }
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Stdio;
 
 use crate::support::frames::{HELLO, Peer, START, VARIABLE, data};
-use crate::support::{Pod, Process, Run, Server, read_line, until, until_true, wait_for_file};
+use crate::support::transport::Transport;
+use crate::support::{Pod, Process, Run, Server, lacks_root, read_line, until, until_true, wait_for_file};
 use nix::sys::signal::Signal;
 
 /// The processes of a server that wait for a connection.
@@ -199,4 +200,28 @@ fn after_a_burst_most_of_its_processes_go_again() {
     until_true("most of them are gone", || left() <= 2);
     assert_eq!(left(), 2);
     until_true("two are kept for good", || spares(&pod, &server).len() == 2);
+}
+
+#[test]
+fn a_session_leaves_nothing_of_its_client_in_the_worker_that_serves_the_next_one() {
+    if lacks_root() {
+        return;
+    }
+    for transport in [Transport::Direct, Transport::Relay] {
+        let pod = transport.pod_with_header("", "echo WORD= sh -c 'cat; echo $1 $WORD >&2' sh");
+        let _server = pod.server();
+        let outcome = pod.stub("echo").arg("argumental").env("WORD", "environmental").run_with(b"privately\n");
+        assert_eq!((outcome.out(), outcome.err()), ("privately\n".into(), "argumental environmental\n".into()));
+        // It has gone back to wait for the next one.
+        until_true("all workers wait", || pod.processes().len() == 1);
+        for worker in pod.all_processes() {
+            for word in ["argumental", "environmental", "privately"] {
+                assert!(
+                    !worker.has_in_memory(word.as_bytes()),
+                    "{transport:?}: {word} is still in process {}",
+                    worker.0
+                );
+            }
+        }
+    }
 }

@@ -114,12 +114,3 @@ fn an_end_that_has_heard_a_changed_record_can_say_so() {
     initiator.hear(&reason).expect("nothing was changed");
     assert_eq!(initiator.heard, b"reason");
 }
-
-#[test]
-fn what_has_come_is_wiped() {
-    let [mut initiator, mut responder] = protected();
-    responder.hear(&initiator.say(&mut b"secret".to_vec(), RECORD)).expect("nothing was changed");
-    assert!(responder.buffer.windows(6).any(|part| part == b"secret"));
-    responder.channel.wipe(&mut responder.buffer);
-    assert!(responder.buffer.iter().all(|byte| *byte == 0));
-}

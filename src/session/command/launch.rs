@@ -10,6 +10,7 @@ use crate::protocol::request::Request;
 use crate::session::service::Service;
 use crate::sys::process::{self, Pointers, Stack, Start, Vector};
 use crate::sys::signal::Set;
+use crate::sys::statics::wipe;
 use crate::text::line::Line;
 use crate::{add, debug, exit, limits};
 use rustix::io::Errno;
@@ -37,6 +38,12 @@ impl Buffers {
         variables: Pointers::EMPTY,
         arguments: Pointers::EMPTY,
     };
+
+    /// Wipes what was made here of a client's request.
+    pub(in crate::session) fn wipe(&mut self) {
+        self.paths.iter_mut().for_each(|path| wipe(path));
+        wipe(&mut self.expansion);
+    }
 }
 
 /// Starts what the request asks for, or adds to `reason` why not. On success, `reason` has a warning if there is one.

@@ -36,6 +36,36 @@ pub fn lingers(fd: &OwnedFd) -> bool {
     sockopt::socket_linger(fd).is_ok_and(|time| time.is_some())
 }
 
+/// An instruction of a socket filter (`struct sock_filter`, `include/uapi/linux/filter.h`).
+#[repr(C)]
+struct Instruction {
+    code: u16,
+    jumps: [u8; 2],
+    value: u32,
+}
+
+/// A socket filter (`struct sock_fprog`).
+#[repr(C)]
+struct Filter {
+    length: u16,
+    instructions: *const Instruction,
+}
+
+/// Makes a listening socket drop all packets: no further connection is established, and those that wait to be accepted
+/// stay (`SO_ATTACH_FILTER`, socket(7)). Closing the socket alone would reset a connection that is established between
+/// the last accept(2) and the close. If the kernel has no filters, it does.
+pub fn stop_arrivals(socket: &OwnedFd) {
+    /// Keeps none of the packet's bytes (`BPF_RET | BPF_K`).
+    const DROP: Instruction = Instruction { code: 6, jumps: [0; 2], value: 0 };
+    let instruction = DROP;
+    let filter = Filter { length: 1, instructions: &raw const instruction };
+    let option = [word(libc::SOL_SOCKET), word(libc::SO_ATTACH_FILTER)];
+    let arguments =
+        [word(socket.as_raw_fd()), option[0], option[1], (&raw const filter) as usize, size_of::<Filter>(), 0];
+    // SAFETY: the kernel copies the filter, and as many instructions as its length says.
+    unsafe { syscall6(number(libc::SYS_setsockopt), arguments) };
+}
+
 /// What has gone over a connection, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Traffic {

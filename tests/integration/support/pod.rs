@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use temp_dir::TempDir;
 
-use super::process::of_pod;
+use super::process::{directory_of_pod, of_pod};
 use super::transport::Transport;
 use super::{DEADLINE, PROGRAM, Port, Process, Server, has_name, inherited, is_listening, until, until_true};
 
@@ -65,7 +65,7 @@ impl Pod {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{}-{count}", std::process::id());
         let watch = watch(&id);
-        let dir = TempDir::new().expect("a temporary directory");
+        let dir = TempDir::with_prefix(directory_of_pod(&id)).expect("a temporary directory");
         let pod = Pod { dir, id, port: Port::free(), transport, _watch: watch };
         for name in ["work", "stubs", "bin"] {
             fs::create_dir(pod.path(name)).expect("a directory");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, ExitStatus};
 
 use nix::sys::signal::{Signal, kill};
@@ -9,17 +10,28 @@ use nix::unistd::Pid;
 
 use super::until;
 
+/// All processes.
+fn numbers() -> impl Iterator<Item = Process> {
+    fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
+        entry.ok().and_then(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).map(Process)
+    })
+}
+
+/// How the name of a Pod's directory begins.
+pub(crate) fn directory_of_pod(id: &str) -> String {
+    format!("k8psh-test-{id}-")
+}
+
 /// All processes of a Pod: servers, idle workers, sessions, commands and stubs. Dead ones are left out.
 pub(crate) fn of_pod(id: &str) -> Vec<Process> {
     let marker = format!("K8PSH_TEST={id}");
-    let has_marker = |process: &Process| {
-        fs::read(format!("/proc/{}/environ", process.0))
-            .is_ok_and(|text| text.split(|&byte| byte == 0).any(|word| word == marker.as_bytes()))
+    let path = directory_of_pod(id);
+    let has_marker = |process: &Process| match process.file("environ") {
+        Some(text) => text.split('\0').any(|word| word == marker),
+        // A server shows its environment to root alone. It is called by a path of its Pod's.
+        None => process.file("cmdline").is_some_and(|text| text.contains(&path)),
     };
-    let numbers = fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
-        entry.ok().and_then(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).map(Process)
-    });
-    numbers.filter(|process| has_marker(process) && process.state().is_some_and(|state| state != 'Z')).collect()
+    numbers().filter(|process| has_marker(process) && process.state().is_some_and(|state| state != 'Z')).collect()
 }
 
 /// A process that is not this one's child.
@@ -29,7 +41,12 @@ pub(crate) struct Process(pub u32);
 impl Process {
     /// Whether it is an idle worker: nothing else of k8psh waits with epoll(7).
     pub(crate) fn is_spare(&self) -> bool {
-        let call = fs::read_to_string(format!("/proc/{}/syscall", self.0)).unwrap_or_default();
+        let Ok(call) = fs::read_to_string(format!("/proc/{}/syscall", self.0)) else {
+            // A server shows that to root alone. One that serves has its command.
+            return self.name() == "k8pshd"
+                && self.has_no_child()
+                && self.parent().is_some_and(|parent| Process(parent).name() == "k8pshd");
+        };
         let number = call.split(' ').next().and_then(|number| number.parse().ok());
         // 319: of an i386 program on an x86_64 kernel.
         self.name() == "k8pshd" && [Some(nix::libc::SYS_epoll_pwait), Some(319)].contains(&number)
@@ -53,6 +70,25 @@ impl Process {
     /// `R`, `S`, `T`, `Z` …; `None` if the process is gone.
     pub(crate) fn state(self) -> Option<char> {
         self.stat(0)?.chars().next()
+    }
+
+    /// Whether no process is its child.
+    fn has_no_child(self) -> bool {
+        numbers().all(|process| process.parent() != Some(self.0))
+    }
+
+    /// Whether these bytes are anywhere in the memory that it can write to.
+    pub(crate) fn has_in_memory(self, bytes: &[u8]) -> bool {
+        let memory = fs::File::open(format!("/proc/{}/mem", self.0)).expect("its memory");
+        let maps = self.file("maps").expect("its memory's map");
+        maps.lines().filter(|line| line.contains(" rw")).any(|line| {
+            let range = line.split(' ').next().expect("a range");
+            let (start, end) = range.split_once('-').expect("a range");
+            let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).expect("an address"));
+            let mut content = vec![0; usize::try_from(end - start).expect("a size")];
+            // What cannot be read is not the program's: [vvar] and its like.
+            memory.read_exact_at(&mut content, start).is_ok() && content.windows(bytes.len()).any(|part| part == bytes)
+        })
     }
 
     pub(crate) fn parent(self) -> Option<u32> {

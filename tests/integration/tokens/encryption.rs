@@ -41,6 +41,19 @@ fn is_refused(pod: &Pod, server: &Server, relay: &Relay, way: Way, change: Chang
     until_true("the command ends", || pod.children(server.process().0).is_empty());
 }
 
+/// Gives stubs so many milliseconds to connect.
+fn be_patient(pod: &Pod, milliseconds: u32) {
+    let text = fs::read_to_string(pod.config()).expect("the configuration");
+    let line = |line: &str| {
+        if line.starts_with("connectTimeoutMs") {
+            format!("connectTimeoutMs = {milliseconds}")
+        } else {
+            line.to_owned()
+        }
+    };
+    fs::write(pod.config(), text.lines().map(line).collect::<Vec<_>>().join("\n")).expect("the configuration");
+}
+
 /// Makes a call with the token. A connection whose first message was changed counts as a failure, which this one resets.
 fn forgive(pod: &Pod) {
     pod.stub("copy").run_with(b"").succeeds();
@@ -102,14 +115,18 @@ fn records_that_are_dropped_repeated_or_in_another_order_end_the_session() {
 #[test]
 fn a_connection_that_is_cut_is_no_end() {
     let (pod, server, relay) = pod_with_relay();
-    for at in [0, 1, 47] {
-        is_refused(&pod, &server, &relay, Way::ToServer, Change::Cut(at));
+    // A stub whose connection ends before an answer tries again until its time is over.
+    for (way, at) in [(Way::ToServer, 0), (Way::ToServer, 1), (Way::ToServer, 47), (Way::ToStub, 0)] {
+        be_patient(&pod, 1000);
+        is_refused(&pod, &server, &relay, way, Change::Cut(at));
+        relay.drop_waiting();
+        be_patient(&pod, 20_000);
         forgive(&pod);
     }
     for at in [MESSAGE, MESSAGE + 1, MESSAGE + 2, MESSAGE + 500, MESSAGE + RECORD] {
         is_refused(&pod, &server, &relay, Way::ToServer, Change::Cut(at));
     }
-    for at in (0..MESSAGE + 4 * RECORD).step_by(97).chain([MESSAGE, MESSAGE + RECORD]) {
+    for at in (97..MESSAGE + 4 * RECORD).step_by(97).chain([1, MESSAGE - 1, MESSAGE, MESSAGE + RECORD]) {
         is_refused(&pod, &server, &relay, Way::ToStub, Change::Cut(at));
     }
 }
@@ -209,20 +226,24 @@ fn a_command_of_the_same_user_does_not_find_the_token_in_its_server() {
     if crate::support::lacks_root() {
         return;
     }
-    let pod = Pod::custom(|pod| {
-        let section = pod.section("=PATH= --token-env=TOKEN");
-        format!(
-            "baseDirectory = work\n{section}\nspy sh -c 'cat /proc/$PPID/environ /proc/$0/environ; kill -0 $PPID'\n"
-        )
-    });
-    for path in [pod.path(""), pod.path("work"), pod.path("stubs"), pod.path("bin")] {
-        std::os::unix::fs::chown(&path, Some(65532), Some(65532)).expect("another owner");
+    // A server without a token may have other secrets in its environment, and has its callers' in its memory.
+    for words in ["--token-env=TOKEN", "", "--transport=relay"] {
+        let pod = Pod::custom(|pod| {
+            let section = pod.section(&format!("=PATH= {words}"));
+            let spy = "cd /proc/$number && cat environ; cat mem; cat maps; ls fd | grep .";
+            format!(
+                "baseDirectory = work\n{section}\nspy sh -c 'for number in $PPID $0; do {spy}; done; kill -0 $PPID'\n"
+            )
+        });
+        for path in [pod.path(""), pod.path("work"), pod.path("stubs"), pod.path("bin")] {
+            std::os::unix::fs::chown(&path, Some(65532), Some(65532)).expect("another owner");
+        }
+        let mut command = pod.k8pshd_with_stubs();
+        std::os::unix::process::CommandExt::uid(&mut command, 65532);
+        command.env("TOKEN", TOKEN);
+        let server = pod.start(command);
+        let outcome = pod.stub("spy").env("TOKEN", TOKEN).arg(server.process().0.to_string()).run();
+        assert_eq!((outcome.code(), outcome.out().as_str()), (Some(0), ""), "{words}: {}", outcome.err());
+        assert_eq!(outcome.err().matches("denied").count(), 8, "{words}: {}", outcome.err());
     }
-    let mut command = pod.k8pshd_with_stubs();
-    std::os::unix::process::CommandExt::uid(&mut command, 65532);
-    command.env("TOKEN", TOKEN);
-    let server = pod.start(command);
-    let outcome = pod.stub("spy").env("TOKEN", TOKEN).arg(server.process().0.to_string()).run();
-    assert_eq!((outcome.code(), outcome.out().as_str()), (Some(0), ""), "{}", outcome.err());
-    assert_eq!(outcome.err().matches("denied").count(), 2, "{}", outcome.err());
 }

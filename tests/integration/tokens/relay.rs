@@ -72,6 +72,13 @@ impl Relay {
         (result, record.into_inner().expect("the record"))
     }
 
+    /// Drops the connections that nobody relays: a stub has begun anew.
+    pub(super) fn drop_waiting(&self) {
+        self.listener.set_nonblocking(true).expect("a listener");
+        while self.listener.accept().is_ok() {}
+        self.listener.set_nonblocking(false).expect("a listener");
+    }
+
     fn relay(&self, way: Way, change: Change, record: &Mutex<Record>) {
         let stub = self.listener.accept().expect("the stub").0;
         let server = silent(self.to);

@@ -120,3 +120,90 @@ fn a_probe_has_the_token_or_is_told() {
     fs::remove_file(pod.path("token")).expect("it goes");
     pod.k8psh().args(["--probe", "box"]).run().fails(1, "k8psh", &["--token-file", "No such file"]);
 }
+
+#[test]
+fn a_stub_sets_off_a_trigger_with_its_status_and_both_streams_apart() {
+    for plain in ["", "--plain=yes", "--plain=no"] {
+        let pod = trigger(plain, "go WORD= sh -c 'pwd; echo \"$WORD\"; cat; echo error >&2; exit 7'");
+        let server = pod.server();
+        let mut call = pod.k8psh();
+        // Nothing of it matters but the stream.
+        call.arg("go").current_dir("/").env("WORD", "client's");
+        for _ in 0..3 {
+            let outcome = call.run_with(b"input\n");
+            assert_eq!(outcome.code(), Some(7), "{plain}: {}", outcome.err());
+            assert_eq!(outcome.out(), format!("{}\n\ninput\n", pod.work().display()));
+            assert_eq!(outcome.err(), "error\n");
+        }
+        assert_eq!(count(&server, "outcome=exit code=7 "), 3, "{}", server.log());
+        let mut plain_client = silent(pod.port());
+        plain_client.write_all(format!("{TOKEN}\ninput\n").as_bytes()).expect("the token");
+        if plain == "--plain=no" {
+            assert!(is_closed(&plain_client));
+            until_logged(&server, "127.0.0.1: no token", 1);
+        } else {
+            plain_client.shutdown(Shutdown::Write).expect("a half-close");
+            let answer = String::from_utf8(crate::support::read_all(&mut plain_client)).expect("text");
+            assert!(answer.ends_with("input\n") || answer.ends_with("error\n"), "{answer:?}");
+        }
+        // A stub of somebody else is no more than a wrong line.
+        fs::write(pod.path("other"), "another").expect("a token");
+        let text = fs::read_to_string(pod.config()).expect("the configuration");
+        let text = text.replace("baseDirectory = work", &format!("baseDirectory = {}", pod.work().display()));
+        fs::write(
+            pod.path("other.conf"),
+            text.replace(&pod.path("token").display().to_string(), &pod.path("other").display().to_string()),
+        )
+        .expect("another configuration");
+        pod.k8psh().arg("go").env("K8PSH_CONFIG", pod.path("other.conf")).run().fails(
+            125,
+            "k8psh",
+            &["does not accept this token"],
+        );
+    }
+}
+
+#[test]
+fn a_stub_of_a_trigger_gets_the_one_command_and_passes_no_argument() {
+    let pod = trigger("", "go echo\nother true");
+    let _server = pod.server();
+    for words in [&["other"][..], &["go", "x"]] {
+        let wanted = "section box is a trigger: it runs go alone, and without arguments";
+        pod.k8psh().args(words).run().fails(125, "k8psh", &[wanted]);
+    }
+    // Nor does one with a section of its own making.
+    let text = fs::read_to_string(pod.config()).expect("the configuration");
+    let text = text.replace("baseDirectory = work", &format!("baseDirectory = {}", pod.work().display()));
+    fs::write(pod.path("own.conf"), text.replace("--trigger=go", "")).expect("another configuration");
+    for words in [&["other"][..], &["go", "x"]] {
+        let outcome = pod.k8psh().args(words).env("K8PSH_CONFIG", pod.path("own.conf")).run();
+        outcome.fails(125, "k8psh", &["it runs go alone, and without arguments"]);
+    }
+    assert_eq!(pod.k8psh().arg("go").env("K8PSH_CONFIG", pod.path("own.conf")).run().succeeds(), "\n");
+}
+
+#[test]
+fn a_trigger_goes_on_without_its_stub_where_the_section_says_so() {
+    for (words, goes_on) in [("", false), ("--detach-on-close", true)] {
+        let pod = trigger(words, "go sh -c 'echo up; cat >/dev/null; echo done; echo done >>work'");
+        let _server = pod.server();
+        let mut call =
+            pod.k8psh().arg("go").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).live();
+        assert_eq!(crate::support::read_line(call.stdout.as_mut().expect("stdout")), "up\n");
+        call.signal(Signal::SIGKILL);
+        call.end();
+        until_true("the command ends", || pod.running("sh").is_empty() && pod.running("cat").is_empty());
+        assert_eq!(pod.work().join("work").exists(), goes_on, "{words}");
+    }
+}
+
+#[test]
+fn a_trigger_with_a_token_is_probed_without_setting_it_off() {
+    for plain in ["", "--plain=no"] {
+        let pod = trigger(plain, "go sh -c 'echo >>runs'");
+        let server = pod.server();
+        assert_eq!(pod.k8psh().args(["--probe", "box"]).run().succeeds(), "");
+        assert_eq!(count(&server, " start "), 0);
+        assert!(!pod.work().join("runs").exists());
+    }
+}
