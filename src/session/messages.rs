@@ -123,7 +123,7 @@ impl<'s> Session<'s> {
             debug!(Session, "{}: signal {}", self.name, signal);
             self.on_terminal_event(Event::Signal(signal));
             self.server_end.delivered();
-            let _ = signal::send(-pid, signal);
+            let _ = signal::send(-self.target_of(signal, pid), signal);
         } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
             self.state.command.on_late_signal(signal);
         }
