@@ -124,8 +124,8 @@ impl<'s> Session<'s> {
             let may_get_it = !process::is_exiting(pid);
             let survived = survives();
             self.on_terminal_event(Event::Signal(signal));
-            // Its group in any case: others may be in it.
-            let _ = signal::send(-pid, signal);
+            // A group in any case: others may be in it.
+            let _ = signal::send(-self.target_of(signal, pid), signal);
             if may_get_it && (survived || survives()) {
                 self.server_end.delivered();
             }

@@ -49,7 +49,9 @@ impl Session<'_> {
         let Some(streams) = self.state.command.streams().filter(|_| count > 0) else { return };
         let Some(output) = &streams.outputs[index] else { return };
         let space = self.server_end.space(which, count);
-        match fd::read(output, space) {
+        // Where the last byte is half of a pair, there has to be room for the other half.
+        let first = if adds_returns { (count - 1).max(1) } else { count };
+        match fd::read(output, &mut space[..first]) {
             Ok(0) => self.end_output(which),
             Ok(count) => {
                 if count >= PIPE {

@@ -22,6 +22,16 @@ impl Session<'_> {
         self.state.command.streams()?.terminal.as_ref().map(AsFd::as_fd)
     }
 
+    /// The process group that a signal from the stub is for: the command's. Where that is a shell whose job has the terminal,
+    /// a key means the job: it was typed before the stub knew of that.
+    pub(super) fn target_of(&self, signal: u8, pid: i32) -> i32 {
+        let is_key = matches!(signal, name::INT | name::QUIT | name::TSTP);
+        let terminal =
+            self.terminal().filter(|_| is_key && self.state.command.streams().is_some_and(|one| one.has_keys));
+        let foreground = terminal.map_or(0, terminal::foreground);
+        if [0, process::id()].contains(&foreground) { pid } else { foreground }
+    }
+
     /// Gives up the command's terminal as its session's leader, so that the next session of this process can have another one.
     /// What the command left in the background of it loses it, too. False where that is not possible.
     pub(super) fn leave_terminal(&self) -> bool {
