@@ -13,8 +13,9 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::program::Environment;
 use crate::text::address;
 use crate::text::line::Show;
-use crate::told;
+use crate::{line, told};
 use core::net::IpAddr;
+use rustix::io::Errno;
 
 /// The route to a server.
 #[derive(Clone, Copy)]
@@ -22,11 +23,14 @@ pub(super) struct Route {
     pub(super) server: Server<'static>,
     pub(super) host: IpAddr,
     pub(super) transport: value::Transport,
-    /// The user that a server reached by the direct transport has to be; `None`: any.
+    /// The user that the server has to be, in which case the transport is the direct one; `None`: any.
     pub(super) user: Option<u32>,
     /// Where the section's token is, if it has one.
     token: Option<TokenSource<'static>>,
 }
+
+/// The error of a connection to a server that is not the route's user.
+pub(super) const WRONG_USER: Errno = Errno::ACCESS;
 
 /// The variable that forces one transport.
 const TRANSPORT: &[u8] = b"K8PSH_TRANSPORT";
@@ -57,12 +61,28 @@ impl Route {
         if settings.connect != Connect::Here || settings.token().is_some() {
             transport = value::Transport::Relay;
         }
+        // Of the other end of a TCP connection nobody knows which user it is, so a server that is reached by TCP is refused
+        // like one of another user.
+        if settings.server_uid.is_some() {
+            if transport == value::Transport::Relay {
+                return Err(told!("K8PSH_TRANSPORT: relay cannot show that the server has --server-uid"));
+            }
+            transport = value::Transport::Direct;
+        }
         Ok(Route { server, host, transport, user: settings.server_uid, token: settings.token() })
     }
 
     /// The same route by TCP alone.
     pub(super) fn by_relay(self) -> Route {
         Route { transport: value::Transport::Relay, ..self }
+    }
+
+    /// Reports why no server could be reached by this route.
+    pub(super) fn report_unreachable(&self, errno: Errno) -> Reported {
+        match self.user {
+            Some(user) if errno == WRONG_USER => self.report(&line!("another user than --server-uid {}", user)),
+            _ => self.report(&errno),
+        }
     }
 
     /// Reports what is wrong with the server at the end of this route.

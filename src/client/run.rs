@@ -37,7 +37,7 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     let directory = request::directory(loaded)?;
     // Before the request is written, so that the server starts the session meanwhile.
     let deadline = Instant::after(loaded.config.connect_timeout());
-    let connection = connect(&route, deadline, true).map_err(|errno| route.report(&errno))?;
+    let connection = connect(&route, deadline, true).map_err(|errno| route.report_unreachable(errno))?;
     let keys = route.authenticate(&program.environment, &connection.socket, deadline)?;
     descriptors::restrict(descriptors, &connection)?;
     // The token is for nobody else.
