@@ -13,7 +13,7 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::program::Environment;
 use crate::text::address;
 use crate::text::line::Show;
-use crate::{line, told};
+use crate::told;
 use core::net::IpAddr;
 use rustix::io::Errno;
 
@@ -79,10 +79,10 @@ impl Route {
 
     /// Reports why no server could be reached by this route.
     pub(super) fn report_unreachable(&self, errno: Errno) -> Reported {
-        match self.user {
-            Some(user) if errno == WRONG_USER => self.report(&line!("another user than --server-uid {}", user)),
-            _ => self.report(&errno),
+        if self.user.is_some() && errno == WRONG_USER {
+            return self.report(&"another user than --server-uid");
         }
+        self.report(&errno)
     }
 
     /// Reports what is wrong with the server at the end of this route.

@@ -5,7 +5,7 @@ use super::spec::{OptionSpec, Scope};
 use super::table::{Id, SERVER};
 use super::words::{UsageError, Word, contains, next};
 use crate::diag::Reported;
-use crate::text::bytes::{has, until};
+use crate::text::bytes::{first, has, until};
 use crate::text::line::{Part, Show};
 use core::ffi::CStr;
 
@@ -83,22 +83,13 @@ fn can_be_ignored(error: &UsageError<'_>, may_be_value: bool) -> bool {
     }
 }
 
-/// How many letters of an option's name may be wrong, and it is still the one that is meant.
-const TYPOS: usize = 4;
+/// As many bytes of a name tell which option is meant: two letters.
+const BEGINNING: usize = 4;
 
-/// Whether an unknown option is like one that protects: its beginning, or all but a few letters in one place.
+/// Whether an unknown option begins like one that protects.
 fn protects(word: &[u8]) -> bool {
-    let mut names = SERVER.options.iter().filter(|option| option.id.protects()).map(|option| option.name.as_bytes());
-    names.any(|name| {
-        let begin = common(name.iter(), word.iter());
-        let end = common(name.iter().rev(), word.iter().rev());
-        begin == word.len() || begin + end + TYPOS >= name.len()
-    })
-}
-
-/// How many bytes two texts have in common from here on.
-fn common<'t>(one: impl Iterator<Item = &'t u8>, other: impl Iterator<Item = &'t u8>) -> usize {
-    one.zip(other).take_while(|(one, other)| one == other).count()
+    let beginning = first(word, BEGINNING);
+    SERVER.options.iter().any(|option| option.id.protects() && option.name.as_bytes().starts_with(beginning))
 }
 
 #[cfg(test)]

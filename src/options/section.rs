@@ -1,15 +1,14 @@
 //! What a section says. All who need it read it by the same code: the server, which adds the options of its command line,
 //! the section's stubs, the probe and `--check`.
 
-use super::disagreement::Disagreement;
+use super::disagreement::{check, check_for_stubs};
 use super::reader::{Reader, ignores_invalid};
 use super::settings::{Settings, header};
 use super::table::Scope;
 use crate::config::Server;
 use crate::config::file::Loaded;
-use crate::diag::Reported;
+use crate::diag::{self, Reported};
 use crate::sys::program::Strings;
-use crate::told;
 use core::cell::Cell;
 
 /// The end that reads a section's header, which decides about warnings.
@@ -29,20 +28,16 @@ impl<'g> Settings<'g> {
     pub fn of_section(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
         let mut settings = Settings::default();
         settings.read_header(server, loaded, End::Stub)?;
-        match Disagreement::for_stubs(&settings, server) {
-            Some(disagreement) => Err(disagreement.tell_at(server, loaded)),
-            None => Ok(settings),
-        }
+        check_for_stubs(&settings, server, &mut |text, parts| loaded.tell(server.at(), text, parts))?;
+        Ok(settings)
     }
 
     /// What a section's header says by itself, for `--check`.
     pub fn checked(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
         let mut settings = Settings::default();
         settings.read_header(server, loaded, End::Server)?;
-        match Disagreement::of(&settings, server) {
-            Some(disagreement) => Err(disagreement.tell_at(server, loaded)),
-            None => Ok(settings),
-        }
+        check(&settings, server, &mut |text, parts| loaded.tell(server.at(), text, parts))?;
+        Ok(settings)
     }
 
     /// What a server's section says, if it has one, and then its command line, which wins and was checked before.
@@ -55,10 +50,11 @@ impl<'g> Settings<'g> {
         let ignores = ignores_invalid(&mut { command_line });
         let mut settings = Settings::default();
         settings.ignore_invalid = ignores;
-        let mut of_header = None;
+        // What is wrong with the header by itself.
+        let mut of_header = "";
         if let Some(server) = server {
             settings.read_header(server, loaded, end)?;
-            of_header = Disagreement::of(&settings, server);
+            let _ = check(&settings, server, &mut |text, _| of_header = text);
         }
         let reader = Reader { place: Scope::CommandLine, ignores, warns: false };
         let mut take = |id, value| {
@@ -66,13 +62,13 @@ impl<'g> Settings<'g> {
             true
         };
         reader.read(&mut { command_line }, &mut take, &mut |_, _| {})?;
-        let Some(server) = server else { return Ok(settings) };
-        match Disagreement::of(&settings, server) {
-            None => Ok(settings),
-            // What the command line has brought about is not the file's fault.
-            Some(disagreement) if Some(&disagreement) != of_header.as_ref() => Err(told!("{}", disagreement)),
-            Some(disagreement) => Err(disagreement.tell_at(server, loaded)),
+        if let Some(server) = server {
+            check(&settings, server, &mut |text, parts| {
+                // What the command line has brought about is not the file's fault.
+                if text == of_header { loaded.tell(server.at(), text, parts) } else { diag::report(text, parts) }
+            })?;
         }
+        Ok(settings)
     }
 
     /// Takes the options of all headers of the section.

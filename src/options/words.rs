@@ -53,7 +53,7 @@ impl UsageError<'_> {
     /// Whether only the value or the place of the option is wrong. The message explains that, without pointing to
     /// `--help`.
     pub fn is_of_value(&self) -> bool {
-        self.option().is_some() && !matches!(self, UsageError::NoValue(_))
+        self.option().is_some() && !matches!(self, UsageError::NoValue(_) | UsageError::NeedlessValue(_))
     }
 }
 
@@ -63,26 +63,14 @@ impl Show for UsageError<'_> {
             UsageError::Unknown(word) => add!(line, "unknown option {}", word),
             UsageError::Unexpected(word) => add!(line, "unexpected argument {}", word),
             UsageError::NoValue(option) => add!(line, "{} needs a value", option.name),
-            UsageError::NeedlessValue(option) if !option.metavar.is_empty() => {
-                add!(
-                    line,
-                    "{} takes no value behind =: write {} {}, in two words",
-                    option.name,
-                    option.name,
-                    option.metavar
-                );
-            }
-            UsageError::NeedlessValue(option) => add!(line, "{} takes no value", option.name),
+            UsageError::NeedlessValue(option) => add!(line, "{} takes no value behind =", option.name),
             UsageError::BadValue(option, kind, value) if value.is_empty() => {
                 add!(line, "{} has an empty value, which is not {}", option.name, kind);
             }
             UsageError::BadValue(option, kind, value) => {
                 let (kind, part) = kind.concerned(value);
-                add!(line, "{}: {}", option.name, part);
-                if part != value.to_bytes() {
-                    add!(line, " in {}", value);
-                }
-                add!(line, " is not {}{}", kind, unreplaced(part));
+                let (of, whole) = if part == value.to_bytes() { ("", "".part()) } else { (" in ", value.part()) };
+                add!(line, "{}: {}{}{} is not {}{}", option.name, part, of, whole, kind, unreplaced(part));
             }
             UsageError::NotInHeader(option) => add!(line, "{} belongs on the command line", option.name),
             UsageError::NotOnCommandLine(option) => add!(line, "{} belongs in the section's header", option.name),

@@ -358,7 +358,7 @@ fn nothing_behind_a_task_is_ignored() {
         (&["--probe", "--json", "box"], "--json belongs to --check or --list"),
         (&["--nope", "--check"], "unknown option --nope"),
         (&["--list=x"], "--list takes no value"),
-        (&["--probe=box"], "write --probe [NAME], in two words"),
+        (&["--probe=box"], "--probe takes no value behind =; see k8psh --help"),
         (&["--probe", ""], "there is no server ''"),
     ] {
         let outcome = pod.k8psh().args(words).run();
