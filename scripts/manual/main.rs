@@ -10,8 +10,8 @@ fn main() {
     let [directory, date] = &arguments[..] else { panic!("usage: man DIRECTORY DATE") };
     for (name, text, options) in [
         ("k8psh.1", include_str!("k8psh.1"), options(&CLIENT, |_| true)),
-        ("k8pshd.1", include_str!("k8pshd.1"), options(&SERVER, |_| true)),
-        ("k8psh.conf.5", include_str!("k8psh.conf.5"), options(&SERVER, |option| option.scope == Scope::Header)),
+        ("k8pshd.1", include_str!("k8pshd.1"), options(&SERVER, |option| option.scope != Scope::Header)),
+        ("k8psh.conf.5", include_str!("k8psh.conf.5"), options(&SERVER, |option| option.scope != Scope::CommandLine)),
     ] {
         let page = text.replace("@DATE@", date).replace("@OPTIONS@\n", &options);
         let path = Path::new(directory).join(name);

@@ -14,11 +14,15 @@ const _: () = assert!(limits::TOKEN == 4096, "a message says so");
 /// The key of the token as it is now. If it cannot be read, that is reported, and no connection gets in.
 pub fn read_key(source: TokenSource<'_>, environment: &Environment) -> Result<PreSharedKey, Reported> {
     match source {
-        TokenSource::Variable(name) => key("--token-env", name, environment.get(name.to_bytes()).unwrap_or_default()),
+        TokenSource::Variable(name) => match environment.get(name.to_bytes()) {
+            Some(text) => key("--token-env", name, text),
+            None => Err(told!("--token-env {}: the variable is not set", name)),
+        },
         TokenSource::File(path) => {
             // One byte more than the longest token and its newline shows that there is more.
             let mut buffer = Zeroizing::new([0; limits::TOKEN + 3]);
-            let text = files::read(path, &mut *buffer).map_err(|errno| told!("--token-file {}: {}", path, errno))?;
+            let text = files::read(path, &mut *buffer)
+                .map_err(|errno| told!("--token-file {}: {}", path, files::why(&errno)))?;
             key("--token-file", path, text)
         }
     }

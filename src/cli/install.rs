@@ -1,12 +1,12 @@
-//! `--install`: installs this program at another place, completely or not at all.
+//! `--install`: installs this program at another place, completely or not at all. Replaces nothing but files and symlinks.
 
+use crate::diag::Reported;
 use crate::files::path::{self, Path};
 use crate::files::{advice, temporary};
 use crate::sys::fd;
-use crate::sys::process::exit;
 use crate::sys::program::Program;
 use crate::text::name;
-use crate::{exit, fail, limits};
+use crate::{limits, told};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -17,26 +17,44 @@ const SELF: &CStr = c"/proc/self/exe";
 /// The mode of an installed copy, whatever the umask.
 const MODE: u32 = 0o755;
 
-/// Installs at `target` and ends the process.
-pub(super) fn main(program: &Program, target: &CStr) -> ! {
+/// Installs at `target`.
+pub(super) fn run(program: &Program, target: &CStr) -> core::result::Result<(), Reported> {
     let own = source(program);
-    let result = if is_directory(target) { install_both(own, target) } else { install(own, target) };
-    match result {
-        Ok(()) => exit(exit::SUCCESS),
-        Err(errno) => {
-            let advice = advice(errno, "; give --install a writable volume");
-            fail!(exit::FAILURE, "cannot install {}: {}{}", target, errno, advice)
-        }
+    if !is_directory(target) {
+        return install(own, target);
     }
-}
-
-/// Installs the client in a directory, and the server beside it: the same file, where its file system has links.
-fn install_both(own: &CStr, directory: &CStr) -> Result<()> {
+    // The client in a directory, and the server beside it: the same file, where its file system has links.
     let (mut client, mut server) = (Path::new(), Path::new());
-    client.join(directory.to_bytes(), b"k8psh")?;
-    server.join(directory.to_bytes(), name::SERVER)?;
+    for (path, name) in [(&mut client, name::PROGRAM), (&mut server, name::SERVER)] {
+        path.join(target.to_bytes(), name).map_err(|errno| failed(target, errno))?;
+        check(path.as_c_str())?;
+    }
     install(own, client.as_c_str())?;
     install(client.as_c_str(), server.as_c_str())
+}
+
+/// Reports why nothing could be installed there, and what to do.
+fn failed(target: &CStr, errno: Errno) -> Reported {
+    told!("cannot install {}: {}{}", target, errno, advice(errno, "; give --install a writable volume"))
+}
+
+/// Checks that nothing is at `target` but what may be replaced. A device or FIFO that is gone would be missed.
+fn check(target: &CStr) -> core::result::Result<(), Reported> {
+    let Ok(status) = rustix::fs::lstat(target) else { return Ok(()) };
+    let what = match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile | FileType::Symlink => return Ok(()),
+        FileType::Directory => "directory",
+        FileType::Fifo => "FIFO",
+        FileType::Socket => "socket",
+        _ => "device",
+    };
+    Err(told!("cannot install {}: it is a {}, which --install leaves alone", target, what))
+}
+
+/// Installs at a path, which is no directory's.
+fn install(own: &CStr, target: &CStr) -> core::result::Result<(), Reported> {
+    check(target)?;
+    replace(own, target).map_err(|errno| failed(target, errno))
 }
 
 fn is_directory(path: &CStr) -> bool {
@@ -45,7 +63,7 @@ fn is_directory(path: &CStr) -> bool {
 
 /// Puts the program at `target`: written beside it, then renamed, so that half of it is never seen there, and a copy that
 /// is running goes on.
-fn install(own: &CStr, target: &CStr) -> Result<()> {
+fn replace(own: &CStr, target: &CStr) -> Result<()> {
     let mut beside = Path::new();
     let beside = temporary(path::directory(target.to_bytes()), &mut beside)?;
     let result = link(own, beside).or_else(|_| copy(own, beside)).and_then(|()| rustix::fs::rename(beside, target));

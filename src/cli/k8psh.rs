@@ -15,12 +15,15 @@ use core::ffi::CStr;
 /// The task of a command line without a command.
 enum Task {
     Check,
+    Install { target: &'static CStr },
     List,
     Probe { name: Option<&'static CStr> },
 }
 
 /// What the options say so far.
 struct Invocation {
+    /// All of the words.
+    words: Strings,
     config: Option<&'static CStr>,
     task: Option<Task>,
     is_json: bool,
@@ -31,21 +34,20 @@ struct Invocation {
 /// Runs `k8psh`, and ends the process.
 pub(super) fn main(program: &Program, arguments: Strings) -> ! {
     let mut words = arguments;
-    let mut line = Invocation { config: None, task: None, is_json: false, timeout: None };
+    let mut line = Invocation { words, config: None, task: None, is_json: false, timeout: None };
     loop {
         match next(&CLIENT, &mut words) {
             Some(Ok(Word::Option(option, value))) => match option.id {
                 Id::Help => print_help(),
                 Id::Version => diag::print_and_exit(concat!("k8psh ", env!("CARGO_PKG_VERSION"), "\n")),
-                Id::Install => install::main(program, value),
                 Id::Server => server::main(program, arguments),
                 id => line.take(id, value),
             },
             Some(Ok(Word::Plain(word))) => line.take_word(program, word, words),
-            Some(Ok(Word::End)) => usage_error(&UsageError::Unknown(c"--")),
+            Some(Ok(Word::End)) => line.usage_error(&UsageError::Unknown(c"--")),
             // It may be an option of the server, if `--server` comes after it.
             Some(Err(_)) if asks_for_server(arguments) => server::main(program, arguments),
-            Some(Err(error)) => usage_error(&error),
+            Some(Err(error)) => line.usage_error(&error),
             None => break,
         }
     }
@@ -58,10 +60,18 @@ impl Invocation {
             Id::Config => self.config = Some(value),
             Id::Json => self.is_json = true,
             Id::Timeout => self.timeout = parse(value.to_bytes(), 10),
-            Id::Check => self.task = Some(Task::Check),
-            Id::List => self.task = Some(Task::List),
-            Id::Probe => self.task = Some(Task::Probe { name: None }),
+            Id::Check => self.begin(Task::Check),
+            Id::Install => self.begin(Task::Install { target: value }),
+            Id::List => self.begin(Task::List),
+            Id::Probe => self.begin(Task::Probe { name: None }),
             _ => {}
+        }
+    }
+
+    /// Takes the task, of which there is one at the most.
+    fn begin(&mut self, task: Task) {
+        if self.task.replace(task).is_some() {
+            self.usage_error(&"only one of --check, --install, --list and --probe can be given");
         }
     }
 
@@ -69,26 +79,61 @@ impl Invocation {
     /// behind it.
     fn take_word(&mut self, program: &Program, word: &'static CStr, arguments: Strings) {
         match &mut self.task {
-            None if !self.is_json && self.timeout.is_none() => {
+            None => {
+                self.check_options();
                 run_command(program, self.config, word.to_bytes(), arguments)
             }
             Some(Task::Probe { name: name @ None }) => *name = Some(word),
-            _ => usage_error(&UsageError::Unexpected(word)),
+            _ => self.usage_error(&UsageError::Unexpected(word)),
+        }
+    }
+
+    /// Checks that each option belongs to the task, or to the command.
+    fn check_options(&self) {
+        if self.is_json && !matches!(self.task, Some(Task::Check | Task::List)) {
+            self.usage_error(&"--json belongs to --check or --list");
+        }
+        if self.timeout.is_some() && !matches!(self.task, Some(Task::Probe { .. })) {
+            self.usage_error(&"--timeout belongs to --probe");
         }
     }
 
     fn run(self, program: &Program) -> ! {
+        self.check_options();
         let environment = &program.environment;
         let outcome = match self.task {
             Some(Task::Check) => check::run(self.config, environment, self.is_json),
+            Some(Task::Install { target }) => install::run(program, target),
             Some(Task::List) => list::run(self.config, environment, self.is_json),
             Some(Task::Probe { name }) => {
                 probe::run(program, self.config, name, self.timeout.unwrap_or(limits::PROBE_MS))
             }
-            None => usage_error(&"no command given"),
+            None => self.usage_error(&"no command given"),
         };
         exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     }
+
+    /// Reports a usage error, and ends this process: with the code of a task that has failed if the words ask for one,
+    /// else with that of a command that could not be run.
+    fn usage_error(&self, why: &dyn Show) -> ! {
+        let code = if asks_for_task(self.words) { exit::FAILURE } else { exit::UNAVAILABLE };
+        fail!(code, "{}; see k8psh --help", why)
+    }
+}
+
+/// Whether a task is among the options before the command, right or wrong.
+fn asks_for_task(mut words: Strings) -> bool {
+    while let Some(word) = next(&CLIENT, &mut words) {
+        let option = match word {
+            Ok(Word::Option(option, _)) => Some(option),
+            Ok(Word::Plain(_) | Word::End) => return false,
+            Err(error) => error.option(),
+        };
+        if option.is_some_and(|option| matches!(option.id, Id::Check | Id::Install | Id::List | Id::Probe)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether `--server` is among the options before the command, as the server would read them.
@@ -106,9 +151,4 @@ fn asks_for_server(mut words: Strings) -> bool {
 fn print_help() -> ! {
     help::print(&CLIENT);
     exit(exit::SUCCESS)
-}
-
-/// Reports a usage error, and ends this process.
-fn usage_error(why: &dyn Show) -> ! {
-    fail!(exit::UNAVAILABLE, "{}; see k8psh --help", why)
 }

@@ -1,6 +1,6 @@
 //! Connecting to a server: tried again until it listens or the deadline has come.
 
-use super::route::Route;
+use super::route::{Route, WRONG_USER};
 use crate::options::value::Transport;
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
@@ -93,7 +93,7 @@ fn attempt_direct(route: &Route) -> Result<OwnedFd> {
     rustix::net::connect(&socket, &unix::abstract_name(name.bytes())?)?;
     // Any process of the Pod can have bound the name.
     if route.user.is_some() && unix::peer_user(&socket) != route.user {
-        return Err(Errno::ACCESS);
+        return Err(WRONG_USER);
     }
     Ok(socket)
 }

@@ -62,7 +62,7 @@ fn probe(
     if settings.plain_trigger().is_some() {
         return look(settings.listen, server.port()).map_err(|errno| route.report(&errno));
     }
-    let socket = connect(&route, deadline, false).map_err(|errno| route.report(&errno))?.socket;
+    let socket = connect(&route, deadline, false).map_err(|errno| route.report_unreachable(errno))?.socket;
     let keys = route.authenticate(environment, &socket, deadline).map_err(|why| route.refused(why))?;
     ask(&socket, Channel::of_initiator(keys, sealed), deadline).map_err(|errno| route.report(&errno))
 }

@@ -27,7 +27,7 @@ pub(super) struct Route {
     pub(super) server: Server<'static>,
     pub(super) host: IpAddr,
     pub(super) transport: value::Transport,
-    /// The user that a server reached by the direct transport has to be; `None`: any.
+    /// The user that the server has to be, in which case the transport is the direct one; `None`: any.
     pub(super) user: Option<u32>,
     /// Where the section's token is, if it has one.
     token: Option<TokenSource<'static>>,
@@ -50,6 +50,9 @@ fn greet(socket: &OwnedFd) -> Result<(), Refusal> {
 
 /// The message for a connection that has ended.
 pub(super) const ENDED: &str = "the connection ended before the command did";
+
+/// The error of a connection to a server that is not the route's user.
+pub(super) const WRONG_USER: Errno = Errno::ACCESS;
 
 /// The variable that forces one transport.
 const TRANSPORT: &[u8] = b"K8PSH_TRANSPORT";
@@ -80,6 +83,13 @@ impl Route {
         if settings.connect != Connect::Here || settings.token().is_some() {
             transport = value::Transport::Relay;
         }
+        // TCP does not show the user of the other end, so a server that is reached by TCP is refused like one of another user.
+        if settings.server_uid.is_some() {
+            if transport == value::Transport::Relay {
+                return Err(told!("K8PSH_TRANSPORT: relay cannot show that the server has --server-uid"));
+            }
+            transport = value::Transport::Direct;
+        }
         let has_address = settings.connect != Connect::Here;
         Ok(Route { server, host, transport, user: settings.server_uid, token: settings.token(), has_address })
     }
@@ -87,6 +97,14 @@ impl Route {
     /// The same route by TCP alone.
     pub(super) fn by_relay(self) -> Route {
         Route { transport: value::Transport::Relay, ..self }
+    }
+
+    /// Reports why no server could be reached by this route.
+    pub(super) fn report_unreachable(&self, errno: Errno) -> Reported {
+        if self.user.is_some() && errno == WRONG_USER {
+            return self.report(&"another user than --server-uid");
+        }
+        self.report(&errno)
     }
 
     /// Reports what is wrong with the server at the end of this route.

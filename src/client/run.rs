@@ -56,7 +56,7 @@ fn open(
 ) -> Result<(Connection, Option<Transport>), Reported> {
     let mut retries = Retries::new(u32::MAX);
     loop {
-        let connection = connect(route, deadline, true).map_err(|errno| route.report(&errno))?;
+        let connection = connect(route, deadline, true).map_err(|errno| route.report_unreachable(errno))?;
         match route.authenticate(environment, &connection.socket, deadline) {
             Ok(keys) => return Ok((connection, keys)),
             Err(Refusal::Ended) if retries.again(deadline) => {}

@@ -120,6 +120,11 @@ pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
     }
 }
 
+/// What a message says behind a text that is wrong, if it has a `${` in it: that was not replaced.
+pub fn unreplaced(text: &[u8]) -> &'static str {
+    if text.windows(2).any(|pair| pair == b"${") { "; ${ without a name and } is taken as it stands" } else { "" }
+}
+
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'(' | b')' | b' ')
 }

@@ -6,7 +6,7 @@ use super::tables::Config;
 use crate::diag::array as output;
 use crate::diag::{self, Reported};
 use crate::files::path::{self, Path};
-use crate::files::{make_absolute, read};
+use crate::files::{make_absolute, read, why};
 use crate::sys::program::Environment;
 use crate::sys::statics::StaticCell;
 use crate::text::bytes::first;
@@ -162,6 +162,13 @@ impl File {
             tell!(source, problem.at, "{}", problem);
         });
         self.problems = problems;
+        if self.config.base_directory() == Some(b"") {
+            tell!(
+                source,
+                self.config.base_directory_at(),
+                "warning: baseDirectory is empty: taking the file's own directory"
+            );
+        }
         base_directory(file, &self.config, &mut self.base)
             .map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
         debug!(Config, "loaded {}, baseDirectory {}", file, self.base.as_c_str());
@@ -172,9 +179,8 @@ impl File {
 /// Says why a file cannot be read, and what to do.
 fn unreadable(file: &CStr, errno: Errno) -> Reported {
     match errno {
-        Errno::INVAL => told!("{}: not a regular file", file),
         Errno::NOENT => told!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
-        _ => told!("{}: {}", file, errno),
+        _ => told!("{}: {}", file, why(&errno)),
     }
 }
 

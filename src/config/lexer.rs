@@ -10,6 +10,7 @@ use super::problem::{Fault, Reason};
 use super::tables::{Text, Word, index};
 use crate::limits::NAME;
 use crate::text::bytes::{after, first, has, until};
+use crate::text::name::{PROGRAM, SERVER};
 use crate::text::number;
 
 /// Where a word stands.
@@ -335,7 +336,8 @@ const fn mark(classes: &mut [u8; 256], bytes: &[u8], class: u8) {
 /// word, so this says nothing about it; it is there because a stub's configuration may have thousands of such lines.
 fn plain_command(source: &[u8], but: &[u8]) -> Option<usize> {
     let name_len = source.iter().position(|byte| class(*byte) != 0)?;
-    let is_name = (1..=NAME).contains(&name_len) && source[0] != b'.' && source[0] != b'[';
+    let is_own = source.starts_with(PROGRAM) && name_len <= SERVER.len();
+    let is_name = (1..=NAME).contains(&name_len) && source[0] != b'.' && source[0] != b'[' && !is_own;
     if !is_name || !(source[name_len] == b'\n' || is_blank(source[name_len])) || source[..name_len] == *but {
         return None;
     }

@@ -6,6 +6,7 @@ use super::problem::{Fault, Problem, Reason};
 use super::tables::{Config, Entry, Header, Word, index, text_of};
 use crate::limits::{FIRST_PORT, NAME, PATH};
 use crate::text::bytes::{after, c_str, first, has, until};
+use crate::text::name::{PROGRAM, SERVER};
 use crate::text::number;
 
 /// What a configuration is loaded from.
@@ -327,6 +328,9 @@ fn bad_command_name(name: &[u8]) -> Option<Reason> {
     if name.is_empty() || name == b"." || name == b".." || has(name, b'/') {
         return Some(Reason::CommandName);
     }
+    if name == PROGRAM || name == SERVER {
+        return Some(Reason::CommandReserved);
+    }
     (name.len() > NAME).then_some(Reason::CommandNameLong)
 }
 
@@ -486,6 +490,8 @@ mod tests {
             ("[a]\n ^.. x", Reason::CommandName),
             ("[a]\n^/bin/sh", Reason::CommandName),
             ("[a]\n^a/", Reason::CommandName),
+            ("[a]\nk8pshc\n^k8psh x", Reason::CommandReserved),
+            ("[a]\n^'k8pshd'", Reason::CommandReserved),
             ("[a]\nb A= ^?=x", Reason::EmptyVariable),
             ("[a]\nb ^==", Reason::EmptyVariable),
             ("[a]\nb ^'='=", Reason::EmptyVariable),
@@ -561,8 +567,11 @@ mod tests {
         for (source, message) in [
             ("baseDirektory = x", "unknown setting baseDirektory"),
             ("gcc A=", "gcc is neither a setting, key = value, nor below a [ section ]"),
-            ("connectTimeoutMs = 12x", "connectTimeoutMs: 12x is not a number of milliseconds"),
-            ("connectTimeoutMs =", "connectTimeoutMs: '' is not a number of milliseconds"),
+            (
+                "connectTimeoutMs = 12x",
+                "connectTimeoutMs: 12x is not a number of milliseconds, 9223372036854775807 at most",
+            ),
+            ("connectTimeoutMs =", "connectTimeoutMs: '' is not a number of milliseconds, 9223372036854775807 at most"),
             (
                 "baseDirectory = a extra",
                 "unexpected word extra after the value of baseDirectory; quote white space in it",
@@ -573,13 +582,18 @@ mod tests {
             ("baseDirectory = \"\\x4\n", "\\x4: \\x needs two hexadecimal digits"),
             ("[a", "section a: there is no ] on this line"),
             ("[a b]", "section a: unexpected word b; quote white space in a name"),
+            ("[ a : 1 ]", "section a: white space beside the : before its port; write [ a:PORT ]"),
+            ("[ a: 1 ]", "section a: white space beside the : before its port; write [ a:PORT ]"),
+            ("[ a :1 ]", "section a: white space beside the : before its port; write [ a:PORT ]"),
             ("[]", "a section needs a name"),
+            ("[a:${P]", "section a: port ${P is not a number; ${ without a name and } is taken as it stands"),
             ("[a:x]", "section a: port x is not a number"),
             ("[a:]", "section a: port '' is not a number"),
             ("[a:65536]", "section a: port 65536 is above 65535"),
             ("[a:65535]\n[b]", "section b: there is no port after 65535; give one"),
             ("[a:1]\n[a:2]", "section a: port 2 is not the one that it has above"),
             ("[a]\nb/c d", "command b/c: a name cannot be empty, . or .., nor contain /"),
+            ("[a]\nk8psh x", "command k8psh: called by this name, the program is no stub; choose another"),
             ("[a]\n''", "command '': a name cannot be empty, . or .., nor contain /"),
             ("[a]\nb ?=x", "variable ?=x has no name"),
         ] {
@@ -612,6 +626,7 @@ mod tests {
             ".",
             "e/f",
             "c ${U:-x y}",
+            "k8pshd x",
         ];
         let mut random = fastrand::Rng::with_seed(11);
         for _ in 0..20_000 {

@@ -1,9 +1,12 @@
 //! What can be wrong with a configuration, and what is said about it.
 
 use super::capacity::{COMMANDS, FILE, SECTIONS, TEXT, WORDS};
+use super::expansion::unreplaced;
 use crate::add;
 use crate::limits::{NAME, PATH};
+use crate::text::bytes::until;
 use crate::text::line::{Line, Show};
+use crate::text::number::MOST;
 
 /// Something that is wrong with a configuration; nothing of such a configuration is used. It is shown as one line.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +54,8 @@ pub enum Reason {
     PortConflict,
     /// A command that cannot be a file's name.
     CommandName,
+    /// A command that has a name of this program's, so that no stub can be called by it.
+    CommandReserved,
     /// A command whose name is longer than a file's name can be.
     CommandNameLong,
     /// `?=value` or `==value`.
@@ -103,18 +108,9 @@ impl Reason {
     }
 }
 
-/// Somebody else's word in a message; an empty one is shown as `''`.
-struct Quoted<'p>(&'p [u8]);
-
-impl Show for Quoted<'_> {
-    fn show(&self, line: &mut Line) {
-        if self.0.is_empty() { line.add(b"''") } else { self.0.show(line) }
-    }
-}
-
 impl Show for Problem<'_> {
     fn show(&self, line: &mut Line) {
-        let (word, owner) = (Quoted(self.word), Quoted(self.owner));
+        let (word, owner) = (self.word, self.owner);
         match self.reason {
             Reason::UnknownSetting => add!(line, "unknown setting {}", word),
             Reason::NotSetting => add!(line, "{} is neither a setting, key = value, nor below a [ section ]", word),
@@ -126,20 +122,29 @@ impl Show for Problem<'_> {
             Reason::BadHex => add!(line, "{}: \\x needs two hexadecimal digits", word),
             Reason::Nul => add!(line, "NUL bytes cannot be used"),
             Reason::OpenSection => add!(line, "section {}: there is no ] on this line", word),
+            Reason::SectionWords if word.starts_with(b":") || owner.ends_with(b":") => {
+                let name = until(owner, b':');
+                add!(line, "section {}: white space beside the : before its port; write [ {}:PORT ]", name, name);
+            }
             Reason::SectionWords => {
                 add!(line, "section {}: unexpected word {}; quote white space in a name", owner, word);
             }
             Reason::EmptySection => add!(line, "a section needs a name"),
-            Reason::BadPort => add!(line, "section {}: port {} is not a number", owner, word),
+            Reason::BadPort => {
+                add!(line, "section {}: port {} is not a number{}", owner, word, unreplaced(word));
+            }
             Reason::PortRange => add!(line, "section {}: port {} is above 65535", owner, word),
             Reason::NextPort => add!(line, "section {}: there is no port after 65535; give one", owner),
             Reason::PortConflict => add!(line, "section {}: port {} is not the one that it has above", owner, word),
             Reason::CommandName => {
                 add!(line, "command {}: a name cannot be empty, . or .., nor contain /", word);
             }
+            Reason::CommandReserved => {
+                add!(line, "command {}: called by this name, the program is no stub; choose another", word);
+            }
             Reason::CommandNameLong => add!(line, "command {}: the name is longer than {} bytes", word, NAME),
             Reason::EmptyVariable => add!(line, "variable {} has no name", word),
-            Reason::BadNumber => add!(line, "{}: {} is not a number of milliseconds", owner, word),
+            Reason::BadNumber => add!(line, "{}: {} is not a number of milliseconds, {} at most", owner, word, MOST),
             Reason::PathLong => add!(line, "{}: the path is longer than {} bytes", owner, PATH - 1),
             Reason::FileLong => add!(line, "the file is longer than {} bytes", FILE),
             Reason::TextFull => add!(line, "there are more than {} bytes of text", TEXT),

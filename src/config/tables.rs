@@ -103,6 +103,11 @@ impl Config {
         self.base.map(|word| self.c_str(word).to_bytes())
     }
 
+    /// Where that directory is written.
+    pub fn base_directory_at(&self) -> usize {
+        self.base.map_or(0, |word| self.at(word))
+    }
+
     /// How long a client keeps trying to connect, in milliseconds; `u64::MAX`: for ever.
     pub fn connect_timeout(&self) -> u64 {
         u64::try_from(self.timeout.unwrap_or(CONNECT_MS)).unwrap_or(u64::MAX)

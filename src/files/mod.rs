@@ -3,7 +3,7 @@
 pub mod path;
 
 use crate::sys::{self, fd, process};
-use crate::text::line::Line;
+use crate::text::line::{Line, Part, Show};
 use crate::{add, limits};
 use core::ffi::CStr;
 use path::Path;
@@ -30,6 +30,14 @@ pub fn read<'b>(file: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
         }
     }
     Ok(&buffer[..length])
+}
+
+/// Why [`read`] has failed.
+pub fn why(errno: &Errno) -> Part<'_> {
+    match *errno {
+        Errno::INVAL => "not a regular file".part(),
+        errno => Part::Errno(errno),
+    }
 }
 
 /// Sets `path` to `of`, as seen from the working directory if it is relative.

@@ -24,6 +24,8 @@ fn show(program: &ProgramSpec, line: &mut Line) {
     let has_header = program.options.iter().any(|option| option.scope == Scope::Header);
     if has_header {
         line.add(b"\nOptions, also in the section's header; the command line wins:\n");
+        show_options(program, Scope::Either, line);
+        line.add(b"\nOptions of the section's header alone:\n");
         show_options(program, Scope::Header, line);
         line.add(b"\nOptions of the command line alone:\n");
     } else {

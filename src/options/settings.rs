@@ -1,19 +1,12 @@
-//! The options of a section, as one typed value. All who need it read it by the same code: the server, which adds the
-//! options of its command line, the section's stubs, the probe and `--check`.
+//! The options of a section, as one typed value.
 
-use super::command_line::{ignores_invalid, report_error};
 use super::names::{Format, Named, Transport, Tty};
-use super::table::{Id, SERVER, Scope};
+use super::table::{Id, SERVER};
 use super::value;
-use super::words::{UsageError, Word, contains, next};
+use super::words::contains;
 use crate::config::Server;
-use crate::config::file::Loaded;
-use crate::diag::Reported;
 use crate::limits;
-use crate::sys::program::Strings;
 use crate::text::address;
-use crate::text::line::{Part, Show};
-use core::cell::Cell;
 use core::ffi::CStr;
 use core::net::IpAddr;
 
@@ -69,7 +62,7 @@ pub struct Settings<'g> {
     /// Commands that run at once at the most.
     pub max_sessions: usize,
     /// Every client that reaches the port may run the commands.
-    no_token: bool,
+    pub(super) no_token: bool,
     /// Do not wait for running commands on exit.
     pub no_wait: bool,
     /// Replace an existing file of a stub's name.
@@ -77,8 +70,8 @@ pub struct Settings<'g> {
     /// A daemon's PID file.
     pub pid_file: &'g CStr,
     /// Whether a trigger serves plain clients; `None`: it does.
-    plain: Option<bool>,
-    /// The user that a server has to be for stubs to use the direct transport; `None`: any.
+    pub(super) plain: Option<bool>,
+    /// The user that the server has to be, which the direct transport alone shows; `None`: any.
     pub server_uid: Option<u32>,
     /// Milliseconds that a command may run; `None`: no limit.
     pub session_timeout: Option<u64>,
@@ -142,105 +135,9 @@ pub const NOT_FOR_STUBS: &str = "section {} is a trigger: any client but a stub 
 /// What a stub is told if it asks a trigger for something else. Takes the section's name and its command.
 pub const ONE_COMMAND: &str = "section {} is a trigger: it runs {} alone, and without arguments";
 
-/// The reader of a section's header, which decides about warnings.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
-    /// The server, or `--check`, which warn of unknown options that the section ignores.
-    Server,
-    /// The server once more, which has warned already.
-    ServerAgain,
-    /// A stub, or the probe, which leave the warning to the server.
-    Stub,
-}
-
-/// Options of a section that do not agree.
-#[derive(Debug, PartialEq, Eq)]
-enum Disagreement<'g> {
-    /// `--trigger` names this command, which the section does not have.
-    NoSuchCommand(&'g CStr),
-    /// The trigger of this command has options for streams that a TCP connection is not.
-    TriggerStreams(&'g CStr),
-    /// It listens on this address, beyond loopback, without a token or `--no-token`.
-    OpenPort(IpAddr),
-    /// It has more than one of the options that say where the token is, or that there is none.
-    SeveralTokens,
-    /// It has `--plain`, but no trigger with a token.
-    NeedlessPlain,
-}
-
 impl<'g> Settings<'g> {
-    /// What a section's header says to its stubs and to the probe. Whatever is wrong with it is reported, and then
-    /// nothing of it is used. Whether it agrees with the server's command line, only the server can check.
-    pub fn of_section(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let mut settings = Settings::default();
-        settings.read_header(server, loaded, Reader::Stub)?;
-        if settings.has_several_tokens() {
-            return Err(Disagreement::SeveralTokens.report(server, loaded));
-        }
-        Ok(settings)
-    }
-
-    /// What a section's header says by itself, for `--check`.
-    pub fn checked(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let mut settings = Settings::default();
-        settings.read_header(server, loaded, Reader::Server)?;
-        settings.check_agreement(server, loaded)?;
-        Ok(settings)
-    }
-
-    /// What a server's section says, if it has one, and then its command line, which wins and was checked before.
-    pub fn of_server(
-        server: Option<Server<'g>>,
-        loaded: Loaded<'g>,
-        command_line: Strings,
-        reader: Reader,
-    ) -> Result<Settings<'g>, Reported> {
-        let mut settings = Settings { ignore_invalid: ignores_invalid(&mut { command_line }), ..Settings::default() };
-        if let Some(server) = server {
-            settings.read_header(server, loaded, reader)?;
-        }
-        let mut words = command_line;
-        while let Some(Ok(Word::Option(option, value))) = next_option(&mut words) {
-            settings.set(option.id, value);
-        }
-        if let Some(server) = server {
-            settings.check_agreement(server, loaded)?;
-        }
-        Ok(settings)
-    }
-
-    /// Takes the options of all headers of the section.
-    fn read_header(&mut self, server: Server<'g>, loaded: Loaded<'g>, reader: Reader) -> Result<(), Reported> {
-        self.ignore_invalid |= ignores_invalid(&mut header(server));
-        let mut outcome = Ok(());
-        // The position of the last word that was taken.
-        let at = Cell::new(server.at());
-        let mut words = server.options().map(|word| {
-            at.set(word.at);
-            word.text
-        });
-        while let Some(word) = next(&SERVER, &mut words) {
-            let error = match word {
-                Ok(Word::Option(option, _)) if option.scope == Scope::CommandLine => UsageError::NotInHeader(option),
-                Ok(Word::Option(option, value)) => {
-                    self.set(option.id, value);
-                    continue;
-                }
-                Ok(Word::Plain(word)) => UsageError::Unexpected(word),
-                Ok(Word::End) => UsageError::Unknown(c"--"),
-                Err(error) => error,
-            };
-            if reader != Reader::Server && self.ignore_invalid && error.can_be_ignored() {
-                continue;
-            }
-            let tell = &mut |text: &str, parts: &[Part<'_>]| loaded.tell(at.get(), text, parts);
-            outcome = report_error(&error, self.ignore_invalid, tell).and(outcome);
-        }
-        outcome
-    }
-
     /// Sets an option whose value has been checked.
-    fn set(&mut self, id: Id, value: &'g CStr) {
+    pub(super) fn set(&mut self, id: Id, value: &'g CStr) {
         let bytes = value.to_bytes();
         match id {
             Id::AllowUid => self.allow_uids = Some(value),
@@ -303,73 +200,14 @@ impl<'g> Settings<'g> {
         if self.trigger.is_some() || self.token().is_some() { Transport::Relay } else { self.transport }
     }
 
-    /// Checks whether the options agree: a trigger has its command, and a server that can be reached from beyond its Pod
-    /// has a token, unless the section has `--no-token`.
-    fn check_agreement(&self, server: Server<'g>, loaded: Loaded<'g>) -> Result<(), Reported> {
-        self.disagreement(server).map_or(Ok(()), |disagreement| Err(disagreement.report(server, loaded)))
-    }
-
-    fn disagreement(&self, server: Server<'g>) -> Option<Disagreement<'g>> {
-        match self.trigger {
-            Some(command) if server.command(command.to_bytes()).is_none() => Some(Disagreement::NoSuchCommand(command)),
-            Some(command) if self.transport == Transport::Direct || self.tty == Tty::Always => {
-                Some(Disagreement::TriggerStreams(command))
-            }
-            _ if self.has_several_tokens() => Some(Disagreement::SeveralTokens),
-            _ if self.plain.is_some() && (self.trigger.is_none() || self.token().is_none()) => {
-                Some(Disagreement::NeedlessPlain)
-            }
-            _ if self.token().is_none() && !self.no_token && !self.listen.is_loopback() => {
-                Some(Disagreement::OpenPort(self.listen))
-            }
-            _ => None,
-        }
-    }
-
     /// Whether more than one option says where the token is, or that there is none.
-    fn has_several_tokens(&self) -> bool {
+    pub(super) fn has_several_tokens(&self) -> bool {
         let given = [self.token_file.is_some(), self.token_env.is_some(), self.no_token];
         given.into_iter().filter(|is_given| *is_given).count() > 1
     }
 }
 
-impl Disagreement<'_> {
-    /// Reports it where the section begins.
-    fn report(&self, server: Server<'_>, loaded: Loaded<'_>) -> Reported {
-        let tell = |text: &str, parts: &[Part<'_>]| loaded.tell(server.at(), text, parts);
-        match self {
-            Disagreement::NoSuchCommand(command) => {
-                tell("--trigger {}: section {} has no such command", &[command.part(), server.name().part()]);
-            }
-            Disagreement::TriggerStreams(command) => {
-                tell("--trigger {}: its streams are a TCP connection: no --transport, no --tty", &[command.part()]);
-            }
-            Disagreement::OpenPort(address) => {
-                tell("--listen {}: needs --token-file, --token-env or --no-token", &[address.part()]);
-            }
-            Disagreement::NeedlessPlain => {
-                tell("--plain: needs --trigger, and --token-file or --token-env", &[]);
-            }
-            Disagreement::SeveralTokens => {
-                tell("there is more than one of --token-file, --token-env and --no-token", &[]);
-            }
-        }
-        Reported
-    }
-}
-
 /// The words of a section's header that are options.
-fn header(server: Server<'_>) -> impl Iterator<Item = &CStr> {
+pub(super) fn header(server: Server<'_>) -> impl Iterator<Item = &CStr> {
     server.options().map(|word| word.text)
-}
-
-/// The next option, without the words that were warned of.
-fn next_option<'w>(words: &mut dyn Iterator<Item = &'w CStr>) -> Option<Result<Word<'w>, UsageError<'w>>> {
-    loop {
-        match next(&SERVER, words)? {
-            Err(error) if error.can_be_ignored() => {}
-            Ok(Word::Plain(_)) => {}
-            other => return Some(other),
-        }
-    }
 }

@@ -45,12 +45,21 @@ pub enum Id {
     Version,
 }
 
+impl Id {
+    /// Whether it keeps somebody out, so that a section without it is open to more clients or servers.
+    pub fn protects(self) -> bool {
+        matches!(self, Id::AllowUid | Id::ServerUid | Id::TokenEnv | Id::TokenFile | Id::Transport)
+    }
+}
+
 /// Where an option may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// On the command line alone.
     CommandLine,
     /// In a section's header too.
+    Either,
+    /// In a section's header alone: the server does not read it.
     Header,
 }
 

@@ -24,7 +24,7 @@ const fn on_command_line(
     }
 }
 
-/// An option that may stand in a section's header too.
+/// An option that may stand in a section's header too, or has to if its stubs alone read it.
 const fn in_header(
     id: Id,
     names: (Option<u8>, &'static str),
@@ -32,7 +32,8 @@ const fn in_header(
     audience: Audience,
     help: &'static str,
 ) -> OptionSpec {
-    OptionSpec { scope: Scope::Header, audience, ..on_command_line(id, names, value, help) }
+    let scope = if matches!(audience, Audience::Stub) { Scope::Header } else { Scope::Either };
+    OptionSpec { scope, audience, ..on_command_line(id, names, value, help) }
 }
 
 /// An option without a value.
@@ -62,7 +63,7 @@ name, as stubs are, it runs the command of that name.",
         on_command_line(
             Id::Install,
             (None, "--install"),
-            ("FILE", Some(Kind::Any)),
+            ("FILE", Some(Kind::NewFile)),
             "put this program at FILE and exit; where FILE is a directory: as k8psh, and as k8pshd beside it",
         ),
         on_command_line(Id::Json, (None, "--json"), NO_VALUE, "--check and --list print JSON"),
@@ -82,7 +83,7 @@ name, as stubs are, it runs the command of that name.",
         on_command_line(
             Id::Timeout,
             (None, "--timeout"),
-            ("MS", Some(Kind::Number)),
+            ("MS", Some(Kind::Milliseconds)),
             "how long --probe waits, in milliseconds; default: 1000",
         ),
         on_command_line(Id::Version, (Some(b'v'), "--version"), NO_VALUE, "print the version"),
@@ -105,7 +106,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             (None, "--allow-uid"),
             ("UID,...", Some(Kind::Uids)),
             Audience::Server,
-            "the users whose stubs may come by direct transport; default: all",
+            "the users whose stubs may come by direct transport; others come by TCP; default: all",
         ),
         in_header(
             Id::Background,
@@ -161,7 +162,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             (Some(b'i'), "--ignore-invalid-arguments"),
             NO_VALUE,
             Audience::Both,
-            "only warn of an unknown option",
+            "only warn of an unknown option, unless it begins like one that protects",
         ),
         in_header(
             Id::KeepStubs,
@@ -191,7 +192,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             (Some(b'm'), "--max-connections"),
             ("N", Some(Kind::Limit)),
             Audience::Server,
-            "exit after N connections; -1: no limit (default)",
+            "exit after N connections; 0: at once; -1: no limit (default)",
         ),
         in_header(
             Id::MaxSessions,
@@ -247,12 +248,12 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             (None, "--server-uid"),
             ("UID", Some(Kind::Uid)),
             Audience::Stub,
-            "the user that a server has to be for stubs to use the direct transport; default: any",
+            "the user that the server has to be, which the direct transport alone shows",
         ),
         in_header(
             Id::SessionTimeout,
             (None, "--session-timeout"),
-            ("MS", Some(Kind::Limit)),
+            ("MS", Some(Kind::TimeLimit)),
             Audience::Server,
             "end commands that run longer, in milliseconds; -1: none (default)",
         ),
@@ -261,7 +262,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             (Some(b't'), "--timeout"),
             ("MS", Some(Kind::Limit)),
             Audience::Server,
-            "exit after so many milliseconds; -1: never (default)",
+            "exit after so many milliseconds; 0: at once; -1: never (default)",
         ),
         in_header(
             Id::TokenEnv,

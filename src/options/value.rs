@@ -20,10 +20,14 @@ pub enum Kind {
     Path,
     /// A name, likewise.
     Name,
-    /// A number.
-    Number,
+    /// A path, likewise, and no option that stands where it should: a file of such a name would be made.
+    NewFile,
+    /// A time to wait.
+    Milliseconds,
     /// A number; a negative one means no limit.
     Limit,
+    /// A time; a negative one means no limit. None at all would be meant for no limit by some, and end all by others.
+    TimeLimit,
     /// How many sessions there may be at once.
     Sessions,
     /// An address, no name.
@@ -55,8 +59,10 @@ impl Kind {
         match self {
             Kind::Any => true,
             Kind::Path | Kind::Name => !bytes.is_empty(),
-            Kind::Number => number::parse(bytes, 10).is_some(),
+            Kind::NewFile => !bytes.is_empty() && !bytes.starts_with(b"-"),
+            Kind::Milliseconds => limit(bytes).flatten().is_some_and(|number| number > 0),
             Kind::Limit => limit(bytes).is_some(),
+            Kind::TimeLimit => limit(bytes).is_some_and(|limit| limit != Some(0)),
             Kind::Sessions => sessions(bytes).is_some(),
             Kind::Address => address::parse(bytes).is_some(),
             Kind::AddressOrNone => bytes.is_empty() || address::parse(bytes).is_some(),
@@ -72,6 +78,18 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// What of a wrong value is concerned, and what that is not: of a list the first element that is wrong.
+    pub fn concerned(self, value: &CStr) -> (Kind, &[u8]) {
+        let bytes = value.to_bytes();
+        if self != Kind::Uids {
+            return (self, bytes);
+        }
+        let mut elements = bytes.split(|byte| *byte == b',');
+        (Kind::Uid, elements.find(|element| uid(element).is_none()).unwrap_or(bytes))
+    }
+}
+
 /// The kind in a message, behind "is not".
 impl Show for Kind {
     fn show(&self, line: &mut Line) {
@@ -79,11 +97,14 @@ impl Show for Kind {
             Kind::Any => "a text",
             Kind::Path => "a path",
             Kind::Name => "a name",
-            Kind::Number | Kind::Limit => "a number",
+            Kind::NewFile => "a path: ./-x would be one",
+            Kind::Milliseconds => return add!(line, "a number from 1 to {}", number::MOST),
+            Kind::Limit => return add!(line, "a number, {} at most", number::MOST),
+            Kind::TimeLimit => return add!(line, "a number other than 0, {} at most", number::MOST),
             Kind::Sessions => return add!(line, "a number from 1 to {}", limits::MAX_SESSIONS),
             Kind::Address => "an address",
             Kind::AddressOrNone => "an address; names are not looked up, and ${NAME_SERVICE_HOST} has a Service's",
-            Kind::Uid => "a user ID",
+            Kind::Uid => return add!(line, "a user ID, 0 to {}", u32::MAX - 1),
             Kind::Uids => "a list of user IDs",
             Kind::AbsolutePath => "an absolute path",
             Kind::VariableName => "the name of a variable",
@@ -141,7 +162,9 @@ mod tests {
             (Kind::Any, &[c"", c"-1"][..], &[][..]),
             (Kind::Path, &[c"x", c"/"], &[c""]),
             (Kind::Name, &[c"x", c"-1"], &[c""]),
-            (Kind::Number, &[c"0", c"1000"], &[c"", c"-1", c"1s", c" 1", c"0x1", c"18446744073709551616"]),
+            (Kind::NewFile, &[c"x", c"./-x"], &[c"", c"-x", c"--check"]),
+            (Kind::Milliseconds, &[c"1", c"1000"], &[c"", c"0", c"-1", c"1s", c" 1", c"0x1", c"9223372036854775808"]),
+            (Kind::TimeLimit, &[c"1", c"-1"], &[c"", c"0", c"-0", c"1.5", c"9223372036854775808"]),
             (Kind::Limit, &[c"0", c"-1", c"86400000"], &[c"", c"-", c"1.5", c"one", c"9223372036854775808"]),
             (Kind::Sessions, &[c"1", c"4096"], &[c"", c"0", c"-1", c"4097", c"x"]),
             (Kind::Address, &[c"127.0.0.1", c"::", c"[::1]"], &[c"", c"localhost", c"1.2.3", c"1.2.3.4:5", c"::1%lo"]),

@@ -3,6 +3,7 @@
 use super::table::{Id, OptionSpec, ProgramSpec};
 use super::value::Kind;
 use crate::add;
+use crate::config::expansion::unreplaced;
 use crate::text::line::{Line, Show};
 use core::ffi::CStr;
 
@@ -32,18 +33,27 @@ pub enum UsageError<'w> {
     BadValue(&'static OptionSpec, Kind, &'w CStr),
     /// It may not stand in a section's header.
     NotInHeader(&'static OptionSpec),
+    /// It may not stand on a server's command line.
+    NotOnCommandLine(&'static OptionSpec),
 }
 
 impl UsageError<'_> {
-    /// Whether the words around it still make sense without it.
-    pub fn can_be_ignored(&self) -> bool {
-        matches!(self, UsageError::Unknown(_) | UsageError::Unexpected(_))
+    /// The option that is used wrongly, if there is one.
+    pub fn option(&self) -> Option<&'static OptionSpec> {
+        match *self {
+            UsageError::NoValue(option)
+            | UsageError::NeedlessValue(option)
+            | UsageError::BadValue(option, ..)
+            | UsageError::NotInHeader(option)
+            | UsageError::NotOnCommandLine(option) => Some(option),
+            UsageError::Unknown(_) | UsageError::Unexpected(_) => None,
+        }
     }
 
     /// Whether only the value or the place of the option is wrong. The message explains that, without pointing to
     /// `--help`.
     pub fn is_of_value(&self) -> bool {
-        matches!(self, UsageError::NeedlessValue(_) | UsageError::BadValue(..) | UsageError::NotInHeader(_))
+        self.option().is_some() && !matches!(self, UsageError::NoValue(_) | UsageError::NeedlessValue(_))
     }
 }
 
@@ -53,12 +63,17 @@ impl Show for UsageError<'_> {
             UsageError::Unknown(word) => add!(line, "unknown option {}", word),
             UsageError::Unexpected(word) => add!(line, "unexpected argument {}", word),
             UsageError::NoValue(option) => add!(line, "{} needs a value", option.name),
-            UsageError::NeedlessValue(option) => add!(line, "{} takes no value", option.name),
+            UsageError::NeedlessValue(option) => add!(line, "{} takes no value behind =", option.name),
             UsageError::BadValue(option, kind, value) if value.is_empty() => {
                 add!(line, "{} has an empty value, which is not {}", option.name, kind);
             }
-            UsageError::BadValue(option, kind, value) => add!(line, "{}: {} is not {}", option.name, value, kind),
+            UsageError::BadValue(option, kind, value) => {
+                let (kind, part) = kind.concerned(value);
+                let (of, whole) = if part == value.to_bytes() { ("", "".part()) } else { (" in ", value.part()) };
+                add!(line, "{}: {}{}{} is not {}{}", option.name, part, of, whole, kind, unreplaced(part));
+            }
             UsageError::NotInHeader(option) => add!(line, "{} belongs on the command line", option.name),
+            UsageError::NotOnCommandLine(option) => add!(line, "{} belongs in the section's header", option.name),
         }
     }
 }

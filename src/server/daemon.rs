@@ -15,7 +15,10 @@ use rustix::io::Errno;
 /// Goes to the background: the parent writes the PID file and exits, the child goes on. `pid_file` becomes the file's
 /// absolute path.
 pub(super) fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Reported> {
-    let explain = |errno: Errno| told!("PID file {}: {}", path, errno);
+    let explain = |errno: Errno| {
+        let advice = if errno == Errno::EXIST { "; if no server runs, remove it" } else { "" };
+        told!("PID file {}: {}{}", path, errno, advice)
+    };
     make_absolute(pid_file, path.to_bytes()).map_err(explain)?;
     // Before the fork, while the caller still sees an error.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;

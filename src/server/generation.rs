@@ -7,7 +7,8 @@ use crate::config::Server;
 use crate::config::file::{File, Loaded, path};
 use crate::diag::Reported;
 use crate::options::command_line::CommandLine;
-use crate::options::settings::{Reader, Settings};
+use crate::options::section::End;
+use crate::options::settings::Settings;
 use crate::sys::program::Program;
 use crate::sys::signal;
 use crate::told;
@@ -73,17 +74,17 @@ impl<'g> Plan<'g> {
     /// Loads the configuration into `file`. Whatever is wrong with it is reported.
     pub(super) fn load(setup: &Setup<'_>, file: &'g mut File) -> Result<Plan<'g>, Reported> {
         file.load(setup.file, &setup.program.environment)?;
-        Plan::read(setup, file.sound()?, Reader::Server)
+        Plan::read(setup, file.sound()?, End::Server)
     }
 
     /// The plan of a configuration that is loaded already. Its warnings are not repeated.
     pub(super) fn again(setup: &Setup<'_>, loaded: Loaded<'g>) -> Result<Plan<'g>, Reported> {
-        Plan::read(setup, loaded, Reader::ServerAgain)
+        Plan::read(setup, loaded, End::ServerAgain)
     }
 
-    fn read(setup: &Setup<'_>, loaded: Loaded<'g>, reader: Reader) -> Result<Plan<'g>, Reported> {
+    fn read(setup: &Setup<'_>, loaded: Loaded<'g>, end: End) -> Result<Plan<'g>, Reported> {
         let section = setup.section(loaded);
-        let settings = Settings::of_server(section, loaded, setup.line.words, reader)?;
+        let settings = Settings::of_server(section, loaded, setup.line.words, end)?;
         if section.is_some() && setup.line.program.is_some() && settings.background {
             return Err(told!("--background does not go with a program behind --"));
         }

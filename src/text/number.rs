@@ -11,6 +11,9 @@ pub fn parse(digits: &[u8], radix: u32) -> Option<u64> {
     })
 }
 
+/// The largest number that [`parse_signed`] reads.
+pub const MOST: u64 = i64::MAX as u64;
+
 /// The number that decimal digits write, behind a `-` for a negative one.
 pub fn parse_signed(text: &[u8]) -> Option<i64> {
     match text {

@@ -134,6 +134,17 @@ k8pshd --name other --disable-client-executables --timeout 1
 kill $!
 wait
 K8PSH_TRANSPORT=both gcc
+
+# A server of another user than the section says.
+configuration '[ gcc:2102 ]
+gcc'
+cp k8psh.conf any.conf
+K8PSH_CONFIG=any.conf server --name gcc
+configuration '[ gcc:2102 ] --server-uid=4000000000
+gcc'
+gcc
+kill $!
+wait
 k8pshd --nme gcc
 k8pshd --max-sessions 0
 

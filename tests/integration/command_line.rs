@@ -90,7 +90,6 @@ fn wrong_options_of_the_client_are_errors() {
         (&["-x", "true"], "-x"),
         (&["--config"], "--config"),
         (&["-c"], "-c"),
-        (&["--install"], "--install"),
         (&["--version=1"], "--version"),
         (&["--help=x"], "--help"),
     ] {
@@ -285,7 +284,7 @@ fn debug_messages_come_when_they_are_asked_for() {
 fn an_argv_0_without_a_name_is_no_commands() {
     let pod = Pod::new("true");
     for name in ["", "a/b/"] {
-        pod.command(PROGRAM).arg0(name).run().fails(125, "", &["there is no command"]);
+        pod.command(PROGRAM).arg0(name).run().fails(125, "''", &["there is no command ''"]);
     }
 }
 
@@ -317,7 +316,87 @@ fn options_of_the_server_are_none_of_the_clients() {
         let outcome = pod.k8psh().args(words).arg("true").run();
         outcome.fails(125, "k8psh", &["unknown option", name, "see k8psh --help"]);
     }
-    pod.k8psh().args(["--timeout", "5", "true"]).run().fails(125, "k8psh", &["unexpected argument true"]);
+}
+
+#[test]
+fn the_tasks_of_the_client_exclude_each_other() {
+    let pod = Pod::new("true");
+    let target = pod.path("target").display().to_string();
+    let install = ["--install", &*target];
+    for words in [
+        &["--probe", "box", "--check"][..],
+        &["--list", "--check"],
+        &["--check", "--check"],
+        &["--probe", "--probe"],
+        &[&["--list"][..], &install].concat(),
+        &[&install[..], &["--list"]].concat(),
+        &[&install[..], &install].concat(),
+    ] {
+        let outcome = pod.k8psh().args(words).run();
+        outcome.fails(1, "k8psh", &["only one of --check, --install, --list and --probe can be given"]);
+    }
+    assert!(!pod.path("target").exists());
+}
+
+#[test]
+fn nothing_behind_a_task_is_ignored() {
+    let pod = Pod::new("true");
+    let target = pod.path("target").display().to_string();
+    for (words, about) in [
+        (&["--install", &*target, "extra"][..], "unexpected argument extra"),
+        (&["--install", &target, ""], "unexpected argument ''"),
+        (&["--install", &target, "--nope"], "unknown option --nope"),
+        (&["--install", &target, "--json"], "--json belongs to --check or --list"),
+        (&["--install", &target, "--timeout", "5"], "--timeout belongs to --probe"),
+        (&["--install"], "--install needs a value"),
+        (&["--install", "--check"], "--install: --check is not"),
+        (&["--install=-x"], "--install: -x is not"),
+        (&["--install", ""], "--install has an empty value"),
+        (&["--check", "extra"], "unexpected argument extra"),
+        (&["--check", "--timeout", "5"], "--timeout belongs to --probe"),
+        (&["--probe", "--json"], "--json belongs to --check or --list"),
+        (&["--probe", "--json", "box"], "--json belongs to --check or --list"),
+        (&["--nope", "--check"], "unknown option --nope"),
+        (&["--list=x"], "--list takes no value"),
+        (&["--probe=box"], "--probe takes no value behind =; see k8psh --help"),
+        (&["--probe", ""], "there is no server ''"),
+    ] {
+        let outcome = pod.k8psh().args(words).run();
+        println!("{words:?}: {}", outcome.err());
+        outcome.fails(1, "k8psh", &[about]);
+        assert_eq!(crate::support::names_in(pod.work()), <[&str; 0]>::default(), "{words:?}");
+    }
+    assert!(!pod.path("target").exists());
+}
+
+#[test]
+fn an_option_of_a_task_does_not_go_with_a_command() {
+    let pod = Pod::new("true");
+    for (words, about) in [
+        (&["--timeout", "5", "true"][..], "--timeout belongs to --probe"),
+        (&["--timeout", "5"], "--timeout belongs to --probe"),
+        (&["--json", "true"], "--json belongs to --check or --list"),
+        (&["--json"], "--json belongs to --check or --list"),
+    ] {
+        pod.k8psh().args(words).run().fails(125, "k8psh", &[about]);
+    }
+    // What is behind the command is the command's.
+    pod.k8psh().args(["no-such-command", "--check"]).run().fails(125, "k8psh", &["there is no command"]);
+}
+
+#[test]
+fn a_word_that_is_empty_is_seen_in_its_message() {
+    let pod = Pod::new("true");
+    for (words, about) in
+        [(&["--config", "", "true"][..], "k8psh: '': No such file or directory"), (&[""], "there is no command ''")]
+    {
+        pod.k8psh().args(words).run().fails(125, "k8psh", &[about]);
+    }
+    pod.k8pshd().arg("").run().fails(1, "k8pshd", &["unexpected argument ''"]);
+    let outcome = pod.k8pshd().args(["-n", "nobody", "-e"]).arg(pod.path("stubs")).args(["--", ""]).run();
+    outcome.fails(126, "k8pshd", &["k8pshd: '': "]);
+    let pod = Pod::with_header("\"\"", "true");
+    pod.k8pshd().args(["-n", "box"]).run().fails(1, "k8pshd", &["unexpected argument ''"]);
 }
 
 #[test]

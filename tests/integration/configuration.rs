@@ -14,6 +14,37 @@ fn read(pod: &Pod, source: &[u8]) -> crate::support::Outcome {
 }
 
 #[test]
+fn a_base_directory_that_is_empty_is_warned_of() {
+    let pod = Pod::new("");
+    for (text, column) in [("${UNSET}", 17), ("\"\"", 17), ("", 16), ("${EMPTY}", 17)] {
+        let source = format!("baseDirectory = {text}").trim_end().to_owned() + "\n[ a ]\nx\n";
+        let warning =
+            format!("k8psh.conf:1:{column}: warning: baseDirectory is empty: taking the file's own directory");
+        fs::write(pod.config(), &source).expect("the configuration");
+        for words in [&["--check"][..], &["--list"]] {
+            let outcome = pod.k8psh().args(words).env("EMPTY", "").run();
+            assert_eq!(outcome.code(), Some(0), "{outcome:?}");
+            assert!(outcome.err().contains(&warning), "{}", outcome.err());
+        }
+        let outcome = pod.command(pod.path("bin/k8psh")).args(["--check", "--json"]).env("EMPTY", "").run();
+        assert!(outcome.out().contains("warning: baseDirectory is empty"), "{}", outcome.out());
+    }
+    assert_eq!(read(&pod, b"baseDirectory = .\n").succeeds(), "");
+}
+
+#[test]
+fn a_command_cannot_have_a_name_of_the_program() {
+    let pod = Pod::new("");
+    for name in ["k8psh", "k8pshd"] {
+        fs::write(pod.config(), format!("[ a ]\nx\n{name} /bin/true\n")).expect("the configuration");
+        let about = format!("k8psh.conf:3:1: command {name}: called by this name, the program is no stub");
+        pod.k8psh().arg("--check").run().fails(1, "k8psh", &[&about]);
+        pod.k8psh().arg("x").run().fails(125, "k8psh", &[&about]);
+        pod.k8pshd().args(["-n", "a"]).run().fails(1, "k8pshd", &[&about]);
+    }
+}
+
+#[test]
 fn every_error_says_file_line_and_column() {
     let pod = Pod::new("");
     let most_columns = "x".repeat(300);

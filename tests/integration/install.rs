@@ -259,3 +259,54 @@ fn nobody_ever_sees_half_a_program() {
         }
     });
 }
+
+/// What stands at a path in the way of an installed program.
+fn in_the_way(pod: &Pod) -> Vec<(std::path::PathBuf, &'static str)> {
+    let (fifo, socket) = (pod.path("fifo"), pod.path("socket"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
+    vec![(fifo, "FIFO"), (socket, "socket")]
+}
+
+#[test]
+fn nothing_but_a_file_or_a_symlink_is_replaced() {
+    let pod = Pod::new("true");
+    for (path, what) in in_the_way(&pod) {
+        let kind = fs::symlink_metadata(&path).expect("it").file_type();
+        let about = [&*path.display().to_string(), &format!("it is a {what}, which --install leaves alone")];
+        pod.k8psh().arg("--install").arg(&path).run().fails(1, "k8psh", &about);
+        assert_eq!(fs::symlink_metadata(&path).expect("it").file_type(), kind);
+        // Behind a symlink it is not touched.
+        let link = pod.path("link");
+        symlink(&path, &link).expect("a symlink");
+        assert_eq!(pod.k8psh().arg("--install").arg(&link).run().succeeds(), "");
+        assert_eq!(fs::symlink_metadata(&path).expect("it").file_type(), kind);
+        fs::remove_file(&link).expect("the program");
+    }
+}
+
+#[test]
+fn a_device_is_not_replaced() {
+    if lacks_root() {
+        return;
+    }
+    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+    let pod = Pod::new("true");
+    let path = pod.path("null");
+    if mknod(&path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)).is_err() {
+        skip!("no device can be made here");
+    }
+    pod.k8psh().arg("--install").arg(&path).run().fails(1, "k8psh", &[&path.display().to_string(), "it is a device"]);
+    assert!(!fs::symlink_metadata(&path).expect("it").is_file());
+}
+
+#[test]
+fn the_name_in_a_directory_that_cannot_be_replaced_is_named() {
+    let pod = Pod::new("true");
+    for name in ["k8psh", "k8pshd"] {
+        let directory = pod.path(format!("to-{name}"));
+        fs::create_dir_all(directory.join(name)).expect("a directory");
+        let about = format!("cannot install {}: it is a directory", directory.join(name).display());
+        pod.k8psh().arg("--install").arg(&directory).run().fails(1, "k8psh", &[&about]);
+    }
+}

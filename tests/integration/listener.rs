@@ -252,6 +252,17 @@ fn the_server_listens_on_the_loopback_address_only() {
     assert_eq!(listening, 1);
 }
 
+#[test]
+fn a_pid_file_that_is_left_over_is_told_with_what_to_do() {
+    let pod = Pod::new("true");
+    let pid_file = pod.path("k8pshd.pid");
+    fs::write(&pid_file, "1\n").expect("a file");
+    let outcome = pod.k8pshd().args(["--background", "--name=box", "-d", "--pidfile"]).arg(&pid_file).run();
+    let about = format!("PID file {}: File exists; if no server runs, remove it", pid_file.display());
+    outcome.fails(1, "k8pshd", &[&about]);
+    assert_eq!(fs::read_to_string(&pid_file).expect("the PID file"), "1\n");
+}
+
 /// Starts the server as process 1 of a PID namespace; gives the `unshare` that holds it and the server itself.
 fn as_process_1(pod: &Pod) -> (Server, Process) {
     let mut command = pod.command("unshare");

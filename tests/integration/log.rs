@@ -225,7 +225,7 @@ fn a_command_that_runs_too_long_ends_its_stub_with_124() {
 
 #[test]
 fn the_time_of_a_session_begins_with_its_command() {
-    let pod = Pod::with_header("--session-timeout=0 --log=text", "long sleep 1000");
+    let pod = Pod::with_header("--session-timeout=1 --log=text", "long sleep 1000");
     let server = pod.server();
     for stub in [&mut pod.stub("long"), &mut pod.relay_stub("long")] {
         stub.run().fails(124, "long", &["its time is over"]);

@@ -8,6 +8,7 @@ mod support;
 mod chroot;
 mod command_line;
 mod configuration;
+mod conflicts;
 mod direct;
 mod exhaustion;
 mod fallbacks;

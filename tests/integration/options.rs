@@ -10,8 +10,10 @@ fn bad_values(kind: Kind) -> &'static [&'static str] {
     match kind {
         // Only on the command line.
         Kind::Any => &[],
+        Kind::NewFile => &["", "-x"],
         Kind::Path | Kind::Name => &[""],
-        Kind::Number => &["", "-1", "1s", " 1", "18446744073709551616"],
+        Kind::Milliseconds => &["", "-1", "0", "1s", " 1", "9223372036854775808"],
+        Kind::TimeLimit => &["", "-", "0", "-0", "1.5", "9223372036854775808"],
         Kind::Limit => &["", "-", "1.5", "one", "9223372036854775808"],
         Kind::Sessions => &["", "0", "-1", "4097", "x"],
         Kind::Address => &["", "db", "1.2.3", "127.0.0.1:80", "::1%lo"],
@@ -50,7 +52,7 @@ fn both_refuse(pod: &Pod, word: &str, about: &str) {
 fn a_wrong_value_is_refused_at_both_ends() {
     let pod = Pod::new("true");
     pod.link_stub("true");
-    let options: Vec<_> = SERVER.options.iter().filter(|option| option.scope == Scope::Header).collect();
+    let options: Vec<_> = SERVER.options.iter().filter(|option| option.scope != Scope::CommandLine).collect();
     assert!(options.len() > 20, "{} options", options.len());
     for option in options {
         for word in bad_words(option) {
@@ -63,7 +65,8 @@ fn a_wrong_value_is_refused_at_both_ends() {
 fn a_variable_that_is_not_set_is_a_wrong_value() {
     let pod = Pod::new("true");
     pod.link_stub("true");
-    for option in SERVER.options.iter().filter(|option| option.scope == Scope::Header && option.value.is_some()) {
+    let has_value = |option: &&OptionSpec| option.scope != Scope::CommandLine && option.value.is_some();
+    for option in SERVER.options.iter().filter(has_value) {
         let text = format!("[ box:{} ] {}=${{NOT_SET}}\ntrue echo ran\n", pod.port(), option.name);
         std::fs::write(pod.config(), text).expect("the configuration");
         let stub = pod.stub("true").run();
@@ -101,9 +104,31 @@ fn a_wrong_value_on_a_command_line_is_refused() {
     }
     for option in CLIENT.options {
         for word in bad_words(option) {
-            pod.k8psh().args([&word, "--check"]).run().fails(125, "k8psh", &[option.name]);
+            pod.k8psh().args([&word, "--check"]).run().fails(1, "k8psh", &[option.name]);
         }
     }
+}
+
+#[test]
+fn a_number_that_is_too_large_is_told_how_large_it_may_be() {
+    let pod = Pod::new("true");
+    pod.link_stub("true");
+    for (word, about) in [
+        ("--timeout=9223372036854775808", "is not a number, 9223372036854775807 at most"),
+        ("--max-connections=99999999999999999999", "is not a number, 9223372036854775807 at most"),
+        ("--session-timeout=9223372036854775808", "is not a number other than 0, 9223372036854775807 at most"),
+        ("--allow-uid=4294967295", "4294967295 is not a user ID, 0 to 4294967294"),
+        ("--allow-uid=1,abc,x", "--allow-uid: abc in 1,abc,x is not a user ID, 0 to 4294967294"),
+        ("--allow-uid=1,", "--allow-uid: '' in 1, is not a user ID"),
+        ("--listen=${ADDRESS", "--listen: ${ADDRESS is not an address; ${ without a name and } is taken as it stands"),
+    ] {
+        both_refuse(&pod, word, about);
+    }
+    pod.k8psh().args(["--probe", "--timeout", "9223372036854775808"]).run().fails(
+        1,
+        "k8psh",
+        &["is not a number from 1 to 9223372036854775807"],
+    );
 }
 
 #[test]

@@ -128,8 +128,11 @@ impl Show for Line {
 const PART: usize = 512;
 
 /// Shows bytes of unknown origin: what a terminal takes for a command, or a reader of lines for their end, and what is not
-/// UTF-8 is escaped. Everything else stays as it is.
+/// UTF-8 is escaped. Nothing is shown as `''`. Everything else stays as it is.
 fn show_bytes(bytes: &[u8], line: &mut Line) {
+    if bytes.is_empty() {
+        return line.add(b"''");
+    }
     let shown = &bytes[..bytes.len().min(PART)];
     for chunk in shown.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -243,6 +246,11 @@ mod tests {
     fn a_long_part_leaves_room_for_the_others() {
         let line = line!("{}: {}", &[b'x'; PART + 1][..], Errno::NAMETOOLONG);
         assert!(line.bytes().ends_with("x…: File name too long".as_bytes()));
+    }
+
+    #[test]
+    fn a_part_that_is_empty_is_seen() {
+        assert_eq!(line!("{}: no {}{}", &b""[..], c"", "").bytes(), b"'': no ''");
     }
 
     #[test]

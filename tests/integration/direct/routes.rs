@@ -131,14 +131,43 @@ fn a_command_whose_session_is_lost_is_not_run_again() {
 #[test]
 fn a_stub_can_be_told_which_user_the_server_has_to_be() {
     let own = geteuid().as_raw();
-    for (user, wanted) in [(own, "direct\n"), (own + 1, "relay\n")] {
+    for (user, is_right) in [(own, true), (own + 1, false)] {
         let pod = Pod::with_header(&format!("--server-uid={user}"), WAY);
         let _server = pod.server();
-        assert_eq!(pod.stub("way").run().succeeds(), wanted);
-        if wanted == "relay\n" {
-            falls_back(&mut pod.stub("way"));
-            pod.stub("way").env("K8PSH_TRANSPORT", "direct").run().fails(125, "way", &["Permission denied"]);
+        for transport in ["", "auto", "direct"] {
+            let outcome = pod.stub("way").env("K8PSH_TRANSPORT", transport).run();
+            let probe = pod.k8psh().args(["--probe", "box"]).env("K8PSH_TRANSPORT", transport).run();
+            if is_right {
+                assert_eq!((outcome.succeeds(), probe.succeeds()), ("direct\n".to_owned(), String::new()));
+                continue;
+            }
+            let about = format!("server box at k8psh:{}: another user than --server-uid", pod.port());
+            outcome.fails(125, "way", &[&about]);
+            probe.fails(1, "k8psh", &[&about]);
         }
+    }
+}
+
+#[test]
+fn a_server_that_cannot_show_its_user_is_refused() {
+    let user = geteuid().as_raw();
+    let pod = Pod::custom(|pod| {
+        let section = pod.section(&format!("=PATH= --server-uid={user}"));
+        format!("baseDirectory=work\nconnectTimeoutMs=100\n{section}\n{WAY}\n")
+    });
+    let plain = pod.path("plain.conf");
+    fs::write(&plain, format!("baseDirectory = work\n{}\n{WAY}\n", pod.section("=PATH="))).expect("a file");
+    let mut command = pod.k8pshd_with_stubs();
+    command.arg("--transport=relay").arg("--config").arg(&plain);
+    let _server = pod.start(command);
+    pod.stub("way").run().fails(125, "way", &[&format!("k8psh:{}", pod.port()), "Connection refused"]);
+    for mut refused in [pod.stub("way"), pod.k8psh()] {
+        let outcome = refused.args(["--probe"]).env("K8PSH_TRANSPORT", "relay").run();
+        assert!(
+            outcome.err().contains("K8PSH_TRANSPORT: relay cannot show that the server has --server-uid"),
+            "{outcome:?}"
+        );
+        assert!(!outcome.status.success());
     }
 }
 
@@ -173,7 +202,7 @@ fn open_to_all(pod: &Pod) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_name_that_another_user_has_taken_is_passed_by() {
+fn a_name_that_another_user_has_taken_is_refused() {
     if lacks_root() {
         return;
     }
@@ -187,8 +216,8 @@ fn a_name_that_another_user_has_taken_is_passed_by() {
     squatter.arg0("k8pshd").args(["-n", "box", "-d", "-c"]).arg(&trap).uid(NOBODY).gid(NOBODY);
     let _squatter = pod.start_direct(squatter);
     assert_eq!(pod.command(&program).env("K8PSH_CONFIG", &trap).run().succeeds(), "trapped\n", "without the option");
-    let _server = pod.server_with(&["--transport=relay"]);
-    falls_back(&mut pod.stub("way"));
+    pod.link_stub("way");
+    pod.stub("way").run().fails(125, "way", &["another user than --server-uid"]);
 }
 
 #[test]

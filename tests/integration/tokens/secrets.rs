@@ -25,7 +25,8 @@ fn the_token_of_a_variable_is_no_commands_and_leaves_nobody() {
     let server = pod.start(command);
     let shown = pod.stub("show").env("TOKEN", TOKEN).run().succeeds();
     assert!(shown.contains("SEEN=yes") && !shown.contains("horse") && !shown.contains("TOKEN"), "{shown}");
-    pod.stub("show").run().fails(125, "show", &["--token-env", "TOKEN"]);
+    pod.stub("show").run().fails(125, "show", &["--token-env TOKEN: the variable is not set"]);
+    pod.stub("show").env("TOKEN", "").run().fails(125, "show", &["--token-env TOKEN: not one line of 1 to 4096 bytes"]);
     pod.stub("show").env("TOKEN", "wrong").run().fails(125, "show", &["does not accept this token"]);
     until_logged(&server, "127.0.0.1: wrong token", 1);
     assert!(!server.log().contains("horse"), "{}", server.log());
@@ -74,6 +75,7 @@ fn a_server_without_a_usable_token_does_not_start() {
     start(&pod).fails(1, "k8pshd", &["--token-file", "directory"]);
     for (options, about) in [
         (&["--token-file", "token"][..], "absolute"),
+        (&["--token-file", "/dev/null"], "--token-file /dev/null: not a regular file"),
         (&["--token-env", "K8PSH_NO_SUCH"], "K8PSH_NO_SUCH"),
         (&["--token-env", "TOKEN", "--token-file", "/x"], "more than one"),
         (&["--token-env", "TOKEN", "--no-token"], "more than one"),
