@@ -49,26 +49,28 @@ pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result
     }
 }
 
-/// Counts how often a connection has ended before a server had taken the request.
+/// Further attempts after connections that have ended before a server had taken the request.
 pub(super) struct Retries {
-    count: u32,
-    most: u32,
+    left: u32,
+    /// Milliseconds before the next one: none before the first, because the next server may be there already.
+    pause: u64,
 }
 
 impl Retries {
     /// Allows so many further attempts.
     pub(super) const fn new(most: u32) -> Retries {
-        Retries { count: 0, most }
+        Retries { left: most, pause: 0 }
     }
 
-    /// Whether to try again: at once for the first time, because the next server may be there already, then after a pause.
+    /// Whether to try again, after a pause. The first attempt does not depend on the deadline.
     pub(super) fn again(&mut self, deadline: Instant) -> bool {
-        let is_first = self.count == 0;
-        self.count = self.count.saturating_add(1);
-        if !is_first {
-            poll::wait(&mut [], limits::RETRY_LAST_MS.min(deadline.remaining()));
+        let is_first = self.pause == 0;
+        poll::wait(&mut [], self.pause.min(deadline.remaining()));
+        if self.left == 0 || !is_first && deadline.remaining() == 0 {
+            return false;
         }
-        self.count <= self.most && (is_first || deadline.remaining() > 0)
+        (self.left, self.pause) = (self.left - 1, limits::RETRY_LAST_MS);
+        true
     }
 }
 

@@ -2,13 +2,20 @@
 
 /// A value that is one of a few names.
 pub trait Named: Copy + 'static {
-    /// Each name and what it stands for, the default first.
-    const NAMES: &'static [(&'static str, Self)];
+    /// The names, the default first.
+    const NAMES: &'static [&'static str];
+    /// What each of them stands for.
+    const VALUES: &'static [Self];
 
     /// What this name stands for.
     fn named(name: &[u8]) -> Option<Self> {
-        Self::NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, value)| *value)
+        Self::VALUES.get(position(name, Self::NAMES)?).copied()
     }
+}
+
+/// Where this name is among others. It is the same code for all types of values.
+fn position(name: &[u8], names: &[&str]) -> Option<usize> {
+    names.iter().position(|known| known.as_bytes() == name)
 }
 
 /// Which transports lead to a server.
@@ -24,8 +31,8 @@ pub enum Transport {
 }
 
 impl Named for Transport {
-    const NAMES: &'static [(&'static str, Transport)] =
-        &[("auto", Transport::Auto), ("direct", Transport::Direct), ("relay", Transport::Relay)];
+    const NAMES: &'static [&'static str] = &["auto", "direct", "relay"];
+    const VALUES: &'static [Transport] = &[Transport::Auto, Transport::Direct, Transport::Relay];
 }
 
 /// Whether a command gets a terminal.
@@ -41,12 +48,13 @@ pub enum Tty {
 }
 
 impl Named for Tty {
-    const NAMES: &'static [(&'static str, Tty)] =
-        &[("auto", Tty::Auto), ("always", Tty::Always), ("never", Tty::Never)];
+    const NAMES: &'static [&'static str] = &["auto", "always", "never"];
+    const VALUES: &'static [Tty] = &[Tty::Auto, Tty::Always, Tty::Never];
 }
 
 impl Named for bool {
-    const NAMES: &'static [(&'static str, bool)] = &[("yes", true), ("no", false)];
+    const NAMES: &'static [&'static str] = &["yes", "no"];
+    const VALUES: &'static [bool] = &[true, false];
 }
 
 /// How the lines of the log are written.
@@ -61,6 +69,6 @@ pub enum Format {
 }
 
 impl Named for Format {
-    const NAMES: &'static [(&'static str, Format)] =
-        &[("text", Format::Text), ("json", Format::Json), ("none", Format::None)];
+    const NAMES: &'static [&'static str] = &["text", "json", "none"];
+    const VALUES: &'static [Format] = &[Format::Text, Format::Json, Format::None];
 }

@@ -117,9 +117,9 @@ impl Show for Kind {
     }
 }
 
-fn show_names<T>(names: &[(&str, T)], line: &mut Line) {
+fn show_names(names: &[&str], line: &mut Line) {
     let mut before = "one of ";
-    for (name, _) in names {
+    for name in names {
         add!(line, "{}{}", before, *name);
         before = ", ";
     }

@@ -4,8 +4,8 @@ use super::listener::{Listener, Phase};
 use super::sockets::Sockets;
 use crate::exit::{self, End};
 use crate::limits;
-use crate::session::connection::Accepted;
 use crate::sys::clock::Instant;
+use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, Children, Reaped};
 use crate::sys::signal::{self, name};
 
@@ -73,7 +73,13 @@ impl Listener {
     /// served.
     pub(super) fn drain(&mut self) {
         let sockets = self.close_sockets();
-        sockets.drain(&mut |connection| self.keep(connection));
+        sockets.stop_arrivals();
+        for is_direct in [true, false] {
+            while let Some(socket) = sockets.take_waiting(is_direct)
+                && self.keep(socket, is_direct)
+            {}
+        }
+        sockets.refuse_arrivals();
         self.gate_closes = Instant::after(limits::DRAIN_MS);
     }
 
@@ -99,13 +105,13 @@ impl Listener {
     }
 
     /// Keeps a connection until there is a worker for it. False if there is no room for another one.
-    pub(super) fn keep(&mut self, connection: Accepted) -> bool {
+    pub(super) fn keep(&mut self, socket: OwnedFd, is_direct: bool) -> bool {
         match &mut self.gate {
             Some(gate) if self.has_token => {
-                gate.enter(connection.socket);
+                gate.enter(socket);
                 gate.has_room()
             }
-            _ => self.backlog.push(connection),
+            _ => self.backlog.push(socket, is_direct),
         }
     }
 

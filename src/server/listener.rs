@@ -302,7 +302,7 @@ impl Listener {
             self.end_shortage();
         }
         match accepted {
-            Ok(connection) => _ = self.keep(connection),
+            Ok(socket) => _ = self.keep(socket, is_direct),
             // The connection has gone, or a worker has accepted it.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(errno) => self.run_short("accept a connection", errno),

@@ -77,14 +77,12 @@ impl Sockets {
     }
 
     /// Accepts a connection of one transport. `EAGAIN` if it has no socket, or none waits.
-    pub(super) fn accept(&self, is_direct: bool) -> Result<Accepted> {
-        let socket = fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)?;
-        Ok(Accepted::plain(socket, is_direct))
+    pub(super) fn accept(&self, is_direct: bool) -> Result<OwnedFd> {
+        fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)
     }
 
-    /// Closes the sockets without losing a connection: no further one is established, and those that wait are accepted and
-    /// handed to `take`, which returns whether it has room for another one. A client that connects from now on is refused.
-    pub(super) fn drain(self, take: &mut dyn FnMut(Accepted) -> bool) {
+    /// Has no further connection established. Those that wait can still be accepted.
+    pub(super) fn stop_arrivals(&self) {
         if let Some(socket) = &self.direct {
             // Connecting fails from now on, and accepting goes on (`net/unix/af_unix.c`).
             let _ = rustix::net::shutdown(socket, Shutdown::Read);
@@ -92,28 +90,28 @@ impl Sockets {
         if let Some(socket) = &self.relay {
             tcp::stop_arrivals(socket);
         }
-        for is_direct in [true, false] {
-            self.take_waiting(is_direct, take);
-        }
-        if let Some(socket) = &self.relay {
-            // Workers may still have the socket open, and a client must be refused rather than wait for them.
-            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+    }
+
+    /// Accepts the next connection of one transport that waits after [`Sockets::stop_arrivals`], if there is one.
+    pub(super) fn take_waiting(&self, is_direct: bool) -> Option<OwnedFd> {
+        loop {
+            match self.accept(is_direct) {
+                Ok(socket) => return Some(socket),
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN | Errno::INVAL) => return None,
+                Err(errno) => {
+                    report!("cannot accept a connection: {}; those that wait are lost", errno);
+                    return None;
+                }
+            }
         }
     }
 
-    /// Accepts the connections of one transport that wait.
-    fn take_waiting(&self, is_direct: bool, take: &mut dyn FnMut(Accepted) -> bool) {
-        loop {
-            match self.accept(is_direct) {
-                Ok(connection) => {
-                    if !take(connection) {
-                        return;
-                    }
-                }
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(Errno::AGAIN | Errno::INVAL) => return,
-                Err(errno) => return report!("cannot accept a connection: {}; those that wait are lost", errno),
-            }
+    /// Refuses clients that connect after [`Sockets::stop_arrivals`], which would otherwise wait for the workers that still
+    /// have the socket open.
+    pub(super) fn refuse_arrivals(&self) {
+        if let Some(socket) = &self.relay {
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
         }
     }
 }
@@ -184,8 +182,8 @@ impl Backlog {
     }
 
     /// Adds a connection. False if there is no room for another one.
-    pub(super) fn push(&mut self, connection: Accepted) -> bool {
-        let _ = self.0.push_back((connection.socket, connection.is_direct));
+    pub(super) fn push(&mut self, socket: OwnedFd, is_direct: bool) -> bool {
+        let _ = self.0.push_back((socket, is_direct));
         !self.0.is_full()
     }
 
@@ -197,6 +195,6 @@ impl Backlog {
 
     /// Closes all connections. In a worker, those of its listener stay open.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        while self.0.pop_front().is_some() {}
     }
 }

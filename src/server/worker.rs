@@ -120,7 +120,8 @@ impl Worker<'_> {
                 Some(data) => {
                     // Signals first: a worker that is told to end accepts nothing else.
                     self.take_signals();
-                    self.sockets.accept(data == DIRECT)
+                    let is_direct = data == DIRECT;
+                    self.sockets.accept(is_direct).map(|socket| Accepted::plain(socket, is_direct))
                 }
             };
             match connection {

@@ -60,8 +60,10 @@ pub fn shared<const COUNT: usize>() -> Result<&'static [AtomicI32; COUNT]> {
 /// little was used costs no more memory than before.
 pub fn wipe(bytes: &mut [u8]) {
     // The page sizes of Linux, as far as these buffers have whole pages of them.
-    for page in [4 << 10, 64 << 10] {
-        let start = bytes.as_ptr().align_offset(page).min(bytes.len());
+    let mut page = 4 << 10;
+    while page <= 64 << 10 {
+        // To the next page.
+        let start = (bytes.as_ptr().addr().wrapping_neg() % page).min(bytes.len());
         let length = (bytes.len() - start) / page * page;
         let whole = bytes[start..start + length].as_mut_ptr().cast();
         // SAFETY: the pages are within the buffer, which is borrowed mutably, and their new bytes are valid whatever they
@@ -70,6 +72,7 @@ pub fn wipe(bytes: &mut [u8]) {
             bytes[..start].fill(0);
             return bytes[start + length..].fill(0);
         }
+        page *= 4;
     }
     bytes.fill(0);
 }
