@@ -53,6 +53,9 @@ struct Status {
     guarded: Set,
 }
 
+/// Fields behind the name up to the handled signals, the last one of use here.
+const FIELDS: usize = 32;
+
 /// The status of a process. Its name stands in parentheses and may hold any byte, so it ends at the last one of them.
 fn status(pid: i32) -> Option<Status> {
     const PF_EXITING: i32 = 4;
@@ -65,19 +68,23 @@ fn status(pid: i32) -> Option<Status> {
     let length = read(&open(path, OFlags::RDONLY, 0).ok()?, &mut text).ok()?;
     let text = text.get(..length)?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
-    // Field 3 of proc(5) is behind the name.
-    let field = |number: usize| text.get(end + 2..)?.split(|byte| *byte == b' ').nth(number - 3);
-    let number = |number| field(number).and_then(decimal).unwrap_or(0);
-    // Each of these three has signal n as bit n - 1.
-    let guarded = [32, 33, 34].map(number).iter().fold(0, |set, field| set | field.cast_unsigned());
+    // What is behind the name: field 3 of proc(5) and the following ones, numbers but for the state.
+    let rest = text.get(end + 2..)?;
+    let mut numbers = [0; FIELDS];
+    for (number, field) in numbers.iter_mut().zip(rest.split(|byte| *byte == b' ')) {
+        *number = decimal(field).unwrap_or(0);
+    }
+    let [_, parent, group, _, _, _, flags, _, _, _, _, _, _, _, _, _, _, threads, .., blocked, ignored, handled] =
+        numbers;
     Some(Status {
         // What has ended counts, too: it does nothing any more.
-        is_stopped: field(3)?.first().is_some_and(|state| b"TtZX".contains(state)),
-        parent: number(4),
-        group: number(5),
+        is_stopped: rest.first().is_some_and(|state| b"TtZX".contains(state)),
+        parent,
+        group,
         // Not that of its threads which ends before the others (`include/linux/sched.h`).
-        is_exiting: number(9) & PF_EXITING != 0 && number(20) <= 1,
-        guarded: Set(guarded.into()),
+        is_exiting: flags & PF_EXITING != 0 && threads <= 1,
+        // Signal n is bit n - 1.
+        guarded: Set((blocked | ignored | handled).cast_unsigned().into()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The parts of a line, and how each is shown.
 
 use super::buffer::Line;
+use crate::text::bytes::{after, first};
 use crate::text::{errno, json, number, time};
 use core::ffi::CStr;
 use rustix::io::Errno;
@@ -208,15 +209,15 @@ pub const fn placeholders(text: &str) -> usize {
 /// Adds a text to a line, with a part in the place of each `{}` in it.
 pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
     let mut parts = parts.iter();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{}") {
-        line.add(before.as_bytes());
+    let mut rest = text.as_bytes();
+    while let Some(place) = rest.windows(2).position(|pair| pair == b"{}") {
+        line.add(first(rest, place));
         if let Some(part) = parts.next() {
             part.show(line);
         }
-        rest = after;
+        rest = after(rest, place + 2);
     }
-    line.add(rest.as_bytes());
+    line.add(rest);
 }
 
 #[cfg(test)]
