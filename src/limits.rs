@@ -163,11 +163,11 @@ pub const TOKEN: usize = 4096;
 /// Connections that may wait to prove that they have the token, or for a worker. Each takes no process, but 100 bytes and
 /// a descriptor: with the listener's own these stay below 1024, the usual soft limit of open files. At that limit none
 /// could be accepted, but the oldest silent one is to be closed for a new one.
-pub const GATE: usize = 1000;
+pub const PRE_AUTH: usize = 1000;
 
 /// Connections of one address in a full queue from which on a further one replaces one of the same address: an eighth, so
 /// that an address that floods the queue crowds out only itself.
-pub const GATE_SHARE: usize = GATE / 8;
+pub const PRE_AUTH_SHARE: usize = PRE_AUTH / 8;
 
 /// Time for a connection to prove that it has the token, in milliseconds, and again for its first record, which shows
 /// that it is not a replay. A client that has the token sends both at once.

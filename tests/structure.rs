@@ -293,7 +293,7 @@ fn uses_are_found_however_they_are_written() {
     let source = "
         use crate::text::{line::{self, Line as L}, number};
         use super::fd::*;
-        pub(in crate::client) fn f() { crate::diag::report(); told!(\"{}\", crate::limits::PATH) }
+        pub(in crate::client) fn f() { crate::diag::report(); reported!(\"{}\", crate::limits::PATH) }
         #[cfg(test)] mod tests { use crate::server::x; }
     ";
     let mut uses = Uses { module: "sys::socket", found: BTreeSet::new() };

@@ -20,7 +20,7 @@ pub enum Refusal {
     /// Another reason, said of the server.
     Because(&'static str),
     /// Another reason, which was reported.
-    Told(Reported),
+    Reported(Reported),
 }
 
 use Refusal::Because;

@@ -2,10 +2,10 @@
 //!
 //! - [`token`]: reads the token
 //! - [`handshake`]: the stub's half of the proof, over its socket
-//! - [`gate`]: the pre-auth queue; `verifier`: the proof of one connection; `penalties`: delays after failures
+//! - [`queue`]: the pre-auth queue; `verifier`: the proof of one connection; `penalties`: delays after failures
 
-pub mod gate;
 pub mod handshake;
 mod penalties;
+pub mod queue;
 pub mod token;
 mod verifier;

@@ -5,7 +5,7 @@ use crate::files;
 use crate::options::settings::TokenSource;
 use crate::secure::key::PreSharedKey;
 use crate::sys::program::Environment;
-use crate::{limits, told};
+use crate::{limits, reported};
 use core::ffi::CStr;
 use zeroize::Zeroizing;
 
@@ -16,13 +16,13 @@ pub fn read_key(source: TokenSource<'_>, environment: &Environment) -> Result<Pr
     match source {
         TokenSource::Variable(name) => match environment.get(name.to_bytes()) {
             Some(text) => key("--token-env", name, text),
-            None => Err(told!("--token-env {}: the variable is not set", name)),
+            None => Err(reported!("--token-env {}: the variable is not set", name)),
         },
         TokenSource::File(path) => {
             // One byte more than the longest token and its newline shows that there is more.
             let mut buffer = Zeroizing::new([0; limits::TOKEN + 3]);
             let text = files::read(path, &mut *buffer)
-                .map_err(|errno| told!("--token-file {}: {}", path, files::why(&errno)))?;
+                .map_err(|errno| reported!("--token-file {}: {}", path, files::why(&errno)))?;
             key("--token-file", path, text)
         }
     }
@@ -33,7 +33,7 @@ fn key(option: &str, place: &CStr, text: &[u8]) -> Result<PreSharedKey, Reported
     let token = without_newline(text);
     let is_line = token.len() <= limits::TOKEN && !token.contains(&b'\n');
     let key = if is_line { PreSharedKey::from_token(token) } else { None };
-    key.ok_or_else(|| told!("{} {}: not one line of 1 to 4096 bytes", option, place))
+    key.ok_or_else(|| reported!("{} {}: not one line of 1 to 4096 bytes", option, place))
 }
 
 /// A line without its end: LF, or CR and LF.

@@ -6,7 +6,7 @@ use crate::files::{advice, temporary};
 use crate::sys::fd;
 use crate::sys::program::Program;
 use crate::text::name;
-use crate::{limits, told};
+use crate::{limits, reported};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -35,7 +35,7 @@ pub(super) fn run(program: &Program, target: &CStr) -> core::result::Result<(), 
 
 /// Reports why nothing could be installed there, and what to do.
 fn failed(target: &CStr, errno: Errno) -> Reported {
-    told!("cannot install {}: {}{}", target, errno, advice(errno, "; give --install a writable volume"))
+    reported!("cannot install {}: {}{}", target, errno, advice(errno, "; give --install a writable volume"))
 }
 
 /// Checks that nothing is at `target` but what may be replaced. A device or FIFO that is gone would be missed.
@@ -48,7 +48,7 @@ fn check(target: &CStr) -> core::result::Result<(), Reported> {
         FileType::Socket => "socket",
         _ => "device",
     };
-    Err(told!("cannot install {}: it is a {}, which --install leaves alone", target, what))
+    Err(reported!("cannot install {}: it is a {}, which --install leaves alone", target, what))
 }
 
 /// Installs at a path, which is no directory's.

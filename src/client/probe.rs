@@ -10,6 +10,7 @@ use crate::diag::Reported;
 use crate::options::settings::Settings;
 use crate::options::value::Transport;
 use crate::protocol::frame;
+use crate::reported;
 use crate::secure::channel::{Channel, Sealed};
 use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
@@ -17,7 +18,6 @@ use crate::sys::program::{Environment, Program};
 use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
 use crate::sys::{fd, poll};
-use crate::told;
 use core::ffi::CStr;
 use core::net::{IpAddr, SocketAddr};
 use rustix::event::PollFlags;
@@ -41,7 +41,7 @@ pub fn run(
         return servers.try_for_each(|server| probe(server, loaded, &program.environment, sealed, deadline));
     };
     let server = loaded.config.server(name.to_bytes());
-    let server = server.ok_or_else(|| told!("{}: there is no server {}", loaded.path(), name))?;
+    let server = server.ok_or_else(|| reported!("{}: there is no server {}", loaded.path(), name))?;
     probe(server, loaded, &program.environment, sealed, deadline)
 }
 

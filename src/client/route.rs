@@ -8,6 +8,7 @@ use crate::options::Named;
 use crate::options::settings::{Connect, Settings, TokenSource};
 use crate::options::value::{self, Kind};
 use crate::protocol::frame;
+use crate::reported;
 use crate::secure::Transport;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
@@ -15,7 +16,6 @@ use crate::sys::poll;
 use crate::sys::program::Environment;
 use crate::text::address;
 use crate::text::line::Show;
-use crate::told;
 use core::net::IpAddr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -67,13 +67,13 @@ impl Route {
         let mut transport = settings.transport;
         if let Some(name) = environment.get(TRANSPORT).filter(|name| !name.is_empty()) {
             let asked = value::Transport::named(name);
-            transport = asked.ok_or_else(|| told!("K8PSH_TRANSPORT: {} is not {}", name, Kind::Transport))?;
+            transport = asked.ok_or_else(|| reported!("K8PSH_TRANSPORT: {} is not {}", name, Kind::Transport))?;
         }
         let host = match settings.connect {
             Connect::Here => address::LOOPBACK,
             Connect::At(host) => host,
             Connect::Unknown => {
-                return Err(told!(
+                return Err(reported!(
                     "server {}: --connect has no address; create the server's Service before this Pod",
                     server.name()
                 ));
@@ -86,7 +86,7 @@ impl Route {
         // TCP does not show the user of the other end, so a server that is reached by TCP is refused like one of another user.
         if settings.server_uid.is_some() {
             if transport == value::Transport::Relay {
-                return Err(told!("K8PSH_TRANSPORT: relay cannot show that the server has --server-uid"));
+                return Err(reported!("K8PSH_TRANSPORT: relay cannot show that the server has --server-uid"));
             }
             transport = value::Transport::Direct;
         }
@@ -111,11 +111,11 @@ impl Route {
     pub(super) fn report(&self, reason: &dyn Show) -> Reported {
         let (name, port) = (self.server.name(), self.server.port());
         if self.transport == value::Transport::Direct {
-            return told!("server {} at k8psh:{}: {}", name, port, reason);
+            return reported!("server {} at k8psh:{}: {}", name, port, reason);
         }
         match self.host {
-            IpAddr::V4(_) => told!("server {} at {}:{}: {}", name, self.host, port, reason),
-            IpAddr::V6(_) => told!("server {} at [{}]:{}: {}", name, self.host, port, reason),
+            IpAddr::V4(_) => reported!("server {} at {}:{}: {}", name, self.host, port, reason),
+            IpAddr::V6(_) => reported!("server {} at [{}]:{}: {}", name, self.host, port, reason),
         }
     }
 
@@ -130,7 +130,7 @@ impl Route {
         let Some(source) = self.token else {
             return if self.has_address { greet(socket).map(|()| None) } else { Ok(None) };
         };
-        let key = read_key(source, environment).map_err(Refusal::Told)?;
+        let key = read_key(source, environment).map_err(Refusal::Reported)?;
         agree(socket, &key, deadline).map(Some)
     }
 
@@ -139,7 +139,7 @@ impl Route {
         match why {
             Refusal::Ended => self.report(&ENDED),
             Refusal::Because(why) => self.report(&why),
-            Refusal::Told(reported) => reported,
+            Refusal::Reported(reported) => reported,
         }
     }
 }

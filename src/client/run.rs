@@ -12,17 +12,17 @@ use crate::config::file;
 use crate::diag::Reported;
 use crate::exit::End;
 use crate::options::settings::{NOT_FOR_STUBS, ONE_COMMAND, Settings};
+use crate::reported;
 use crate::secure::Transport;
 use crate::sys::clock::Instant;
 use crate::sys::program::{Environment, Program, Strings};
-use crate::told;
 use core::ffi::CStr;
 
 /// Runs the command `name` with these arguments: how it ended. What keeps it from running has been reported.
 pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], arguments: Strings) -> Result<End, Reported> {
     let loaded = file::load_command(name, config, &program.environment)?;
     let command =
-        loaded.config.command(name).ok_or_else(|| told!("{}: there is no command {}", loaded.path(), name))?;
+        loaded.config.command(name).ok_or_else(|| reported!("{}: there is no command {}", loaded.path(), name))?;
     let server = command.server();
     let settings = Settings::of_section(server, loaded)?;
     let trigger = check_trigger(server, &settings, name, arguments)?;
@@ -74,10 +74,10 @@ fn check_trigger<'g>(
 ) -> Result<Option<&'g CStr>, Reported> {
     let Some(trigger) = settings.trigger else { return Ok(None) };
     if settings.token().is_none() {
-        return Err(told!(NOT_FOR_STUBS, server.name(), server.port()));
+        return Err(reported!(NOT_FOR_STUBS, server.name(), server.port()));
     }
     if name != trigger.to_bytes() || arguments.next().is_some() {
-        return Err(told!(ONE_COMMAND, server.name(), trigger));
+        return Err(reported!(ONE_COMMAND, server.name(), trigger));
     }
     Ok(Some(trigger))
 }

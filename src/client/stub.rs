@@ -8,6 +8,7 @@ use crate::exit::End;
 use crate::limits;
 use crate::protocol::client::{Buffers, ClientEnd};
 use crate::protocol::{Queue, Which};
+use crate::reported;
 use crate::secure::Transport;
 use crate::secure::channel::{Channel, Sealed};
 use crate::secure::record::RECORD;
@@ -17,7 +18,6 @@ use crate::sys::signal::{self, Set, name};
 use crate::sys::statics::StaticCell;
 use crate::sys::watch::{Ready, Watch};
 use crate::text::line::Line;
-use crate::told;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 
@@ -125,7 +125,7 @@ impl Stub {
         let blocked = signal::block(FORWARDED);
         let signals = signal::descriptor(FORWARDED)
             .and_then(fd::above_streams)
-            .map_err(|errno| told!("cannot wait for signals: {}", errno))?;
+            .map_err(|errno| reported!("cannot wait for signals: {}", errno))?;
         terminal.await_answer(connection.is_direct);
         Ok(Stub {
             route,

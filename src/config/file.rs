@@ -11,7 +11,7 @@ use crate::sys::program::Environment;
 use crate::sys::statics::StaticCell;
 use crate::text::bytes::first;
 use crate::text::line::{Line, Part};
-use crate::{add, debug, limits, report, told};
+use crate::{add, debug, limits, report, reported};
 use core::cell::Cell;
 use core::ffi::CStr;
 use rustix::io::Errno;
@@ -170,7 +170,7 @@ impl File {
             );
         }
         base_directory(file, &self.config, &mut self.base)
-            .map_err(|errno| told!("{}: baseDirectory: {}", file, errno))?;
+            .map_err(|errno| reported!("{}: baseDirectory: {}", file, errno))?;
         debug!(Config, "loaded {}, baseDirectory {}", file, self.base.as_c_str());
         Ok(())
     }
@@ -179,8 +179,8 @@ impl File {
 /// Says why a file cannot be read, and what to do.
 fn unreadable(file: &CStr, errno: Errno) -> Reported {
     match errno {
-        Errno::NOENT => told!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
-        _ => told!("{}: {}", file, why(&errno)),
+        Errno::NOENT => reported!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
+        _ => reported!("{}: {}", file, why(&errno)),
     }
 }
 

@@ -29,7 +29,7 @@ pub fn output() -> Line {
     Line::endless(print_or_end)
 }
 
-/// An error of which somebody has been told: all that is left is to end what it concerns.
+/// An error that has been reported: all that is left is to end what it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reported;
 
@@ -44,7 +44,7 @@ macro_rules! report {
 
 /// Writes one message, and is the [`crate::diag::Reported`] that says so.
 #[macro_export]
-macro_rules! told {
+macro_rules! reported {
     ($text:expr $(, $part:expr)* $(,)?) => {{
         $crate::report!($text $(, $part)*);
         $crate::diag::Reported

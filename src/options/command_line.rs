@@ -4,8 +4,8 @@ use super::reader::{Reader, ignores_invalid};
 use super::spec::Scope;
 use super::table::Id;
 use crate::diag::{self, Reported};
+use crate::reported;
 use crate::sys::program::Strings;
-use crate::told;
 use core::ffi::CStr;
 
 /// What a server's command line says beyond [`super::settings::Settings`].
@@ -53,7 +53,7 @@ impl CommandLine {
         }
         line.program = outcome?.then_some(rest);
         if line.program.is_some_and(|mut program| program.next().is_none()) {
-            return Err(told!("-- needs a program; see k8pshd --help"));
+            return Err(reported!("-- needs a program; see k8pshd --help"));
         }
         Ok(Asked::Serve(line))
     }

@@ -7,7 +7,7 @@ use crate::sys::fd;
 use crate::sys::process;
 use crate::sys::signal::{self, name};
 use crate::text::line::Line;
-use crate::{add, exit, told};
+use crate::{add, exit, reported};
 use core::ffi::CStr;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 pub(super) fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Reported> {
     let explain = |errno: Errno| {
         let advice = if errno == Errno::EXIST { "; if no server runs, remove it" } else { "" };
-        told!("PID file {}: {}{}", path, errno, advice)
+        reported!("PID file {}: {}{}", path, errno, advice)
     };
     make_absolute(pid_file, path.to_bytes()).map_err(explain)?;
     // Before the fork, while the caller still sees an error.
@@ -25,7 +25,7 @@ pub(super) fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::R
     let file = fd::open(pid_file.as_c_str(), flags, 0o644).map_err(explain)?;
     let pid = process::fork().map_err(|errno| {
         let _ = rustix::fs::unlink(pid_file.as_c_str());
-        told!("cannot go to the background: {}", errno)
+        reported!("cannot go to the background: {}", errno)
     })?;
     if pid != 0 {
         let mut text = Line::new();

@@ -80,7 +80,7 @@ impl Listener {
             {}
         }
         sockets.refuse_arrivals();
-        self.gate_closes = Instant::after(limits::DRAIN_MS);
+        self.pre_auth_closes = Instant::after(limits::DRAIN_MS);
     }
 
     /// Stops listening, and closes the connections that wait.
@@ -93,7 +93,7 @@ impl Listener {
     fn leave_waiting(&mut self) {
         self.waiting = None;
         self.backlog.clear();
-        self.close_gate();
+        self.close_pre_auth();
     }
 
     /// Gives up the sockets, and makes the workers do so.
@@ -106,10 +106,10 @@ impl Listener {
 
     /// Keeps a connection until there is a worker for it. False if there is no room for another one.
     pub(super) fn keep(&mut self, socket: OwnedFd, is_direct: bool) -> bool {
-        match &mut self.gate {
-            Some(gate) if self.has_token => {
-                gate.enter(socket);
-                gate.has_room()
+        match &mut self.pre_auth {
+            Some(queue) if self.has_token => {
+                queue.enter(socket);
+                queue.has_room()
             }
             _ => self.backlog.push(socket, is_direct),
         }
@@ -117,19 +117,19 @@ impl Listener {
 
     /// Whether an accepted connection still waits for a worker.
     pub(super) fn has_waiting(&self) -> bool {
-        let has_gate = self.has_token && self.gate.as_ref().is_some_and(|gate| !gate.is_empty());
-        self.waiting.is_some() || has_gate || !self.backlog.is_empty()
+        let has_unproven = self.has_token && self.pre_auth.as_ref().is_some_and(|queue| !queue.is_empty());
+        self.waiting.is_some() || has_unproven || !self.backlog.is_empty()
     }
 
     /// Closes the connections that have not proven the token once a server that drains has given them their time, and
     /// returns when that is over.
-    pub(super) fn close_gate_in_time(&mut self, now: Instant) -> Instant {
-        if self.gate_closes <= now
-            && let Some(gate) = &mut self.gate
+    pub(super) fn close_pre_auth_in_time(&mut self, now: Instant) -> Instant {
+        if self.pre_auth_closes <= now
+            && let Some(queue) = &mut self.pre_auth
         {
-            self.gate_closes = Instant::NEVER;
-            gate.leave_unproven();
+            self.pre_auth_closes = Instant::NEVER;
+            queue.leave_unproven();
         }
-        self.gate_closes
+        self.pre_auth_closes
     }
 }

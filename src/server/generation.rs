@@ -9,9 +9,9 @@ use crate::diag::Reported;
 use crate::options::command_line::CommandLine;
 use crate::options::section::End;
 use crate::options::settings::Settings;
+use crate::reported;
 use crate::sys::program::Program;
 use crate::sys::signal;
-use crate::told;
 use core::ffi::CStr;
 
 /// What a server was started with.
@@ -86,7 +86,7 @@ impl<'g> Plan<'g> {
         let section = setup.section(loaded);
         let settings = Settings::of_server(section, loaded, setup.line.words, end)?;
         if section.is_some() && setup.line.program.is_some() && settings.background {
-            return Err(told!("--background does not go with a program behind --"));
+            return Err(reported!("--background does not go with a program behind --"));
         }
         Ok(Plan { loaded, server: section.filter(|server| server.has_commands()), settings })
     }

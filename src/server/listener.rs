@@ -1,12 +1,12 @@
 //! The server's first process: it binds, forks workers, reaps, drains and cleans up. It reads no byte that a peer has
-//! sent, so that no peer can harm it; the only exception is the proof of a token, see [`crate::auth::gate`].
+//! sent, so that no peer can harm it; the only exception is the proof of a token, see [`crate::auth::queue`].
 
 use super::daemon::become_daemon;
 use super::pool::Pool;
 use super::sockets::{Backlog, Sockets};
 use super::supervise::Supervised;
 use super::worker::Worker;
-use crate::auth::gate::Gate;
+use crate::auth::queue::PreAuthQueue;
 use crate::diag::Reported;
 use crate::exit::End;
 use crate::files::path::Path;
@@ -20,7 +20,7 @@ use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::statics::StaticCell;
 use crate::sys::watch::Watch;
-use crate::{exit, limits, report, told};
+use crate::{exit, limits, report, reported};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -30,7 +30,7 @@ use rustix::io::{Errno, Result};
 const SIGNALS: usize = 0;
 /// The relay's socket, and behind it the direct transport's.
 const SOCKETS: usize = 1;
-const GATE: usize = 3;
+const PRE_AUTH: usize = 3;
 
 /// How far the server is on the way to its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,11 +63,11 @@ pub(super) struct Listener {
     /// Accepted connections behind that one: the next one, or all that waited when the server began to drain.
     pub(super) backlog: Backlog,
     /// The pre-auth queue; `None` until a section has a token.
-    pub(super) gate: Option<&'static mut Gate>,
+    pub(super) pre_auth: Option<&'static mut PreAuthQueue>,
     /// Whether the section has a token.
     pub(super) has_token: bool,
     /// When a server that drains closes the connections that have not proven the token.
-    pub(super) gate_closes: Instant,
+    pub(super) pre_auth_closes: Instant,
     /// When to try again after a shortage; in the past if there is none.
     pub(super) pause: Instant,
     /// When `--timeout` ends it.
@@ -103,9 +103,9 @@ impl Listener {
             pool,
             waiting: None,
             backlog: Backlog::new(),
-            gate: None,
+            pre_auth: None,
             has_token: false,
-            gate_closes: Instant::NEVER,
+            pre_auth_closes: Instant::NEVER,
             pause: Instant::PAST,
             end: Instant::NEVER,
             signals,
@@ -126,7 +126,7 @@ impl Listener {
             static PID_FILE: StaticCell<Path> = StaticCell::new(Path::new());
             let pid_file = PID_FILE.take();
             become_daemon(path, pid_file)?;
-            self.renew_signals().map_err(|errno| told!("cannot go to the background: {}", errno))?;
+            self.renew_signals().map_err(|errno| reported!("cannot go to the background: {}", errno))?;
             self.pid_file = Some(pid_file);
             self.reloads = true;
             // A reload opens the configuration by its path, which may be relative.
@@ -157,24 +157,24 @@ impl Listener {
     }
 
     /// Makes the pre-auth queue for a section with a token, unless there is one.
-    pub(super) fn prepare_gate(&mut self, environment: Environment<'static>) -> Result<()> {
-        if self.gate.is_none() {
-            self.gate = Some(Gate::new(environment)?);
+    pub(super) fn prepare_pre_auth(&mut self, environment: Environment<'static>) -> Result<()> {
+        if self.pre_auth.is_none() {
+            self.pre_auth = Some(PreAuthQueue::new(environment)?);
         }
         Ok(())
     }
 
     /// Listens on these sockets from now on, with new workers that have the new configuration. Those of before finish
-    /// what they serve; a connection that comes before there are new ones waits in the backlog. `gate`: `None` without a
+    /// what they serve; a connection that comes before there are new ones waits in the backlog. `pre_auth`: `None` without a
     /// token, else whether plain clients may send it as a line.
-    pub(super) fn renew(&mut self, sockets: Sockets, gate: Option<bool>) {
+    pub(super) fn renew(&mut self, sockets: Sockets, pre_auth: Option<bool>) {
         self.sockets = sockets;
-        match (&mut self.gate, gate) {
-            (Some(gate), Some(is_plain)) => {
+        match (&mut self.pre_auth, pre_auth) {
+            (Some(queue), Some(is_plain)) => {
                 self.has_token = true;
-                gate.expect(is_plain);
+                queue.expect(is_plain);
             }
-            _ => self.close_gate(),
+            _ => self.close_pre_auth(),
         }
         self.awaits_old_workers = self.has_begun;
         self.pool.signal(name::USR1);
@@ -227,17 +227,17 @@ impl Listener {
         let has_room = !is_short && self.pool.has_room();
         let mut takes = has_room && self.accepts();
         if self.has_token
-            && let Some(gate) = &mut self.gate
+            && let Some(queue) = &mut self.pre_auth
         {
-            end = end.min(gate.turn(service.settings.token()));
+            end = end.min(queue.turn(service.settings.token()));
             if has_room && self.waiting.is_none() {
-                self.waiting = gate
+                self.waiting = queue
                     .take_ready()
                     .map(|(socket, has_message)| Accepted { has_message, ..Accepted::plain(socket, false) });
             }
             // The queue holds connections without a worker.
-            takes = !is_short && gate.has_room();
-            end = end.min(self.close_gate_in_time(now));
+            takes = !is_short && queue.has_room();
+            end = end.min(self.close_pre_auth_in_time(now));
         }
         if self.waiting.is_none() {
             self.waiting = self.backlog.pop();
@@ -249,9 +249,9 @@ impl Listener {
         let mut watch = Watch::new();
         watch.add(SIGNALS, self.signals.as_fd(), PollFlags::IN);
         if self.has_token
-            && let Some(gate) = &self.gate
+            && let Some(queue) = &self.pre_auth
         {
-            watch.add(GATE, gate.as_fd(), PollFlags::IN);
+            watch.add(PRE_AUTH, queue.as_fd(), PollFlags::IN);
         }
         // If there is no room, further connections wait in the backlog.
         for is_direct in [false, true] {
@@ -288,10 +288,10 @@ impl Listener {
     }
 
     /// Closes the pre-auth queue and the connections in it.
-    pub(super) fn close_gate(&mut self) {
+    pub(super) fn close_pre_auth(&mut self) {
         self.has_token = false;
-        if let Some(gate) = &mut self.gate {
-            gate.leave();
+        if let Some(queue) = &mut self.pre_auth {
+            queue.leave();
         }
     }
 
@@ -323,7 +323,7 @@ impl Listener {
                     self.sockets = Sockets::NONE;
                 }
                 self.admit(service);
-                self.close_gate();
+                self.close_pre_auth();
                 self.backlog.clear();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
                 let worker = Worker { sockets, signals: &self.signals, service, pool: self.pool, slot, parent };
@@ -355,8 +355,8 @@ impl Listener {
     /// meanwhile.
     fn admit(&mut self, service: &Service<'_>) {
         let connection = self.waiting.as_mut().filter(|connection| connection.has_message);
-        let (Some(gate), Some(connection)) = (&self.gate, connection) else { return };
-        connection.responder = gate.admit(&connection.socket, service.settings.token());
+        let (Some(queue), Some(connection)) = (&self.pre_auth, connection) else { return };
+        connection.responder = queue.admit(&connection.socket, service.settings.token());
         if connection.responder.is_none() {
             process::exit(exit::SUCCESS);
         }

@@ -10,7 +10,7 @@ use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
 use crate::sys::statics::StaticCell;
 use crate::text::{address, name};
-use crate::{debug, limits, report, told};
+use crate::{debug, limits, report, reported};
 use core::net::{IpAddr, SocketAddr};
 use heapless::Deque;
 use rustix::fs::OFlags;
@@ -49,9 +49,9 @@ impl Sockets {
             let socket = kept.map_or_else(|| retry(deadline, port, || bind(host, port)), fd::duplicate);
             sockets.relay = Some(socket.map_err(|errno| {
                 if *host == address::LOOPBACK {
-                    told!("port {}: {}", port, errno)
+                    reported!("port {}: {}", port, errno)
                 } else {
-                    told!("port {}: {}: --listen {}", port, errno, host)
+                    reported!("port {}: {}: --listen {}", port, errno, host)
                 }
             })?);
         }
@@ -59,7 +59,9 @@ impl Sockets {
             let kept = before.and_then(|before| before.direct.as_ref());
             match kept.map_or_else(|| retry(deadline, port, || bind_direct(port)), fd::duplicate) {
                 Ok(socket) => sockets.direct = Some(socket),
-                Err(errno) if transport == Transport::Direct => return Err(told!("name k8psh:{}: {}", port, errno)),
+                Err(errno) if transport == Transport::Direct => {
+                    return Err(reported!("name k8psh:{}: {}", port, errno));
+                }
                 Err(errno) => report!("warning: name k8psh:{}: {}: going on without direct transport", port, errno),
             }
         }
@@ -167,7 +169,7 @@ impl Intake for Sockets {
 /// Accepted connections without a worker, such as those that waited when the server began to drain.
 pub(super) struct Backlog(&'static mut Waiting);
 
-type Waiting = Deque<(OwnedFd, bool), { limits::GATE }>;
+type Waiting = Deque<(OwnedFd, bool), { limits::PRE_AUTH }>;
 
 impl Backlog {
     /// Makes an empty one, of which a process has one: a second call panics.

@@ -10,7 +10,7 @@ use crate::config::Server;
 use crate::diag::Reported;
 use crate::sys::clock::Instant;
 use crate::sys::{epoll, fd, poll, signal};
-use crate::{limits, told};
+use crate::{limits, reported};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
@@ -28,7 +28,7 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
     let mut listener = None;
     if plan.server.is_some() {
         check_kernel()?;
-        listener = Some(make_listener(setup).map_err(|errno| told!("cannot start: {}", errno))?);
+        listener = Some(make_listener(setup).map_err(|errno| reported!("cannot start: {}", errno))?);
     }
     // From here on, signals wait until what is made can be removed again.
     let mask = signal::block(signal::Set::ALL);
@@ -40,9 +40,9 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
     };
     // The port first: if another server has it, the stubs of that server must stay as they are.
     let deadline = Instant::after(limits::BIND_MS);
-    let (sockets, gate) = bind(setup, &plan, &mut listener, deadline)?;
+    let (sockets, pre_auth) = bind(setup, &plan, &mut listener, deadline)?;
     make_stubs(&plan, &stub_directory, stubs, None)?;
-    listener.renew(sockets, gate);
+    listener.renew(sockets, pre_auth);
     Ok(Some(Running { listener, stub_directory }))
 }
 
@@ -56,12 +56,12 @@ pub(super) fn reload(
     let Generation { file, stubs } = next;
     let plan = Plan::load(setup, file)?;
     if plan.server.is_none() {
-        return Err(told!("{}: there are no commands for this server", setup.file));
+        return Err(reported!("{}: there are no commands for this server", setup.file));
     }
     // A running server must not keep its clients waiting for a port that another one has.
-    let (sockets, gate) = bind(setup, &plan, &mut running.listener, Instant::PAST)?;
+    let (sockets, pre_auth) = bind(setup, &plan, &mut running.listener, Instant::PAST)?;
     make_stubs(&plan, &running.stub_directory, stubs, Some(current))?;
-    running.listener.renew(sockets, gate);
+    running.listener.renew(sockets, pre_auth);
     Ok(())
 }
 
@@ -73,7 +73,7 @@ fn check_kernel() -> Result<(), Reported> {
         ("signalfd4", signal::descriptor(signal::Set::ALL).map(drop)),
         ("ppoll", poll::check()),
     ] {
-        result.map_err(|errno| told!("cannot serve: {}: {}; does a seccomp profile deny it?", call, errno))?;
+        result.map_err(|errno| reported!("cannot serve: {}: {}; does a seccomp profile deny it?", call, errno))?;
     }
     Ok(())
 }
@@ -103,14 +103,16 @@ fn bind(
     deadline: Instant,
 ) -> Result<(Sockets, Option<bool>), Reported> {
     let settings = &plan.settings;
-    let mut gate = None;
+    let mut pre_auth = None;
     if setup.has_token(settings)? {
-        gate = Some(settings.plain_trigger().is_some());
-        listener.prepare_gate(setup.program.environment).map_err(|errno| told!("cannot check tokens: {}", errno))?;
+        pre_auth = Some(settings.plain_trigger().is_some());
+        listener
+            .prepare_pre_auth(setup.program.environment)
+            .map_err(|errno| reported!("cannot check tokens: {}", errno))?;
     }
     let port = plan.server.map_or(0, Server::port);
     let sockets = Sockets::bind(&settings.listen, port, settings.server_transport(), listener.sockets(), deadline)?;
-    Ok((sockets, gate))
+    Ok((sockets, pre_auth))
 }
 
 /// Makes the stubs of this plan, or removes all stubs if it wants none. Those that the generation `before` has made are

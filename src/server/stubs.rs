@@ -11,7 +11,7 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Program;
 use crate::sys::statics::StaticCell;
 use crate::text::bytes::first;
-use crate::{debug, limits, report, told};
+use crate::{debug, limits, report, reported};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, OFlags, Stat};
 use rustix::io::Errno;
@@ -97,9 +97,9 @@ impl Spot {
     pub(super) fn open(path: &CStr, program: &Program) -> Result<Spot, Reported> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let opened = fd::open_at(CWD, path, flags, 0);
-        let refused = |errno| told!("--executable-directory {}: {}{}", path, errno, files::advice(errno, ""));
+        let refused = |errno| reported!("--executable-directory {}: {}{}", path, errno, files::advice(errno, ""));
         let directory = opened.map_err(refused)?;
-        let target = own_path(program).map_err(|errno| told!("cannot tell this program's path: {}", errno))?;
+        let target = own_path(program).map_err(|errno| reported!("cannot tell this program's path: {}", errno))?;
         Ok(Spot { directory, target })
     }
 
@@ -175,7 +175,7 @@ fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Reported {
         Errno::EXIST => "; --overwrite-client-executables replaces it",
         _ => files::advice(errno, "; give --executable-directory a writable volume"),
     };
-    told!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
+    reported!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
 }
 
 /// The path of the running program: the kernel's, or without /proc the one that it was started by.

@@ -38,7 +38,7 @@ fn known() -> Vec<(&'static str, String)> {
         ("keepalive of a TCP connection", format!("{} s, {} probes", limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT)),
         ("unacknowledged data beyond the host", time(limits::TCP_USER_TIMEOUT_MS.into())),
         ("token", bytes(limits::TOKEN)),
-        ("connections without a proven token", limits::GATE.to_string()),
+        ("connections without a proven token", limits::PRE_AUTH.to_string()),
         ("proving the token", time(limits::PROOF_MS)),
         (
             "delay after failed proofs",

@@ -6,7 +6,7 @@ use crate::diag::Reported;
 use crate::options::value::Transport;
 use crate::sys::statics::StaticCell;
 use crate::sys::{fd, process};
-use crate::{limits, told};
+use crate::{limits, reported};
 
 /// The numbers of descriptors that go along, and one more where there are too many.
 pub(in crate::client) type Numbers = heapless::Vec<i32, { limits::DESCRIPTORS + 1 }>;
@@ -36,7 +36,7 @@ pub(in crate::client) fn restrict(inherited: &mut Numbers, connection: &Connecti
         inherited.clear();
     } else if inherited.is_full() {
         const TEXT: &str = "more than {} open descriptors; K8PSH_TRANSPORT=relay passes the first three";
-        return Err(told!(TEXT, limits::DESCRIPTORS));
+        return Err(reported!(TEXT, limits::DESCRIPTORS));
     }
     Ok(())
 }

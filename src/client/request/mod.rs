@@ -18,14 +18,14 @@ use crate::sys::statics::StaticCell;
 use crate::sys::{fd, process, signal};
 use crate::text::line::{Line, Show};
 use crate::text::number;
-use crate::{limits, told};
+use crate::{limits, reported};
 use descriptors::Numbers;
 
 /// The working directory relative to `baseDirectory`, which all containers share.
 pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Reported> {
     static HERE: StaticCell<[u8; limits::PATH]> = StaticCell::new([0; limits::PATH]);
     static REAL: StaticCell<[u8; limits::PATH]> = StaticCell::new([0; limits::PATH]);
-    let here = process::working_directory(HERE.take()).map_err(|errno| told!("working directory: {}", errno))?;
+    let here = process::working_directory(HERE.take()).map_err(|errno| reported!("working directory: {}", errno))?;
     let base = loaded.base.as_bytes();
     // The kernel gives the working directory with its links resolved. Where the base leads through a link, it has to be
     // resolved as well: by going there, which does a stub no harm.
@@ -33,7 +33,7 @@ pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Reported> {
     if relative.is_none() && rustix::process::chdir(loaded.base.as_c_str()).is_ok() {
         relative = process::working_directory(REAL.take()).ok().and_then(|base| path::relative(base, here));
     }
-    relative.ok_or_else(|| told!("working directory {} is outside of baseDirectory {}", here, base))
+    relative.ok_or_else(|| reported!("working directory {} is outside of baseDirectory {}", here, base))
 }
 
 /// What of the caller goes into a request.
@@ -72,7 +72,7 @@ pub(super) fn write(
         request.add(Kind::Argument, argument.to_bytes());
     }
     request.add(Kind::Start, command.name().to_bytes());
-    request.finish().map_err(|too_large| told!("{}", too_large))
+    request.finish().map_err(|too_large| reported!("{}", too_large))
 }
 
 /// Adds the variables that the configuration has clients send.

@@ -40,14 +40,14 @@ enum Place {
 
 /// The memory of a queue.
 struct Memory {
-    places: [Place; limits::GATE],
+    places: [Place; limits::PRE_AUTH],
     penalties: Penalties,
     buffer: Buffer,
 }
 
 /// The connections that have not proven the token, and those that have and wait for a worker.
-pub struct Gate {
-    places: &'static mut [Place; limits::GATE],
+pub struct PreAuthQueue {
+    places: &'static mut [Place; limits::PRE_AUTH],
     set: epoll::Set,
     verifier: Verifier,
     /// Counts connections that come and that become ready, as the order of both.
@@ -56,19 +56,19 @@ pub struct Gate {
     is_plain: bool,
 }
 
-impl Gate {
+impl PreAuthQueue {
     /// Makes the queue, of which a process has one: a second call panics.
-    pub fn new(environment: Environment<'static>) -> Result<&'static mut Gate> {
-        static GATE: StaticCell<MaybeUninit<Gate>> = StaticCell::new(MaybeUninit::uninit());
+    pub fn new(environment: Environment<'static>) -> Result<&'static mut PreAuthQueue> {
+        static QUEUE: StaticCell<MaybeUninit<PreAuthQueue>> = StaticCell::new(MaybeUninit::uninit());
         static MEMORY: StaticCell<Memory> = StaticCell::new(Memory {
-            places: [const { Place::Free }; limits::GATE],
+            places: [const { Place::Free }; limits::PRE_AUTH],
             penalties: Penalties::NONE,
             buffer: [0; limits::TOKEN + 2],
         });
         let set = epoll::Set::new()?;
         let Memory { places, penalties, buffer } = MEMORY.take();
         let verifier = Verifier { now: Instant::PAST, buffer, penalties, environment };
-        Ok(GATE.take().write(Gate { places, set, verifier, events: 0, is_plain: false }))
+        Ok(QUEUE.take().write(PreAuthQueue { places, set, verifier, events: 0, is_plain: false }))
     }
 
     /// Expects stubs, and plain clients as well if `is_plain`. If that changes, the queue's connections are closed.
@@ -107,7 +107,7 @@ impl Gate {
     fn evict(&mut self, newcomer: Network) -> Option<usize> {
         let is_own = |connection: &&Connection| Network::of(&connection.address) == newcomer;
         let own = self.connections().map(|(_, connection)| connection).filter(is_own).count();
-        let has_share = own >= limits::GATE_SHARE;
+        let has_share = own >= limits::PRE_AUTH_SHARE;
         let waiting = self.connections().filter(|(_, connection)| !connection.is_ready());
         let candidates = waiting.filter(|(_, connection)| !has_share || is_own(connection));
         let (index, oldest) = candidates.min_by_key(|(_, connection)| connection.order)?;
@@ -121,7 +121,7 @@ impl Gate {
     pub fn turn(&mut self, source: Option<TokenSource<'_>>) -> Instant {
         self.verifier.now = Instant::now();
         // Only so many per turn, so that signals are handled whatever comes.
-        for _ in 0..limits::GATE {
+        for _ in 0..limits::PRE_AUTH {
             let Some((number, has_ended)) = self.set.wait_for_arrival(0) else { break };
             let Ok(index) = usize::try_from(number) else { continue };
             if let Some(Place::Taken(connection)) = self.places.get_mut(index) {
@@ -129,7 +129,7 @@ impl Gate {
                 self.check(index, source);
             }
         }
-        for index in 0..limits::GATE {
+        for index in 0..limits::PRE_AUTH {
             if self.places[index].due() <= self.verifier.now {
                 self.check(index, source);
             }
@@ -178,7 +178,7 @@ impl Gate {
 
     /// Closes the connections that have not proven the token.
     pub fn leave_unproven(&mut self) {
-        for index in 0..limits::GATE {
+        for index in 0..limits::PRE_AUTH {
             if self.places[index].connection().is_some_and(|connection| !connection.is_ready()) {
                 self.close(index);
             }
@@ -209,7 +209,7 @@ impl Gate {
 }
 
 /// Readable when a connection has sent something.
-impl AsFd for Gate {
+impl AsFd for PreAuthQueue {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
     }
@@ -259,38 +259,38 @@ mod tests {
         Waiting,
     }
 
-    /// A gate, and a listener for the other ends of its connections.
+    /// A queue, and a listener for the other ends of its connections.
     struct Fixture {
-        gate: &'static mut Gate,
+        queue: &'static mut PreAuthQueue,
         source: Option<TokenSource<'static>>,
         listener: TcpListener,
     }
 
     impl Fixture {
-        /// A connection at the gate, by its other end.
+        /// A connection in the queue, by its other end.
         fn connect(&mut self) -> TcpStream {
             let port = self.listener.local_addr().expect("an address").port();
             let socket = tcp::socket(&address::LOOPBACK).expect("a socket");
             rustix::net::connect(&socket, &core::net::SocketAddr::new(address::LOOPBACK, port)).expect("a connection");
-            self.gate.enter(socket);
+            self.queue.enter(socket);
             let (peer, _) = self.listener.accept().expect("the other end");
             peer.set_nonblocking(true).expect("a socket that does not block");
             peer
         }
 
-        /// Takes turns of the gate for a while, long enough for bytes that are on their way, and returns what became of
+        /// Takes turns of the queue for a while, long enough for bytes that are on their way, and returns what became of
         /// the connection.
         fn take_turns(&mut self, peer: &mut TcpStream) -> Fate {
             for _ in 0..20 {
-                self.gate.turn(self.source);
-                if let Some((socket, _)) = self.gate.take_ready() {
+                self.queue.turn(self.source);
+                if let Some((socket, _)) = self.queue.take_ready() {
                     let mut rest = vec![0; 100];
                     let count = fd::receive(&socket, &mut rest).unwrap_or(0);
                     rest.truncate(count);
                     return Fate::In(rest);
                 }
                 match peer.read(&mut [0]) {
-                    Ok(1..) => panic!("the gate said something"),
+                    Ok(1..) => panic!("the queue said something"),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Ok(0) | Err(_) => return Fate::Out,
                 }
@@ -301,9 +301,9 @@ mod tests {
 
         /// What becomes of a connection of an address without failures that sends these parts, and its end.
         fn fate(&mut self, parts: &[&[u8]], ends: bool) -> Fate {
-            *self.gate.verifier.penalties = Penalties::NONE;
+            *self.queue.verifier.penalties = Penalties::NONE;
             // Connections that were left waiting would get in now, since their other ends have closed.
-            self.gate.leave();
+            self.queue.leave();
             let mut peer = self.connect();
             let mut fate = Fate::Waiting;
             for part in parts {
@@ -322,16 +322,16 @@ mod tests {
         }
     }
 
-    // One test: a process has one gate.
+    // One test: a process has one queue.
     #[test]
     fn the_first_line_is_the_token_or_nobody_gets_in() {
         let directory = temp_dir::TempDir::new().expect("a directory");
         let file = directory.path().join("token");
         let path: &'static CString = Box::leak(Box::new(CString::new(file.to_str().expect("a path")).expect("a path")));
         let source = Some(TokenSource::File(path));
-        let gate = Gate::new(Environment::empty()).expect("a gate");
-        gate.expect(true);
-        let mut fixture = Fixture { gate, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };
+        let queue = PreAuthQueue::new(Environment::empty()).expect("a queue");
+        queue.expect(true);
+        let mut fixture = Fixture { queue, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };
         std::fs::write(&file, "secret\n").expect("the token");
         let rest = |text: &[u8]| Fate::In(text.to_vec());
         for (parts, ends, wanted) in [
