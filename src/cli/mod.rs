@@ -1,4 +1,4 @@
-//! The roles of the program: its name, the last component of argv[0], says which one it plays.
+//! The roles of the program: its name, the last component of `argv[0]`, says which one it plays.
 
 mod check;
 mod install;
