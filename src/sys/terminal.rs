@@ -35,17 +35,16 @@ struct Whole {
     speeds: [u32; 2],
 }
 
-/// The input modes that are off in raw mode. In the generic layout, bits 2, 4, 9 and 11 to 15 are free for the rest of
-/// the note.
+/// The input modes that are off in raw mode (termios(3), cfmakeraw).
 const RAW_INPUT: u32 =
     libc::IGNBRK | libc::BRKINT | libc::PARMRK | libc::ISTRIP | libc::INLCR | libc::IGNCR | libc::ICRNL | libc::IXON;
 
-/// The local modes that are off in raw mode. `ISIG` and `ICANON` are bits 0 and 1 in the generic layout.
+/// The local modes that are off in raw mode.
 const RAW_LOCAL: u32 = libc::ECHO | libc::ECHONL | libc::ICANON | libc::ISIG | libc::IEXTEN;
 
-/// [`Modes::make_raw`] notes what it changes in the last two special characters, which the kernel keeps and does not use.
-/// This bit says that there is a note.
-const NOTED: u32 = 1 << 15;
+/// [`Modes::make_raw`] notes the modes before in the last two special characters, which the kernel keeps and does not use: a
+/// bit for each mode, and this one, which says that there is a note.
+const NOTED: u16 = 1 << 15;
 
 /// The size of [`Modes`] in bytes.
 const MODES: usize = size_of::<Modes>();
@@ -66,11 +65,13 @@ impl Modes {
     /// Makes every key a byte and, with `verbatim`, leaves every byte of output as it is (termios(3), cfmakeraw), with a
     /// note of what that changes.
     pub fn make_raw(&mut self, verbatim: bool) {
-        let local = self.local;
-        let kept =
-            (local & libc::IEXTEN) >> 6 | (local & libc::ECHONL) >> 2 | (local & 3) << 11 | (local & libc::ECHO) << 10;
-        let note = NOTED | self.input & RAW_INPUT | (self.output & libc::OPOST) << 2 | kept;
-        self.characters[17..].copy_from_slice(&note.to_le_bytes()[..2]);
+        let mut note = NOTED;
+        self.for_each_raw_mode(&mut |bit, modes, mode| {
+            if *modes & mode != 0 {
+                note |= bit;
+            }
+        });
+        self.characters[17..].copy_from_slice(&note.to_le_bytes());
         self.input &= !RAW_INPUT;
         if verbatim {
             self.output &= !libc::OPOST;
@@ -83,13 +84,26 @@ impl Modes {
     /// Undoes [`Modes::make_raw`] by its note: another stub may be using the terminal in raw mode, or may have been
     /// killed in it.
     pub fn before_raw(&mut self) {
-        let note = u32::from_le_bytes([self.characters[17], self.characters[18], 0, 0]);
+        let note = u16::from_le_bytes([self.characters[17], self.characters[18]]);
         if note & NOTED != 0 && self.local & libc::ICANON == 0 {
-            self.input |= note & RAW_INPUT;
-            self.output |= note >> 2 & libc::OPOST;
-            self.local |=
-                note << 6 & libc::IEXTEN | note << 2 & libc::ECHONL | note >> 11 & 3 | note >> 10 & libc::ECHO;
+            self.for_each_raw_mode(&mut |bit, modes, mode| {
+                if note & bit != 0 {
+                    *modes |= mode;
+                }
+            });
             self.characters[17..].fill(0);
+        }
+    }
+
+    /// Calls `each` for every mode that raw mode may turn off, with its bit of the note.
+    fn for_each_raw_mode(&mut self, each: &mut dyn FnMut(u16, &mut u32, u32)) {
+        let mut bit = 1;
+        let all = [(&mut self.input, RAW_INPUT), (&mut self.output, libc::OPOST), (&mut self.local, RAW_LOCAL)];
+        for (modes, raw) in all {
+            for mode in (0..u32::BITS).map(|place| 1 << place).filter(|mode| raw & mode != 0) {
+                each(bit, modes, mode);
+                bit <<= 1;
+            }
         }
     }
 

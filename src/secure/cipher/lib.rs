@@ -14,6 +14,8 @@ pub const TAG: usize = 16;
 ///
 /// # Panics
 /// If the text is longer than 256 GiB.
+// Out of line, as `decrypt`: in its callers, which are optimised for size, it would be as well. It takes 6 % less time at
+// 432 bytes for both.
 #[inline(never)]
 pub fn encrypt(key: &[u8; KEY], number: u64, associated: &[u8], text: &mut [u8]) -> [u8; TAG] {
     let cipher = ChaCha20Poly1305::new(key.into());
