@@ -39,7 +39,7 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     if trigger.is_none() {
         terminal.offer(connection.is_direct);
     }
-    // The token is for nobody else.
+    // The token must not reach the command.
     let environment = &program.environment.without(settings.token_variable());
     let caller = request::Caller { environment, arguments, directory, terminal: &terminal, connection: &connection };
     let request = request::write(command, &caller, descriptors)?;

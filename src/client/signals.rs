@@ -25,7 +25,7 @@ impl Stub {
     /// Forwards a signal, or holds it until the server has greeted, which one of protocol 2 does at once.
     fn forward(&mut self, signal: u8) -> Handled {
         match self.machine.peer() {
-            // The command has ended, so the signal is for whoever still passes on what it has written.
+            // The command has ended, so the signal is for this process, which still passes on what it has written.
             _ if self.end.is_some() => return self.default_action(signal),
             Peer::Negotiated => {
                 self.forwarded = self.forwarded.with(signal);
@@ -78,7 +78,7 @@ impl Stub {
         Ok(())
     }
 
-    /// There is nobody to forward the signal to, so the stub does what it means: a server of protocol 1 ends the command
+    /// The signal cannot be forwarded, so the stub does what it means: a server of protocol 1 ends the command
     /// when the connection ends.
     pub(super) fn default_action(&self, signal: u8) -> Handled {
         match signal {

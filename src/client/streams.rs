@@ -90,7 +90,7 @@ impl Stub {
         is_background
     }
 
-    /// The command reads its stdin no more. Whoever writes to this one is to notice, as it would with a local command.
+    /// The command reads its stdin no more. The writer of this one is to notice, as it would with a local command.
     pub(super) fn close_input(&mut self) {
         if let Some(input) = self.streams.input.take() {
             fd::close(input);

@@ -59,7 +59,7 @@ pub(super) struct Stub {
 
 /// The caller's streams, as far as they are relayed.
 pub(super) struct Streams {
-    /// stdin, until it has ended or nobody wants it.
+    /// stdin, until it has ended or the command has closed it.
     pub(super) input: Option<Stream>,
     /// stdout and stderr, until the command closes them or their readers go.
     pub(super) outputs: [Option<Stream>; 2],
@@ -91,7 +91,7 @@ pub(super) struct Greeting {
 pub(super) enum Interrupt {
     /// The session cannot go on, which has been reported.
     Failed(Reported),
-    /// A signal that there is nobody to forward to.
+    /// A signal that cannot be forwarded.
     Signal(u8),
 }
 

@@ -91,7 +91,7 @@ pub fn load_command(
     take(Some(name), given, environment)?.sound()
 }
 
-/// The same as [`load`], for those who look for what else is wrong with a file that is not sound.
+/// The same as [`load`], for looking for what else is wrong with a file that is not sound.
 pub fn inspect(given: Option<&'static CStr>, environment: &Environment) -> Result<Loaded<'static>, Reported> {
     take(None, given, environment)
 }

@@ -15,7 +15,7 @@ pub fn log(line: &mut Line) {
     write(line, sys::fd::error());
 }
 
-/// Ends the line and writes it to `stream`. A message that nobody can read is nobody's error.
+/// Ends the line and writes it to `stream`. A message that cannot be read is no error.
 fn write(line: &mut Line, stream: BorrowedFd<'static>) {
     line.end(LINE_END.get());
     let _ = match PATIENCE.get() {
@@ -127,7 +127,7 @@ pub fn tell(component: Component, text: &str, parts: &[Part<'_>]) {
     write_error(&mut line, text, parts);
 }
 
-/// Ends a line and writes it. Where stderr is closed there is nobody to tell.
+/// Ends a line and writes it. If stderr is closed, it is lost.
 fn write_error(line: &mut Line, text: &str, parts: &[Part<'_>]) {
     add(line, text, parts);
     write(line, sys::fd::error());

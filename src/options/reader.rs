@@ -74,7 +74,7 @@ pub(super) fn ignores_invalid(words: &mut dyn Iterator<Item = &CStr>) -> bool {
 }
 
 /// Whether the words around it make sense without it: an unknown option, or a word behind one, which `may_be_value` of that.
-/// But whoever misspells an option that protects the section must not get one without protection.
+/// But a misspelt option that protects the section must not leave it without protection.
 fn can_be_ignored(error: &UsageError<'_>, may_be_value: bool) -> bool {
     match error {
         UsageError::Unknown(word) => !protects(until(word.to_bytes(), b'=')),

@@ -1,4 +1,4 @@
-//! What a section says. All who need it read it by the same code: the server, which adds the options of its command line,
+//! What a section says. All its readers use the same code: the server, which adds the options of its command line,
 //! the section's stubs, the probe and `--check`.
 
 use super::disagreement::{check, check_for_stubs};

@@ -63,7 +63,7 @@ pub enum Scope {
     Header,
 }
 
-/// Whom an option in a section's header concerns. Both ends check its value.
+/// The ends that an option in a section's header concerns. Both of them check its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// The server.
@@ -89,7 +89,7 @@ pub struct OptionSpec {
     pub value: Option<Kind>,
     /// Where it may stand.
     pub scope: Scope,
-    /// Whom it concerns.
+    /// The ends that it concerns.
     pub audience: Audience,
     /// What it does, as a sentence without capital and full stop.
     pub help: &'static str,

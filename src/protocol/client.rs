@@ -244,7 +244,7 @@ impl<'a> ClientEnd<'a> {
         self.give_credit(which);
     }
 
-    /// Nobody reads this stream of the stub's any more: the command is to notice at its next write. A server that has not
+    /// This stream of the stub's has no reader any more: the command is to notice at its next write. A server that has not
     /// greeted yet is told when it does; one of protocol 1 cannot be told.
     pub fn hang_up(&mut self, which: Which) {
         self.stream_mut(which).close();

@@ -162,7 +162,7 @@ impl<'a> Incoming<'a> {
         self.ended = true;
     }
 
-    /// There is nobody to write it to any more: what comes is dropped, and credit is given for it, so that a sender that
+    /// It has no reader any more: what comes is dropped, and credit is given for it, so that a sender that
     /// has not heard of it yet is not held up.
     pub fn close(&mut self) {
         self.open = false;

@@ -1,4 +1,4 @@
-//! Bytes that wait to be written, in the order in which they came. It holds up whoever fills it when it is full, and
+//! Bytes that wait to be written, in the order in which they came. It holds up its writer when it is full, and
 //! never grows.
 
 use crate::text::bytes::{after, first};

@@ -22,7 +22,7 @@ pub enum ClientMessage<'i> {
     Signal(u8),
     /// Stop the command.
     Terminate,
-    /// Nobody reads this stream any more.
+    /// This stream has no reader any more.
     HangUp(Which),
     /// The stub's terminal has this size now.
     Resize(u64),
@@ -321,7 +321,7 @@ impl<'a> ServerEnd<'a> {
         self.outputs[which as usize].send(&mut self.outbox, count);
     }
 
-    /// Nobody reads the stream any more.
+    /// The stream has no reader any more.
     pub fn hang_up(&mut self, which: Which) {
         self.stream(which).close();
     }

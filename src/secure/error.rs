@@ -12,7 +12,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The reason as words of a message, which says whom it concerns before them.
+    /// The reason as words of a message, which names the peer before them.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {

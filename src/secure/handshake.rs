@@ -60,7 +60,7 @@ impl Initiator {
         (Initiator { state, ephemeral }, public, tag)
     }
 
-    /// Reads the answer. Who has sent it has the token, and this connection's keys.
+    /// Reads the answer. Its sender has the token, and this connection's keys.
     ///
     /// # Errors
     /// [`Error::Handshake`] where it is no answer to this initiator's message by somebody with the same token.

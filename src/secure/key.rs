@@ -7,7 +7,8 @@ const CONTEXT: &[u8] = b"k8psh 2 Noise_NNpsk0 pre-shared key";
 
 /// The pre-shared key of a section, wiped when it is dropped.
 ///
-/// A token is a random secret, not a password: whoever records a handshake can try tokens on it, as fast as SHA-256 goes.
+/// A token is a random secret, not a password: an onlooker who records a handshake can try tokens on it, as fast as SHA-256
+/// goes.
 pub struct PreSharedKey(Secret);
 
 impl PreSharedKey {

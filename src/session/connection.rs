@@ -1,4 +1,4 @@
-//! A connection that a server has accepted, and who is at its other end.
+//! A connection that a server has accepted, and its peer.
 
 use crate::add;
 use crate::secure::handshake::{Responder, Unconfirmed};
@@ -27,7 +27,7 @@ impl Accepted {
     }
 }
 
-/// Who is at the other end of a connection, as far as the kernel says.
+/// The peer of a connection, as far as the kernel says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// A user in this network namespace, by the direct transport.
@@ -50,7 +50,7 @@ impl Accepted {
         Some(Some(unconfirmed))
     }
 
-    /// Who is at its other end.
+    /// Its peer.
     pub fn peer(&self) -> Peer {
         if self.is_direct {
             unix::peer_user(&self.socket).map_or(Peer::Gone, Peer::User)

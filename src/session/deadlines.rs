@@ -62,7 +62,7 @@ impl<S> State<S> {
         self.deadlines().iter().fold(Instant::NEVER, |next, (at, _)| next.min(*at))
     }
 
-    /// What is to be done now. Whoever does it moves the deadline, or ends what it belongs to.
+    /// What is to be done now. Doing it has to move the deadline, or end what it belongs to.
     pub(super) fn due(&self, now: Instant) -> Option<Due> {
         self.deadlines().into_iter().find(|(at, _)| *at <= now).map(|(_, due)| due)
     }

@@ -63,7 +63,7 @@ impl Buffers {
     }
 }
 
-/// Who is at the other end.
+/// The kind of client at the other end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
     /// A stub, by TCP.
@@ -282,8 +282,8 @@ impl<'s> Session<'s> {
     }
 
     /// The client has had its time to read the end. One that reads slowly gets more: what it still sends would otherwise
-    /// make its kernel drop what it has not read (RFC 2525, 2.17). Whoever else has the socket, as a process that the command
-    /// left behind, loses the connection.
+    /// make its kernel drop what it has not read (RFC 2525, 2.17). Any other holder of the socket, such as a
+    /// process that the command left behind, loses the connection.
     fn stop_lingering(&mut self, now: Instant) {
         let has_outgoing = self.has_outgoing();
         let Link::Lingering { socket, until, patience } = &mut self.state.link else { return };

@@ -50,7 +50,7 @@ pub struct Record<'s> {
     pub cut: Option<EndReason>,
     /// The exit code of a request that was refused.
     pub refused: u8,
-    /// Who is at the other end.
+    /// The peer.
     pub peer: Peer,
     /// Bytes that came from the peer and that went to it, as far as they are seen here.
     bytes: Option<[u64; 2]>,
@@ -75,7 +75,7 @@ impl<'s> Record<'s> {
     }
 
     /// A request is complete. `connection` is that of a trigger, which can be asked for its bytes at the end; those of a
-    /// relay are counted here, and those of the direct transport seen by nobody but the command.
+    /// relay are counted here, and those of the direct transport seen by the command alone.
     pub fn started(&mut self, service: &Service<'_>, request: &Request<'s>, connection: Option<&OwnedFd>) {
         static LAST: Global<u64> = Global::new(0);
         // The number of a process comes back only after a while, so the time tells two of them apart.

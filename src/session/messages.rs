@@ -134,8 +134,8 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// A stream of the stub's has no reader any more. Where that is its terminal, the command's has no more input. Whom the
-    /// kernel tells of a hang-up hears of it by a signal, which the stub forwards; nobody else is to end.
+    /// A stream of the stub's has no reader any more. Where that is its terminal, the command's has no more input. A
+    /// process that the kernel tells of the hang-up gets a signal, which the stub forwards; no other one is to end.
     fn hang_up(&mut self, which: Which) {
         self.server_end.hang_up(which);
         self.close_output(which);

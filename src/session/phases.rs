@@ -208,7 +208,7 @@ impl Command {
     }
 
     /// A signal came for a command that has ended: what it had written and is not passed on is dropped, as when a process
-    /// dies that is still writing, and its stub ends by the signal. One that its caller ignores ends nobody.
+    /// dies that is still writing, and its stub ends by the signal. One that its caller ignores ends neither.
     pub(super) fn on_late_signal(&mut self, signal: u8) {
         if let Command::Ended { end, left, ignored, .. } = self
             && !ignored.has(signal)

@@ -219,7 +219,7 @@ pub fn set_size(fd: BorrowedFd<'_>, size: u64) {
 pub fn controlling() -> Option<BorrowedFd<'static>> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
     let own = above_streams(open(c"/dev/tty", flags, 0).ok()?).ok()?;
-    // SAFETY: nobody else knows its number, and it is never closed.
+    // SAFETY: its number is known here alone, and it is never closed.
     Some(unsafe { BorrowedFd::borrow_raw(own.into_raw_fd()) })
 }
 

@@ -1,4 +1,4 @@
-//! The handshake against the published vector, and against everybody who has no token.
+//! The handshake against the published vector, and against peers without the token.
 
 use super::*;
 use crate::secure::record::{HEADER, OVERHEAD};
@@ -196,7 +196,7 @@ fn an_answer_to_another_first_message_is_refused() {
     assert_eq!(start("token").0.finish(&second).err(), Some(Error::Handshake));
 }
 
-/// Whoever repeats all that an initiator once said gets an answer, and no session.
+/// A replay of all that an initiator once said gets an answer, and no session.
 #[test]
 fn a_recorded_session_confirms_nothing() {
     let (_, first) = start("token");

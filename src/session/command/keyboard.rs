@@ -269,7 +269,7 @@ impl Keyboard {
         }
     }
 
-    /// The command gets this signal: it must be as though nobody had looked whether it reads.
+    /// The command gets this signal: it must be as though there had been no look whether it reads.
     fn on_signal(&mut self, signal: u8, now: Instant, steps: &mut Steps) {
         self.withdraw(steps);
         if matches!(signal, name::TSTP | name::TTIN | name::TTOU) {

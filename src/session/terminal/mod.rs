@@ -154,7 +154,7 @@ impl Session<'_> {
         };
     }
 
-    /// Makes the terminal readable for poll(2), by the character that ends the input: it is not echoed. Nobody can read it,
+    /// Makes the terminal readable for poll(2), by the character that ends the input: it is not echoed. It cannot be read,
     /// since the kernel stops a background process before that.
     fn bait(&self) {
         let Some(streams) = self.state.command.streams() else { return };

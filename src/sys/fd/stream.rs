@@ -21,7 +21,7 @@ enum Method {
     Pipe,
     /// A pipe on an older kernel, a character device: a small chunk after poll(2) has said that there is room.
     Careful,
-    /// A terminal, opened once more with `O_NONBLOCK`: it is one file for all who have it open, with flags for each.
+    /// A terminal, opened once more with `O_NONBLOCK`: it is one file for all openers, with flags for each.
     Terminal,
     /// A socket: `MSG_DONTWAIT`.
     Socket,
@@ -88,7 +88,7 @@ impl Stream {
         }
     }
 
-    /// Whether an error of a call says that nobody is at the other end any more. Which one a terminal gives that hangs up is a
+    /// Whether an error of a call says that the other end is closed. Which one a terminal gives that hangs up is a
     /// matter of the moment: while its other end is being closed, EIO (`n_tty_read`, drivers/tty/n_tty.c).
     pub fn has_hung_up(&self, errno: Errno) -> bool {
         errno == Errno::PIPE || errno == Errno::IO && matches!(self.method, Method::Careful | Method::Terminal)

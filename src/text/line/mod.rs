@@ -1,4 +1,4 @@
-//! Lines of text that are put together from parts. Pure: who writes them is [`crate::diag`]'s business.
+//! Lines of text that are put together from parts. Pure: [`crate::diag`] writes them.
 
 pub(in crate::text) mod buffer;
 pub(in crate::text) mod part;
