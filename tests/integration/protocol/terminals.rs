@@ -56,8 +56,11 @@ fn a_terminal_has_the_size_of_the_request_and_then_that_of_the_frames() {
         return;
     }
     let pod = Pod::new("look python3 look.py");
-    let script = "import fcntl, signal, struct, termios, time\n\
-        def look(*_): print(*struct.unpack('HHHH', fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8))), 'seen', flush=True)\n\
+    // By write(2): print() within print(), which the signal may interrupt, is an error.
+    let script = "import fcntl, os, signal, struct, termios, time\n\
+        def look(*_):\n \
+            size = struct.unpack('HHHH', fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))\n \
+            os.write(1, b'%d %d %d %d seen\\n' % size)\n\
         signal.signal(signal.SIGWINCH, look)\n\
         look()\n\
         while True: time.sleep(0.01)\n";
