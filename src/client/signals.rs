@@ -51,8 +51,7 @@ impl Stub {
             self.forwarded = self.forwarded.without(name::TSTP).without(name::TTIN).without(name::TTOU);
             self.resume_terminal();
         }
-        let is_deadly = matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM);
-        self.machine.signal(signal, is_deadly && !signal::is_ignored(signal));
+        self.machine.signal(signal, signal::DEADLY.has(signal) && !signal::is_ignored(signal));
     }
 
     /// Does what waits for the server's greeting once that has come, or its time is over.

@@ -8,8 +8,8 @@ use crate::protocol::Which;
 use crate::protocol::request::{Attributes, Request};
 use crate::protocol::server::ClientMessage;
 use crate::sys::clock::Instant;
-use crate::sys::process;
-use crate::sys::signal::{self, name};
+use crate::sys::process::{self, Reception};
+use crate::sys::signal;
 use crate::sys::terminal;
 use crate::text::line::{Line, Show};
 use crate::{add, debug, exit, limits, report};
@@ -115,18 +115,17 @@ impl<'s> Session<'s> {
     /// whoever still stands for the command, so that a key that ends a whole pipeline ends the stub in it too.
     fn signal(&mut self, signal: u8) {
         self.reap();
-        let is_deadly = matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM);
+        let is_deadly = signal::DEADLY.has(signal);
         if let Some(pid) = self.state.command.pid() {
             debug!(Session, "{}: signal {}", self.name, signal);
             // One that ends whatever gets it does not come to a command that exits with a code nevertheless.
-            let survives = || !is_deadly || process::handles(pid, signal);
+            let survives = |status: Reception| !is_deadly || status.guarded.has(signal);
             // Before: what handles it may do so once. After: what begins may not have come to it.
-            let may_get_it = !process::is_exiting(pid);
-            let survived = survives();
+            let before = process::reception(pid);
             self.on_terminal_event(Event::Signal(signal));
             // A group in any case: others may be in it.
             let _ = signal::send(-self.target_of(signal, pid), signal);
-            if may_get_it && (survived || survives()) {
+            if !before.is_exiting && (survives(before) || survives(process::reception(pid))) {
                 self.server_end.delivered();
             }
         } else if is_deadly {

@@ -43,7 +43,7 @@ impl Set {
 
     /// The set with `signal`, from 1 to 64, in it.
     #[must_use]
-    pub fn with(self, signal: u8) -> Set {
+    pub const fn with(self, signal: u8) -> Set {
         Set(self.0 | 1 << (signal - 1))
     }
 
@@ -58,6 +58,9 @@ impl Set {
         (1..65).filter(move |signal| self.has(*signal))
     }
 }
+
+/// The signals by which somebody ends a process.
+pub const DEADLY: Set = Set(0).with(name::HUP).with(name::INT).with(name::QUIT).with(name::TERM);
 
 /// The kernel's signal sets are 8 bytes long everywhere but on MIPS.
 const SET_SIZE: usize = size_of::<u64>();

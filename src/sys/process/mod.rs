@@ -14,6 +14,6 @@ pub use exec::{ExecError, execute};
 pub use exit::{end_like, exit};
 pub use hook::at_exit;
 pub use ids::{follow_parent, group, id, is_child_of, umask, working_directory};
-pub use procfs::{Group, children, group_status, handles, is_exiting, open_descriptors};
+pub use procfs::{Group, Reception, children, group_status, open_descriptors, reception};
 pub use reap::{Children, Reaped, adopt_orphans, reap};
 pub use spawn::{Stack, Start, fork, start};

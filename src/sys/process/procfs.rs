@@ -88,15 +88,20 @@ fn status(pid: i32) -> Option<Status> {
     })
 }
 
-/// Whether a process is on its way out, so that signals that come now are dropped.
-pub fn is_exiting(pid: i32) -> bool {
-    status(pid).is_some_and(|status| status.is_exiting)
+/// What becomes of a signal that is sent to a process now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reception {
+    /// Whether the process is on its way out, so that the signal is dropped.
+    pub is_exiting: bool,
+    /// The signals up to 31 about which the process does anything but end: that it blocks, ignores or handles.
+    pub guarded: Set,
 }
 
-/// Whether a process does anything about a signal up to 31 but end by it: blocks, ignores or handles it, which /proc shows
-/// until the process is reaped. True where that does not say.
-pub fn handles(pid: i32, signal: u8) -> bool {
-    status(pid).is_none_or(|status| status.guarded.has(signal))
+/// How a process receives signals, which /proc shows until it is reaped. Where that does not say, it gets them all and
+/// guards them.
+pub fn reception(pid: i32) -> Reception {
+    let unknown = Reception { is_exiting: false, guarded: Set::ALL };
+    status(pid).map_or(unknown, |status| Reception { is_exiting: status.is_exiting, guarded: status.guarded })
 }
 
 /// The processes of a group, together.
