@@ -5,6 +5,7 @@ use crate::files;
 use crate::options::settings::TokenSource;
 use crate::secure::key::PreSharedKey;
 use crate::sys::program::Environment;
+use crate::text::bytes::has;
 use crate::{limits, reported};
 use core::ffi::CStr;
 use zeroize::Zeroizing;
@@ -31,7 +32,7 @@ pub fn read_key(source: TokenSource<'_>, environment: &Environment) -> Result<Pr
 /// The key of a token: one line of 1 to [`limits::TOKEN`] bytes. A message names its `option` and `place`.
 fn key(option: &str, place: &CStr, text: &[u8]) -> Result<PreSharedKey, Reported> {
     let token = without_newline(text);
-    let is_line = token.len() <= limits::TOKEN && !token.contains(&b'\n');
+    let is_line = token.len() <= limits::TOKEN && !has(token, b'\n');
     let key = if is_line { PreSharedKey::from_token(token) } else { None };
     key.ok_or_else(|| reported!("{} {}: not one line of 1 to 4096 bytes", option, place))
 }

@@ -62,7 +62,7 @@ fn show_option(option: &OptionSpec, line: &mut Line) {
 /// blanks.
 fn wrap(text: &str, mut column: usize, indent: usize, line: &mut Line) {
     let mut is_first = true;
-    for word in text.split(' ') {
+    for word in text.as_bytes().split(|byte| *byte == b' ') {
         if !is_first && column + 1 + word.len() > WIDTH {
             line.add(b"\n");
             line.add(&b"        "[..indent]);
@@ -71,7 +71,7 @@ fn wrap(text: &str, mut column: usize, indent: usize, line: &mut Line) {
             line.add(b" ");
             column += 1;
         }
-        line.add(word.as_bytes());
+        line.add(word);
         column += word.len();
         is_first = false;
     }

@@ -4,6 +4,7 @@ use super::names::Named;
 use crate::add;
 use crate::limits;
 use crate::text::address;
+use crate::text::bytes::has;
 use crate::text::line::{Line, Show};
 use crate::text::number;
 use core::ffi::CStr;
@@ -69,7 +70,7 @@ impl Kind {
             Kind::Uid => uid(bytes).is_some(),
             Kind::Uids => uids(text).all(|uid| uid.is_some()),
             Kind::AbsolutePath => bytes.starts_with(b"/"),
-            Kind::VariableName => !bytes.is_empty() && !bytes.contains(&b'='),
+            Kind::VariableName => !bytes.is_empty() && !has(bytes, b'='),
             Kind::Log => Format::named(bytes).is_some(),
             Kind::Transport => Transport::named(bytes).is_some(),
             Kind::Tty => Tty::named(bytes).is_some(),

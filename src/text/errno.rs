@@ -1,61 +1,72 @@
 //! The kernel's reasons in words, as strerror(3) gives them.
 
+use super::bytes::line;
 use rustix::io::Errno;
 
+/// A number for each error, and a text with a line for each: a `match` would have a jump and three instructions for each.
+macro_rules! errors {
+    ($($name:ident => $text:literal,)*) => {
+        const ERRORS: &[Errno] = &[$(Errno::$name),*];
+        const TEXTS: &str = concat!($($text, "\n"),*);
+    };
+}
+
+errors! {
+    PERM => "Operation not permitted",
+    NOENT => "No such file or directory",
+    INTR => "Interrupted system call",
+    IO => "Input/output error",
+    NXIO => "No such device or address",
+    TOOBIG => "Argument list too long",
+    NOEXEC => "Exec format error",
+    BADF => "Bad file descriptor",
+    AGAIN => "Resource temporarily unavailable",
+    NOMEM => "Cannot allocate memory",
+    ACCESS => "Permission denied",
+    BUSY => "Device or resource busy",
+    EXIST => "File exists",
+    XDEV => "Invalid cross-device link",
+    NODEV => "No such device",
+    NOTDIR => "Not a directory",
+    ISDIR => "Is a directory",
+    INVAL => "Invalid argument",
+    NFILE => "Too many open files in system",
+    MFILE => "Too many open files",
+    NOTTY => "Inappropriate ioctl for device",
+    TXTBSY => "Text file busy",
+    FBIG => "File too large",
+    NOSPC => "No space left on device",
+    ROFS => "Read-only file system",
+    PIPE => "Broken pipe",
+    NAMETOOLONG => "File name too long",
+    NOSYS => "Function not implemented",
+    NOTEMPTY => "Directory not empty",
+    LOOP => "Too many levels of symbolic links",
+    PROTO => "Protocol error",
+    PROTONOSUPPORT => "Protocol not supported",
+    OPNOTSUPP => "Operation not supported",
+    AFNOSUPPORT => "Address family not supported by protocol",
+    ADDRINUSE => "Address already in use",
+    ADDRNOTAVAIL => "Cannot assign requested address",
+    NETDOWN => "Network is down",
+    NETUNREACH => "Network is unreachable",
+    CONNABORTED => "Software caused connection abort",
+    CONNRESET => "Connection reset by peer",
+    NOBUFS => "No buffer space available",
+    NOTCONN => "Transport endpoint is not connected",
+    TIMEDOUT => "Connection timed out",
+    CONNREFUSED => "Connection refused",
+    HOSTDOWN => "Host is down",
+    HOSTUNREACH => "No route to host",
+    INPROGRESS => "Operation now in progress",
+    STALE => "Stale file handle",
+    DQUOT => "Disk quota exceeded",
+}
+
 /// What an error means; `None` for one that no call of this program's fails with.
-pub fn text(errno: Errno) -> Option<&'static str> {
-    Some(match errno {
-        Errno::PERM => "Operation not permitted",
-        Errno::NOENT => "No such file or directory",
-        Errno::INTR => "Interrupted system call",
-        Errno::IO => "Input/output error",
-        Errno::NXIO => "No such device or address",
-        Errno::TOOBIG => "Argument list too long",
-        Errno::NOEXEC => "Exec format error",
-        Errno::BADF => "Bad file descriptor",
-        Errno::AGAIN => "Resource temporarily unavailable",
-        Errno::NOMEM => "Cannot allocate memory",
-        Errno::ACCESS => "Permission denied",
-        Errno::BUSY => "Device or resource busy",
-        Errno::EXIST => "File exists",
-        Errno::XDEV => "Invalid cross-device link",
-        Errno::NODEV => "No such device",
-        Errno::NOTDIR => "Not a directory",
-        Errno::ISDIR => "Is a directory",
-        Errno::INVAL => "Invalid argument",
-        Errno::NFILE => "Too many open files in system",
-        Errno::MFILE => "Too many open files",
-        Errno::NOTTY => "Inappropriate ioctl for device",
-        Errno::TXTBSY => "Text file busy",
-        Errno::FBIG => "File too large",
-        Errno::NOSPC => "No space left on device",
-        Errno::ROFS => "Read-only file system",
-        Errno::PIPE => "Broken pipe",
-        Errno::NAMETOOLONG => "File name too long",
-        Errno::NOSYS => "Function not implemented",
-        Errno::NOTEMPTY => "Directory not empty",
-        Errno::LOOP => "Too many levels of symbolic links",
-        Errno::PROTO => "Protocol error",
-        Errno::PROTONOSUPPORT => "Protocol not supported",
-        Errno::OPNOTSUPP => "Operation not supported",
-        Errno::AFNOSUPPORT => "Address family not supported by protocol",
-        Errno::ADDRINUSE => "Address already in use",
-        Errno::ADDRNOTAVAIL => "Cannot assign requested address",
-        Errno::NETDOWN => "Network is down",
-        Errno::NETUNREACH => "Network is unreachable",
-        Errno::CONNABORTED => "Software caused connection abort",
-        Errno::CONNRESET => "Connection reset by peer",
-        Errno::NOBUFS => "No buffer space available",
-        Errno::NOTCONN => "Transport endpoint is not connected",
-        Errno::TIMEDOUT => "Connection timed out",
-        Errno::CONNREFUSED => "Connection refused",
-        Errno::HOSTDOWN => "Host is down",
-        Errno::HOSTUNREACH => "No route to host",
-        Errno::INPROGRESS => "Operation now in progress",
-        Errno::STALE => "Stale file handle",
-        Errno::DQUOT => "Disk quota exceeded",
-        _ => return None,
-    })
+pub fn text(errno: Errno) -> Option<&'static [u8]> {
+    let number = ERRORS.iter().position(|known| *known == errno)?;
+    Some(line(TEXTS.as_bytes(), number))
 }
 
 #[cfg(test)]
@@ -68,12 +79,12 @@ mod tests {
         for number in 1..=133 {
             let system = std::io::Error::from_raw_os_error(number).to_string();
             if let Some(words) = text(Errno::from_raw_os_error(number)) {
-                assert_eq!(system, format!("{words} (os error {number})"));
+                assert_eq!(system, format!("{} (os error {number})", words.escape_ascii()));
                 known += 1;
             }
         }
         assert_eq!(known, 49);
-        assert_eq!(text(Errno::CONNREFUSED), Some("Connection refused"));
+        assert_eq!(text(Errno::CONNREFUSED), Some(&b"Connection refused"[..]));
         assert_eq!([Errno::DEADLK, Errno::from_raw_os_error(4000)].map(text), [None; 2]);
     }
 }

@@ -78,7 +78,7 @@ fn status(pid: i32) -> Option<Status> {
         numbers;
     Some(Status {
         // What has ended counts, too: it does nothing any more.
-        is_stopped: rest.first().is_some_and(|state| b"TtZX".contains(state)),
+        is_stopped: rest.first().is_some_and(|state| matches!(state, b'T' | b't' | b'Z' | b'X')),
         parent,
         group,
         // Not that of its threads which ends before the others (`include/linux/sched.h`).

@@ -185,7 +185,7 @@ fn show_signed(value: i32, line: &mut Line) {
 
 fn show_errno(errno: Errno, line: &mut Line) {
     match errno::text(errno) {
-        Some(text) => line.add(text.as_bytes()),
+        Some(text) => line.add(text),
         None => {
             line.add(b"error ");
             show_signed(errno.raw_os_error(), line);
