@@ -2,7 +2,6 @@
 
 use super::error::Error;
 use cipher::{KEY, TAG};
-use core::array;
 use hmac::digest::{CtOutput, Output};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -27,18 +26,13 @@ pub(super) fn is_same(one: &Secret, other: &Secret) -> bool {
     one == other
 }
 
-/// HKDF (RFC 5869) as Noise uses it, with the chaining key as the salt and no further information.
-fn hkdf<const N: usize>(chaining_key: &Secret, material: &[u8]) -> [Secret; N] {
+/// The first two outputs of HKDF (RFC 5869) as Noise uses it, with the chaining key as the salt and no further information,
+/// and the key for more of them.
+fn hkdf(chaining_key: &Secret, material: &[u8]) -> ([Secret; 2], Secret) {
     let key = hmac(&chaining_key[..], &[material]);
-    let mut number = 0;
-    let mut last: Option<Secret> = None;
-    array::from_fn(|_| {
-        number += 1;
-        let before = last.as_ref().map_or(&[][..], |last| &last[..]);
-        let output = hmac(&key[..], &[before, &[number]]);
-        last = Some(output.clone());
-        output
-    })
+    let first = hmac(&key[..], &[&[1]]);
+    let second = hmac(&key[..], &[&first[..], &[2]]);
+    ([first, second], key)
 }
 
 /// A key, and how many texts it has encrypted or decrypted.
@@ -105,20 +99,21 @@ impl SymmetricState {
     }
 
     pub(super) fn mix_hash(&mut self, data: &[u8]) {
-        self.hash = Sha256::new().chain_update(self.hash).chain_update(data).finalize().into();
+        self.mix_parts(&[data]);
     }
 
     pub(super) fn mix_key(&mut self, material: &[u8]) {
-        let [chaining_key, key] = hkdf(&self.chaining_key, material);
+        let ([chaining_key, key], _) = hkdf(&self.chaining_key, material);
         self.chaining_key = chaining_key;
         self.cipher = CipherState::new(key);
     }
 
     pub(super) fn mix_key_and_hash(&mut self, material: &[u8]) {
-        let [chaining_key, hashed, key] = hkdf(&self.chaining_key, material);
+        let ([chaining_key, hashed], key) = hkdf(&self.chaining_key, material);
+        let third = hmac(&key[..], &[&hashed[..], &[3]]);
         self.chaining_key = chaining_key;
         self.mix_hash(&hashed[..]);
-        self.cipher = CipherState::new(key);
+        self.cipher = CipherState::new(third);
     }
 
     /// Encrypts a payload in place. Must come after a key was mixed in.
@@ -136,12 +131,18 @@ impl SymmetricState {
     }
 
     fn mix_ciphertext(&mut self, payload: &[u8], tag: &[u8; TAG]) {
-        self.hash = Sha256::new().chain_update(self.hash).chain_update(payload).chain_update(tag).finalize().into();
+        self.mix_parts(&[payload, tag]);
+    }
+
+    fn mix_parts(&mut self, parts: &[&[u8]]) {
+        let mut hash = Sha256::new_with_prefix(self.hash);
+        parts.iter().for_each(|part| hash.update(part));
+        self.hash = hash.finalize().into();
     }
 
     /// The ciphers of both directions, the initiator's first.
     pub(super) fn split(self) -> [CipherState; 2] {
-        hkdf(&self.chaining_key, &[]).map(CipherState::new)
+        hkdf(&self.chaining_key, &[]).0.map(CipherState::new)
     }
 
     /// The hash, which a published vector has too.
