@@ -30,13 +30,19 @@ fn item(option: &OptionSpec) -> String {
     if let Some(letter) = option.letter {
         head += &format!(" Fl {} ,", char::from(letter));
     }
-    head += &format!(" Fl {}", option.name.replacen('-', "", 1));
-    if let Some(optional) = option.metavar.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
+    let [name, metavar, help] = [option.name(), option.metavar(), option.help()].map(text);
+    head += &format!(" Fl {}", name.replacen('-', "", 1));
+    if let Some(optional) = metavar.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
         head += &format!(" Op Ar {optional}");
-    } else if !option.metavar.is_empty() {
-        head += &format!(" Ar {}", option.metavar);
+    } else if !metavar.is_empty() {
+        head += &format!(" Ar {metavar}");
     }
-    format!("{head}\n{}{}", sentences(option.help), audience(option))
+    format!("{head}\n{}{}", sentences(help), audience(option))
+}
+
+/// The table's texts are text.
+fn text(bytes: &'static [u8]) -> &'static str {
+    std::str::from_utf8(bytes).expect("the table is UTF-8")
 }
 
 /// Whom an option in a section's header concerns, where it is not the server alone.

@@ -20,7 +20,7 @@ pub fn print(program: &ProgramSpec) {
 /// Adds the help of a program to `line`.
 fn show(program: &ProgramSpec, line: &mut Line) {
     add!(line, "Usage: {}\n\n", program.usage);
-    wrap(program.about, 0, 0, line);
+    wrap(program.about.as_bytes(), 0, 0, line);
     let has_header = program.options.iter().any(|option| option.scope == Scope::Header);
     if has_header {
         line.add(b"\nOptions, also in the section's header; the command line wins:\n");
@@ -33,7 +33,7 @@ fn show(program: &ProgramSpec, line: &mut Line) {
     }
     show_options(program, Scope::CommandLine, line);
     line.add(b"\n");
-    wrap(program.notes, 0, 0, line);
+    wrap(program.notes.as_bytes(), 0, 0, line);
 }
 
 fn show_options(program: &ProgramSpec, scope: Scope, line: &mut Line) {
@@ -48,21 +48,16 @@ fn show_option(option: &OptionSpec, line: &mut Line) {
         Some(letter) => line.add(&[b' ', b' ', b'-', letter, b',', b' ']),
         None => line.add(b"      "),
     }
-    let mut column = INDENT + option.name.len() + 2;
-    line.add(option.name.as_bytes());
-    if !option.metavar.is_empty() {
-        add!(line, " {}", option.metavar);
-        column += 1 + option.metavar.len();
-    }
+    line.add(option.usage());
     line.add(b"  ");
-    wrap(option.help, column, INDENT, line);
+    wrap(option.help(), INDENT + option.usage().len() + 2, INDENT, line);
 }
 
 /// Adds a text that begins at `column`, in lines of at most [`WIDTH`] columns; further lines are indented by `indent`
 /// blanks.
-fn wrap(text: &str, mut column: usize, indent: usize, line: &mut Line) {
+fn wrap(text: &[u8], mut column: usize, indent: usize, line: &mut Line) {
     let mut is_first = true;
-    for word in text.as_bytes().split(|byte| *byte == b' ') {
+    for word in text.split(|byte| *byte == b' ') {
         if !is_first && column + 1 + word.len() > WIDTH {
             line.add(b"\n");
             line.add(&b"        "[..indent]);
@@ -99,8 +94,8 @@ mod tests {
         for program in [&CLIENT, &SERVER] {
             let text = shown(program);
             for option in program.options {
-                let names = format!("{} {}", option.name, option.metavar);
-                assert!(text.contains(names.trim_end()), "{names}");
+                let usage = str::from_utf8(option.usage()).expect("ASCII");
+                assert!(text.contains(usage), "{usage}");
             }
             for line in text.lines() {
                 assert!(line.len() <= WIDTH && !line.ends_with(' '), "{line:?}");

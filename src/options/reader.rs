@@ -89,7 +89,7 @@ const BEGINNING: usize = 4;
 /// Whether an unknown option begins like one that protects.
 fn protects(word: &[u8]) -> bool {
     let beginning = first(word, BEGINNING);
-    SERVER.options.iter().any(|option| option.id.protects() && option.name.as_bytes().starts_with(beginning))
+    SERVER.options.iter().any(|option| option.id.protects() && option.name().starts_with(beginning))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the table says of an option, and of a program that has options.
 
 use super::value::Kind;
+use crate::text::bytes::{after, line, until};
 
 /// Every option, as the code that reads it names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,23 +82,43 @@ pub struct OptionSpec {
     pub id: Id,
     /// The letter of its short name, `-x`.
     pub letter: Option<u8>,
-    /// Its long name, hyphens included.
-    pub name: &'static str,
-    /// What stands for its value in `--help`; empty where it takes none. In brackets, it is a word that may follow.
-    pub metavar: &'static str,
     /// What its value has to be; `None` where it takes none.
     pub value: Option<Kind>,
     /// Where it may stand.
     pub scope: Scope,
     /// The ends that it concerns.
     pub audience: Audience,
-    /// What it does, as a sentence without capital and full stop.
-    pub help: &'static str,
+    /// Two lines for `--help`: its long name, hyphens included, and what stands for its value, if it takes one (in brackets,
+    /// that is a word that may follow); what it does, as a sentence without capital and full stop. One text, because three
+    /// would have an address and a length each.
+    pub text: &'static str,
+}
+
+impl OptionSpec {
+    /// Its long name and what stands for its value, as they are written.
+    pub fn usage(&self) -> &'static [u8] {
+        line(self.text.as_bytes(), 0)
+    }
+
+    /// Its long name.
+    pub fn name(&self) -> &'static [u8] {
+        until(self.usage(), b' ')
+    }
+
+    /// What stands for its value; empty where it takes none.
+    pub fn metavar(&self) -> &'static [u8] {
+        after(self.usage(), self.name().len() + 1)
+    }
+
+    /// What it does.
+    pub fn help(&self) -> &'static [u8] {
+        line(self.text.as_bytes(), 1)
+    }
 }
 
 impl PartialEq for OptionSpec {
     fn eq(&self, other: &OptionSpec) -> bool {
-        self.id == other.id && self.name == other.name
+        self.id == other.id && self.text == other.text
     }
 }
 
@@ -123,7 +144,7 @@ impl ProgramSpec {
     pub fn find(&self, name: &[u8]) -> Option<&'static OptionSpec> {
         self.options.iter().find(|option| match name {
             [b'-', letter] => option.letter == Some(*letter),
-            _ => option.name.as_bytes() == name,
+            _ => option.name() == name,
         })
     }
 }

@@ -6,38 +6,21 @@ use super::value::Kind;
 pub use super::spec::{Audience, Id, OptionSpec, ProgramSpec, Scope};
 
 /// An option of the command line alone.
-const fn on_command_line(
-    id: Id,
-    names: (Option<u8>, &'static str),
-    value: (&'static str, Option<Kind>),
-    help: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        id,
-        letter: names.0,
-        name: names.1,
-        metavar: value.0,
-        value: value.1,
-        scope: Scope::CommandLine,
-        audience: Audience::Server,
-        help,
-    }
+const fn on_command_line(id: Id, letter: Option<u8>, value: Option<Kind>, text: &'static str) -> OptionSpec {
+    OptionSpec { id, letter, value, scope: Scope::CommandLine, audience: Audience::Server, text }
 }
 
 /// An option that may stand in a section's header too, or has to if its stubs alone read it.
 const fn in_header(
     id: Id,
-    names: (Option<u8>, &'static str),
-    value: (&'static str, Option<Kind>),
+    letter: Option<u8>,
+    value: Option<Kind>,
     audience: Audience,
-    help: &'static str,
+    text: &'static str,
 ) -> OptionSpec {
     let scope = if matches!(audience, Audience::Stub) { Scope::Header } else { Scope::Either };
-    OptionSpec { scope, audience, ..on_command_line(id, names, value, help) }
+    OptionSpec { scope, audience, ..on_command_line(id, letter, value, text) }
 }
-
-/// An option without a value.
-const NO_VALUE: (&str, Option<Kind>) = ("", None);
 
 /// `k8psh`.
 pub static CLIENT: ProgramSpec = ProgramSpec {
@@ -49,44 +32,74 @@ name, as stubs are, it runs the command of that name.",
     options: &[
         on_command_line(
             Id::Check,
-            (None, "--check"),
-            NO_VALUE,
-            "print all errors in the configuration; exit with 1 if there are any",
+            None,
+            None,
+            "--check\n\
+             print all errors in the configuration; exit with 1 if there are any",
         ),
         on_command_line(
             Id::Config,
-            (Some(b'c'), "--config"),
-            ("FILE", Some(Kind::Any)),
-            "the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
+            Some(b'c'),
+            Some(Kind::Any),
+            "--config FILE\n\
+             the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
         ),
-        on_command_line(Id::Help, (Some(b'h'), "--help"), NO_VALUE, "print this"),
+        on_command_line(
+            Id::Help,
+            Some(b'h'),
+            None,
+            "--help\n\
+             print this",
+        ),
         on_command_line(
             Id::Install,
-            (None, "--install"),
-            ("FILE", Some(Kind::NewFile)),
-            "put this program at FILE and exit; where FILE is a directory: as k8psh, and as k8pshd beside it",
+            None,
+            Some(Kind::NewFile),
+            "--install FILE\n\
+             put this program at FILE and exit; where FILE is a directory: as k8psh, and as k8pshd beside it",
         ),
-        on_command_line(Id::Json, (None, "--json"), NO_VALUE, "--check and --list print JSON"),
-        on_command_line(Id::List, (None, "--list"), NO_VALUE, "print all commands, their servers, ports and arguments"),
+        on_command_line(
+            Id::Json,
+            None,
+            None,
+            "--json\n\
+             --check and --list print JSON",
+        ),
+        on_command_line(
+            Id::List,
+            None,
+            None,
+            "--list\n\
+             print all commands, their servers, ports and arguments",
+        ),
         on_command_line(
             Id::Probe,
-            (None, "--probe"),
-            ("[NAME]", None),
-            "exit with 0 if that server, or every one, answers",
+            None,
+            None,
+            "--probe [NAME]\n\
+             exit with 0 if that server, or every one, answers",
         ),
         on_command_line(
             Id::Server,
-            (Some(b's'), "--server"),
-            NO_VALUE,
-            "be the server, with all the arguments (see k8pshd --help)",
+            Some(b's'),
+            None,
+            "--server\n\
+             be the server, with all the arguments (see k8pshd --help)",
         ),
         on_command_line(
             Id::Timeout,
-            (None, "--timeout"),
-            ("MS", Some(Kind::Milliseconds)),
-            "how long --probe waits, in milliseconds; default: 1000",
+            None,
+            Some(Kind::Milliseconds),
+            "--timeout MS\n\
+             how long --probe waits, in milliseconds; default: 1000",
         ),
-        on_command_line(Id::Version, (Some(b'v'), "--version"), NO_VALUE, "print the version"),
+        on_command_line(
+            Id::Version,
+            Some(b'v'),
+            None,
+            "--version\n\
+             print the version",
+        ),
     ],
     notes: "\
 Exit status: the command's own. A command that a signal ended ends k8psh by the same signal. 127: no such program; 126: \
@@ -103,203 +116,256 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
     options: &[
         in_header(
             Id::AllowUid,
-            (None, "--allow-uid"),
-            ("UID,...", Some(Kind::Uids)),
+            None,
+            Some(Kind::Uids),
             Audience::Server,
-            "the users whose stubs may come by direct transport; others come by TCP; default: all",
+            "--allow-uid UID,...\n\
+             the users whose stubs may come by direct transport; others come by TCP; default: all",
         ),
         in_header(
             Id::Background,
-            (Some(b'b'), "--background"),
-            NO_VALUE,
+            Some(b'b'),
+            None,
             Audience::Server,
-            "become a daemon once the port is bound and the stubs exist",
+            "--background\n\
+             become a daemon once the port is bound and the stubs exist",
         ),
         on_command_line(
             Id::Config,
-            (Some(b'c'), "--config"),
-            ("FILE", Some(Kind::Any)),
-            "the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
+            Some(b'c'),
+            Some(Kind::Any),
+            "--config FILE\n\
+             the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
         ),
         in_header(
             Id::Connect,
-            (None, "--connect"),
-            ("ADDRESS", Some(Kind::AddressOrNone)),
+            None,
+            Some(Kind::AddressOrNone),
             Audience::Stub,
-            "where stubs find the server, by TCP alone; default: 127.0.0.1",
+            "--connect ADDRESS\n\
+             where stubs find the server, by TCP alone; default: 127.0.0.1",
         ),
         in_header(
             Id::DetachOnClose,
-            (None, "--detach-on-close"),
-            NO_VALUE,
+            None,
+            None,
             Audience::Server,
-            "a trigger's command outlives its connection",
+            "--detach-on-close\n\
+             a trigger's command outlives its connection",
         ),
         in_header(
             Id::DisableStubs,
-            (Some(b'd'), "--disable-client-executables"),
-            NO_VALUE,
+            Some(b'd'),
+            None,
             Audience::Server,
-            "make no stubs, and remove those that are there",
+            "--disable-client-executables\n\
+             make no stubs, and remove those that are there",
         ),
         in_header(
             Id::ExecutableDirectory,
-            (Some(b'e'), "--executable-directory"),
-            ("DIR", Some(Kind::Path)),
+            Some(b'e'),
+            Some(Kind::Path),
             Audience::Server,
-            "where stubs are made; default: the working directory",
+            "--executable-directory DIR\n\
+             where stubs are made; default: the working directory",
         ),
         in_header(
             Id::LocalStubs,
-            (Some(b'l'), "--generate-local-executables"),
-            NO_VALUE,
+            Some(b'l'),
+            None,
             Audience::Server,
-            "make stubs for this server's commands too",
+            "--generate-local-executables\n\
+             make stubs for this server's commands too",
         ),
-        on_command_line(Id::Help, (Some(b'h'), "--help"), NO_VALUE, "print this"),
+        on_command_line(
+            Id::Help,
+            Some(b'h'),
+            None,
+            "--help\n\
+             print this",
+        ),
         in_header(
             Id::IgnoreInvalid,
-            (Some(b'i'), "--ignore-invalid-arguments"),
-            NO_VALUE,
+            Some(b'i'),
+            None,
             Audience::Both,
-            "only warn of an unknown option, unless it begins like one that protects",
+            "--ignore-invalid-arguments\n\
+             only warn of an unknown option, unless it begins like one that protects",
         ),
         in_header(
             Id::KeepStubs,
-            (Some(b'k'), "--keep-client-executables"),
-            NO_VALUE,
+            Some(b'k'),
+            None,
             Audience::Server,
-            "leave the stubs on exit",
+            "--keep-client-executables\n\
+             leave the stubs on exit",
         ),
         in_header(
             Id::Listen,
-            (None, "--listen"),
-            ("ADDRESS", Some(Kind::Address)),
+            None,
+            Some(Kind::Address),
             Audience::Both,
-            "where the server listens; default: 127.0.0.1; 0.0.0.0 or :: is every address; not beyond loopback without a \
+            "--listen ADDRESS\n\
+             where the server listens; default: 127.0.0.1; 0.0.0.0 or :: is every address; not beyond loopback without a \
              token or --no-token",
         ),
         in_header(
             Id::Log,
-            (None, "--log"),
-            ("HOW", Some(Kind::Log)),
+            None,
+            Some(Kind::Log),
             Audience::Server,
-            "log each session: text (the default of triggers), json, none",
+            "--log HOW\n\
+             log each session: text (the default of triggers), json, none",
         ),
-        in_header(Id::LogArguments, (None, "--log-arguments"), NO_VALUE, Audience::Server, "log its arguments too"),
+        in_header(
+            Id::LogArguments,
+            None,
+            None,
+            Audience::Server,
+            "--log-arguments\n\
+             log its arguments too",
+        ),
         in_header(
             Id::MaxConnections,
-            (Some(b'm'), "--max-connections"),
-            ("N", Some(Kind::Limit)),
+            Some(b'm'),
+            Some(Kind::Limit),
             Audience::Server,
-            "exit after N connections; 0: at once; -1: no limit (default)",
+            "--max-connections N\n\
+             exit after N connections; 0: at once; -1: no limit (default)",
         ),
         in_header(
             Id::MaxSessions,
-            (None, "--max-sessions"),
-            ("N", Some(Kind::Sessions)),
+            None,
+            Some(Kind::Sessions),
             Audience::Server,
-            "run at most N commands at once; default: 512",
+            "--max-sessions N\n\
+             run at most N commands at once; default: 512",
         ),
         on_command_line(
             Id::Name,
-            (Some(b'n'), "--name"),
-            ("NAME", Some(Kind::Name)),
-            "which section is this server's; default: $K8PSH_NAME, else the host name",
+            Some(b'n'),
+            Some(Kind::Name),
+            "--name NAME\n\
+             which section is this server's; default: $K8PSH_NAME, else the host name",
         ),
         in_header(
             Id::NoToken,
-            (None, "--no-token"),
-            NO_VALUE,
+            None,
+            None,
             Audience::Server,
-            "whoever reaches the port may run the commands",
+            "--no-token\n\
+             whoever reaches the port may run the commands",
         ),
         in_header(
             Id::NoWait,
-            (Some(b'w'), "--no-wait"),
-            NO_VALUE,
+            Some(b'w'),
+            None,
             Audience::Server,
-            "on exit, do not wait for running commands",
+            "--no-wait\n\
+             on exit, do not wait for running commands",
         ),
         in_header(
             Id::OverwriteFiles,
-            (Some(b'o'), "--overwrite-client-executables"),
-            NO_VALUE,
+            Some(b'o'),
+            None,
             Audience::Server,
-            "replace an existing file of a stub's name",
+            "--overwrite-client-executables\n\
+             replace an existing file of a stub's name",
         ),
         in_header(
             Id::PidFile,
-            (Some(b'p'), "--pidfile"),
-            ("FILE", Some(Kind::Path)),
+            Some(b'p'),
+            Some(Kind::Path),
             Audience::Server,
-            "a daemon's PID file, which must not exist yet; default: /run/k8pshd.pid",
+            "--pidfile FILE\n\
+             a daemon's PID file, which must not exist yet; default: /run/k8pshd.pid",
         ),
         in_header(
             Id::Plain,
-            (None, "--plain"),
-            ("YES|NO", Some(Kind::YesNo)),
+            None,
+            Some(Kind::YesNo),
             Audience::Server,
-            "whether a trigger with a token serves plain TCP clients (yes, the default) or stubs alone",
+            "--plain YES|NO\n\
+             whether a trigger with a token serves plain TCP clients (yes, the default) or stubs alone",
         ),
-        on_command_line(Id::Server, (Some(b's'), "--server"), NO_VALUE, "no effect"),
+        on_command_line(
+            Id::Server,
+            Some(b's'),
+            None,
+            "--server\n\
+             no effect",
+        ),
         in_header(
             Id::ServerUid,
-            (None, "--server-uid"),
-            ("UID", Some(Kind::Uid)),
+            None,
+            Some(Kind::Uid),
             Audience::Stub,
-            "the user that the server has to be, which the direct transport alone shows",
+            "--server-uid UID\n\
+             the user that the server has to be, which the direct transport alone shows",
         ),
         in_header(
             Id::SessionTimeout,
-            (None, "--session-timeout"),
-            ("MS", Some(Kind::TimeLimit)),
+            None,
+            Some(Kind::TimeLimit),
             Audience::Server,
-            "end commands that run longer, in milliseconds; -1: none (default)",
+            "--session-timeout MS\n\
+             end commands that run longer, in milliseconds; -1: none (default)",
         ),
         in_header(
             Id::Timeout,
-            (Some(b't'), "--timeout"),
-            ("MS", Some(Kind::Limit)),
+            Some(b't'),
+            Some(Kind::Limit),
             Audience::Server,
-            "exit after so many milliseconds; 0: at once; -1: never (default)",
+            "--timeout MS\n\
+             exit after so many milliseconds; 0: at once; -1: never (default)",
         ),
         in_header(
             Id::TokenEnv,
-            (None, "--token-env"),
-            ("NAME", Some(Kind::VariableName)),
+            None,
+            Some(Kind::VariableName),
             Audience::Both,
-            "the variable with the token that both ends must have",
+            "--token-env NAME\n\
+             the variable with the token that both ends must have",
         ),
         in_header(
             Id::TokenFile,
-            (None, "--token-file"),
-            ("PATH", Some(Kind::AbsolutePath)),
+            None,
+            Some(Kind::AbsolutePath),
             Audience::Both,
-            "the file with that token, read for each connection",
+            "--token-file PATH\n\
+             the file with that token, read for each connection",
         ),
         in_header(
             Id::Transport,
-            (None, "--transport"),
-            ("HOW", Some(Kind::Transport)),
+            None,
+            Some(Kind::Transport),
             Audience::Both,
-            "stubs pass their file descriptors (direct), copy their streams over TCP (relay), or either (auto, the default)",
+            "--transport HOW\n\
+             stubs pass their file descriptors (direct), copy their streams over TCP (relay), or either (auto, the default)",
         ),
         in_header(
             Id::Trigger,
-            (None, "--trigger"),
-            ("COMMAND", Some(Kind::Name)),
+            None,
+            Some(Kind::Name),
             Audience::Both,
-            "run it for each connection, whose bytes are its streams",
+            "--trigger COMMAND\n\
+             run it for each connection, whose bytes are its streams",
         ),
         in_header(
             Id::Tty,
-            (None, "--tty"),
-            ("WHEN", Some(Kind::Tty)),
+            None,
+            Some(Kind::Tty),
             Audience::Server,
-            "give commands a terminal: auto (where stubs have one), always or never",
+            "--tty WHEN\n\
+             give commands a terminal: auto (where stubs have one), always or never",
         ),
-        on_command_line(Id::Version, (Some(b'v'), "--version"), NO_VALUE, "print the version"),
+        on_command_line(
+            Id::Version,
+            Some(b'v'),
+            None,
+            "--version\n\
+             print the version",
+        ),
     ],
     notes: "\
 INT, TERM and HUP end it when the running commands have ended; a second one ends them. A program behind -- gets all \
@@ -313,7 +379,7 @@ mod tests {
     #[test]
     fn every_option_has_names_of_its_own_and_stands_in_order() {
         for program in [&CLIENT, &SERVER] {
-            let names: Vec<_> = program.options.iter().map(|option| option.name).collect();
+            let names: Vec<_> = program.options.iter().map(|option| option.name()).collect();
             assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
             let mut letters: Vec<_> = program.options.iter().filter_map(|option| option.letter).collect();
             let count = letters.len();
@@ -326,15 +392,15 @@ mod tests {
     #[test]
     fn a_value_has_a_name_where_there_is_one() {
         for option in CLIENT.options.iter().chain(SERVER.options) {
-            assert!(option.name.starts_with("--"));
-            assert_eq!(option.value.is_some(), !option.metavar.is_empty() && !option.metavar.starts_with('['));
+            assert!(option.name().starts_with(b"--") && !option.help().is_empty());
+            assert_eq!(option.value.is_some(), !option.metavar().is_empty() && !option.metavar().starts_with(b"["));
         }
     }
 
     #[test]
     fn options_are_found_by_either_name_and_no_other() {
         for option in SERVER.options {
-            assert_eq!(SERVER.find(option.name.as_bytes()), Some(option));
+            assert_eq!(SERVER.find(option.name()), Some(option));
             if let Some(letter) = option.letter {
                 assert_eq!(SERVER.find(&[b'-', letter]), Some(option));
             }

@@ -62,18 +62,18 @@ impl Show for UsageError<'_> {
         match *self {
             UsageError::Unknown(word) => add!(line, "unknown option {}", word),
             UsageError::Unexpected(word) => add!(line, "unexpected argument {}", word),
-            UsageError::NoValue(option) => add!(line, "{} needs a value", option.name),
-            UsageError::NeedlessValue(option) => add!(line, "{} takes no value behind =", option.name),
+            UsageError::NoValue(option) => add!(line, "{} needs a value", option.name()),
+            UsageError::NeedlessValue(option) => add!(line, "{} takes no value behind =", option.name()),
             UsageError::BadValue(option, kind, value) if value.is_empty() => {
-                add!(line, "{} has an empty value, which is not {}", option.name, kind);
+                add!(line, "{} has an empty value, which is not {}", option.name(), kind);
             }
             UsageError::BadValue(option, kind, value) => {
                 let (kind, part) = kind.concerned(value);
                 let (of, whole) = if part == value.to_bytes() { ("", "".part()) } else { (" in ", value.part()) };
-                add!(line, "{}: {}{}{} is not {}{}", option.name, part, of, whole, kind, unreplaced(part));
+                add!(line, "{}: {}{}{} is not {}{}", option.name(), part, of, whole, kind, unreplaced(part));
             }
-            UsageError::NotInHeader(option) => add!(line, "{} belongs on the command line", option.name),
-            UsageError::NotOnCommandLine(option) => add!(line, "{} belongs in the section's header", option.name),
+            UsageError::NotInHeader(option) => add!(line, "{} belongs on the command line", option.name()),
+            UsageError::NotOnCommandLine(option) => add!(line, "{} belongs in the section's header", option.name()),
         }
     }
 }

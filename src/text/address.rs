@@ -60,7 +60,9 @@ fn parse_groups(text: &[u8], groups: &mut [u16]) -> Option<usize> {
         let group = until(rest, b':');
         if has(group, b'.') {
             let [a, b, c, d] = parse_ipv4(rest)?;
-            groups.get_mut(count..count + 2)?.copy_from_slice(&[u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
+            groups
+                .get_mut(count..count + 2)?
+                .copy_from_slice(&[u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
             return Some(count + 2);
         }
         *groups.get_mut(count)? = parse_group(group)?;
