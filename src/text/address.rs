@@ -95,7 +95,7 @@ pub fn bytes(address: &IpAddr) -> [u8; 16] {
 impl Show for IpAddr {
     fn show(&self, line: &mut Line) {
         match self {
-            IpAddr::V4(host) => show_numbers(host.octets().map(u16::from).iter(), b".", 10, line),
+            IpAddr::V4(host) => show_numbers(&host.octets().map(u16::from), b".", 10, line),
             IpAddr::V6(host) => show_groups(&host.segments(), line),
         }
     }
@@ -106,11 +106,11 @@ impl Show for IpAddr {
 fn show_groups(groups: &[u16; 8], line: &mut Line) {
     let (start, length) = longest_zeros(groups);
     if length < 2 {
-        return show_numbers(groups.iter(), b":", 16, line);
+        return show_numbers(groups, b":", 16, line);
     }
-    show_numbers(groups.iter().take(start), b":", 16, line);
+    show_numbers(first(groups, start), b":", 16, line);
     line.add(b"::");
-    show_numbers(groups.iter().skip(start + length), b":", 16, line);
+    show_numbers(after(groups, start + length), b":", 16, line);
 }
 
 /// Where the first of the longest runs of zeros begins, and how many groups it has.
@@ -122,8 +122,8 @@ fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
 }
 
 /// Numbers in a radix, with something between them.
-fn show_numbers<'n>(numbers: impl Iterator<Item = &'n u16>, between: &[u8], radix: u64, line: &mut Line) {
-    for (index, number) in numbers.enumerate() {
+fn show_numbers(numbers: &[u16], between: &[u8], radix: u64, line: &mut Line) {
+    for (index, number) in numbers.iter().enumerate() {
         if index > 0 {
             line.add(between);
         }

@@ -15,13 +15,13 @@ pub fn until(bytes: &[u8], byte: u8) -> &[u8] {
     }
 }
 
-/// What is left behind the first `count` bytes; nothing if there are no more.
-pub fn after(bytes: &[u8], count: usize) -> &[u8] {
+/// What is left behind the first `count` elements; nothing if there are no more.
+pub fn after<T>(bytes: &[T], count: usize) -> &[T] {
     &bytes[count.min(bytes.len())..]
 }
 
-/// The first `count` bytes; everything if there are no more.
-pub fn first(bytes: &[u8], count: usize) -> &[u8] {
+/// The first `count` elements; everything if there are no more.
+pub fn first<T>(bytes: &[T], count: usize) -> &[T] {
     &bytes[..count.min(bytes.len())]
 }
 
