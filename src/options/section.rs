@@ -26,7 +26,7 @@ impl<'g> Settings<'g> {
     /// What a section's header says to its stubs and to the probe. Whatever is wrong with it is reported, and then
     /// nothing of it is used. Whether it agrees with the server's command line, only the server can check.
     pub fn of_section(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let mut settings = Settings::default();
+        let mut settings = Settings::DEFAULTS;
         settings.read_header(server, loaded, End::Stub)?;
         check_for_stubs(&settings, server, &mut |text, parts| loaded.tell(server.at(), text, parts))?;
         Ok(settings)
@@ -34,7 +34,7 @@ impl<'g> Settings<'g> {
 
     /// What a section's header says by itself, for `--check`.
     pub fn checked(server: Server<'g>, loaded: Loaded<'g>) -> Result<Settings<'g>, Reported> {
-        let mut settings = Settings::default();
+        let mut settings = Settings::DEFAULTS;
         settings.read_header(server, loaded, End::Server)?;
         check(&settings, server, &mut |text, parts| loaded.tell(server.at(), text, parts))?;
         Ok(settings)
@@ -48,7 +48,7 @@ impl<'g> Settings<'g> {
         end: End,
     ) -> Result<Settings<'g>, Reported> {
         let ignores = ignores_invalid(&mut { command_line });
-        let mut settings = Settings::default();
+        let mut settings = Settings::DEFAULTS;
         settings.ignore_invalid = ignores;
         // What is wrong with the header by itself.
         let mut of_header = "";

@@ -89,38 +89,37 @@ pub struct Settings<'g> {
     pub tty: Tty,
 }
 
-impl Default for Settings<'_> {
-    fn default() -> Self {
-        Settings {
-            allow_uids: None,
-            background: false,
-            connect: Connect::Here,
-            detach_on_close: false,
-            disable_stubs: false,
-            executable_directory: c".",
-            ignore_invalid: false,
-            keep_stubs: false,
-            local_stubs: false,
-            listen: address::LOOPBACK,
-            log: None,
-            log_arguments: false,
-            max_connections: None,
-            max_sessions: limits::SESSIONS,
-            no_token: false,
-            no_wait: false,
-            overwrite_files: false,
-            pid_file: c"/run/k8pshd.pid",
-            plain: None,
-            server_uid: None,
-            session_timeout: None,
-            timeout: None,
-            token_env: None,
-            token_file: None,
-            transport: Transport::default(),
-            trigger: None,
-            tty: Tty::default(),
-        }
-    }
+impl Settings<'static> {
+    /// Every option's default.
+    pub(super) const DEFAULTS: Settings<'static> = Settings {
+        allow_uids: None,
+        background: false,
+        connect: Connect::Here,
+        detach_on_close: false,
+        disable_stubs: false,
+        executable_directory: c".",
+        ignore_invalid: false,
+        keep_stubs: false,
+        local_stubs: false,
+        listen: address::LOOPBACK,
+        log: None,
+        log_arguments: false,
+        max_connections: None,
+        max_sessions: limits::SESSIONS,
+        no_token: false,
+        no_wait: false,
+        overwrite_files: false,
+        pid_file: c"/run/k8pshd.pid",
+        plain: None,
+        server_uid: None,
+        session_timeout: None,
+        timeout: None,
+        token_env: None,
+        token_file: None,
+        transport: Transport::Auto,
+        trigger: None,
+        tty: Tty::Auto,
+    };
 }
 
 /// Whether a section is a trigger, whatever else is in its header: then its commands have no stubs.

@@ -55,8 +55,8 @@ impl Worker<'_> {
         loop {
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
-            let session = Session::new(connection, buffers, &mut self.sockets, self.signals, self.service, self.parent);
-            if !session.is_some_and(|mut session| session.run()) {
+            let (sockets, service) = (&mut self.sockets, self.service);
+            if !Session::serve(connection, buffers, sockets, self.signals, service, self.parent) {
                 self.leave();
             }
             buffers.clear();

@@ -102,19 +102,19 @@ pub struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// A session for this connection, of the listener that is process `parent`. `None`: it cannot be answered.
-    pub fn new(
+    /// Runs the session of this connection, of the listener that is process `parent`. Whether this process can serve another
+    /// one then: nothing of this one is left in it.
+    pub fn serve(
         mut connection: Accepted,
         buffers: &'s mut Buffers,
         intake: &'s mut dyn Intake,
         signals: &'s OwnedFd,
         service: &'s Service<'s>,
         parent: i32,
-    ) -> Option<Session<'s>> {
-        let peer = connection.peer();
-        let unconfirmed = connection.answer()?;
+    ) -> bool {
+        let Some(unconfirmed) = connection.answer() else { return false };
         let limit = if unconfirmed.is_some() { limits::PROOF_MS } else { limits::REQUEST_MS };
-        Some(Session {
+        let mut session = Session {
             service,
             signals,
             intake,
@@ -122,18 +122,18 @@ impl<'s> Session<'s> {
             client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
             server_end: ServerEnd::new(&mut buffers.server_end, name::SERVER),
             channel: Channel::of_responder(unconfirmed, &mut buffers.sealed),
-            record: Record::new(peer),
+            record: Record::new(connection.peer()),
             state: State::new(connection.socket, limit, Instant::now()),
             name: c"a connection",
             passed: &mut buffers.passed,
             command_buffers: &mut buffers.command,
             inbox: &mut buffers.inbox,
             is_reusable: true,
-        })
+        };
+        session.run()
     }
 
-    /// Runs it. Whether this process can serve another one then: nothing of this one is left in it.
-    pub fn run(&mut self) -> bool {
+    fn run(&mut self) -> bool {
         if !self.is_welcome() {
             self.disconnect();
             return self.is_reusable;
