@@ -43,7 +43,7 @@ pub fn run(program: &Program, config: Option<&'static CStr>, name: &[u8], argume
     let environment = &program.environment.without(settings.token_variable());
     let caller = request::Caller { environment, arguments, directory, terminal: &terminal, connection: &connection };
     let request = request::write(command, &caller, descriptors)?;
-    Stub::new(route, connection, keys, request, terminal, descriptors, deadline)?.run()
+    Stub::run(route, connection, keys, request, terminal, descriptors, deadline)
 }
 
 /// Connects, until the deadline, to a server that takes a request. A server that ends may drop a connection while others

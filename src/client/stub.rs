@@ -108,9 +108,10 @@ pub(super) type Handled = Result<(), Interrupt>;
 pub(super) const FORWARDED: Set = Set::ALL.without(name::KILL).without(name::STOP).without(name::CHLD);
 
 impl Stub {
-    /// A stub with this connection, whose request and descriptors are still to be sent. If the connection ends before a
-    /// server has taken them, it connects again until the deadline. From here on signals are the command's.
-    pub(super) fn new(
+    /// Sends the request and its descriptors, and relays until the command has ended and all that it wrote was passed on: how
+    /// it ended. If the connection ends before a server has taken them, it connects again until the deadline. From here on
+    /// signals are the command's.
+    pub(super) fn run(
         route: Route,
         connection: Connection,
         keys: Option<Transport>,
@@ -118,7 +119,7 @@ impl Stub {
         mut terminal: Terminal,
         descriptors: &'static [i32],
         deadline: Instant,
-    ) -> Result<Stub, Reported> {
+    ) -> Result<End, Reported> {
         static REASON: StaticCell<Line> = StaticCell::new(Line::new());
         static SEALED: StaticCell<Sealed> = StaticCell::new([0; RECORD]);
         static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::EMPTY);
@@ -127,7 +128,7 @@ impl Stub {
             .and_then(fd::above_streams)
             .map_err(|errno| reported!("cannot wait for signals: {}", errno))?;
         terminal.await_answer(connection.is_direct);
-        Ok(Stub {
+        let mut stub = Stub {
             route,
             connection,
             deadline,
@@ -145,13 +146,9 @@ impl Stub {
             forwarded: Set::default(),
             reason: REASON.take(),
             end: None,
-        })
-    }
-
-    /// Relays until the command has ended and all that it wrote was passed on.
-    pub(super) fn run(mut self) -> Result<End, Reported> {
-        match self.relay() {
-            Ok(end) => Ok(self.mirror(end)),
+        };
+        match stub.relay() {
+            Ok(end) => Ok(stub.mirror(end)),
             Err(Interrupt::Signal(signal)) => Ok(End::Signal(signal)),
             Err(Interrupt::Failed(reported)) => Err(reported),
         }

@@ -4,6 +4,7 @@ use super::table::{Id, OptionSpec, ProgramSpec};
 use super::value::Kind;
 use crate::add;
 use crate::config::expansion::unreplaced;
+use crate::text::bytes::c_str;
 use crate::text::line::{Line, Show};
 use core::ffi::CStr;
 
@@ -92,8 +93,7 @@ pub fn next<'w>(
         _ => return Some(Ok(Word::Plain(word))),
     };
     let Some(option) = program.find(name) else { return Some(Err(UsageError::Unknown(word))) };
-    let attached = word.to_bytes_with_nul().get(name.len() + 1..);
-    let attached = attached.and_then(|value| CStr::from_bytes_with_nul(value).ok());
+    let attached = word.to_bytes_with_nul().get(name.len() + 1..).and_then(c_str);
     Some(value_of(option, attached, words).map(|value| Word::Option(option, value)))
 }
 

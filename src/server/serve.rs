@@ -70,14 +70,15 @@ fn serve_plan(
     current: &Generation,
     next: &mut Generation,
 ) -> Result<Option<(End, bool)>, Reported> {
-    let Plan { loaded, server, settings } = Plan::again(setup, &current.file)?;
-    let Some(server) = server else { return Err(Reported) };
+    // By reference: it is too large to be moved for nothing.
+    let plan = &Plan::again(setup, &current.file);
+    let Ok(Plan { loaded, server: Some(server), settings }) = plan else { return Err(Reported) };
     debug!(Server, "server {} listens on port {}", server.name(), server.port());
     let daemon = settings.background.then_some(settings.pid_file);
-    running.listener.follow(&settings);
+    running.listener.follow(settings);
     let service = Service {
-        loaded,
-        server,
+        loaded: *loaded,
+        server: *server,
         environment: setup.program.environment.without(settings.token_variable()),
         settings,
         umask: process::umask(),
@@ -85,7 +86,7 @@ fn serve_plan(
     };
     loop {
         if let Some(end) = running.listener.serve(&service, daemon) {
-            return Ok(Some((end, service.settings.keep_stubs)));
+            return Ok(Some((end, settings.keep_stubs)));
         }
         if reload(setup, running, current, next).is_ok() {
             return Ok(None);

@@ -13,7 +13,7 @@ pub struct Service<'g> {
     /// This server's part of it.
     pub server: Server<'g>,
     /// What its options say.
-    pub settings: Settings<'g>,
+    pub settings: &'g Settings<'g>,
     /// This server's own environment, without its token.
     pub environment: Environment<'g>,
     /// This server's own file mode creation mask: what a client that does not say its own gets.
