@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn every_option_has_names_of_its_own_and_stands_in_order() {
         for program in [&CLIENT, &SERVER] {
-            let names: Vec<_> = program.options.iter().map(|option| option.name()).collect();
+            let names: Vec<_> = program.options.iter().map(OptionSpec::name).collect();
             assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
             let mut letters: Vec<_> = program.options.iter().filter_map(|option| option.letter).collect();
             let count = letters.len();

@@ -77,7 +77,7 @@ fn serve_plan(
     let daemon = settings.background.then_some(settings.pid_file);
     running.listener.follow(settings);
     let service = Service {
-        loaded: *loaded,
+        loaded,
         server: *server,
         environment: setup.program.environment.without(settings.token_variable()),
         settings,

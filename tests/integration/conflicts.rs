@@ -65,7 +65,7 @@ fn what_a_servers_command_line_makes_good_is_no_error_of_its_stubs() {
 fn what_stubs_alone_read_is_refused_on_a_servers_command_line() {
     let pod = Pod::new("true");
     let options: Vec<_> = SERVER.options.iter().filter(|option| option.scope == Scope::Header).collect();
-    assert_eq!(options.iter().map(|option| option.name).collect::<Vec<_>>(), ["--connect", "--server-uid"]);
+    assert_eq!(options.iter().map(|option| option.name()).collect::<Vec<_>>(), [&b"--connect"[..], b"--server-uid"]);
     for word in ["--connect=127.0.0.1", "--server-uid=0"] {
         let name = word.split('=').next().expect("a name");
         for ignores in [&[][..], &["-i"]] {

@@ -5,6 +5,11 @@ use k8psh::options::value::Kind;
 
 use crate::support::{Pod, Run};
 
+/// The long name of an option.
+fn name(option: &OptionSpec) -> &'static str {
+    str::from_utf8(option.name()).expect("ASCII")
+}
+
 /// Values that are none of this kind.
 fn bad_values(kind: Kind) -> &'static [&'static str] {
     match kind {
@@ -31,7 +36,7 @@ fn bad_values(kind: Kind) -> &'static [&'static str] {
 
 /// Words that are wrong for an option: each with what the message about it says.
 fn bad_words(option: &OptionSpec) -> Vec<String> {
-    let name = option.name;
+    let name = name(option);
     match option.value {
         None => vec![format!("{name}=x")],
         Some(kind) => bad_values(kind).iter().map(|value| format!("{name}={value}")).collect(),
@@ -56,7 +61,7 @@ fn a_wrong_value_is_refused_at_both_ends() {
     assert!(options.len() > 20, "{} options", options.len());
     for option in options {
         for word in bad_words(option) {
-            both_refuse(&pod, &word, option.name);
+            both_refuse(&pod, &word, name(option));
         }
     }
 }
@@ -67,16 +72,16 @@ fn a_variable_that_is_not_set_is_a_wrong_value() {
     pod.link_stub("true");
     let has_value = |option: &&OptionSpec| option.scope != Scope::CommandLine && option.value.is_some();
     for option in SERVER.options.iter().filter(has_value) {
-        let text = format!("[ box:{} ] {}=${{NOT_SET}}\ntrue echo ran\n", pod.port(), option.name);
+        let text = format!("[ box:{} ] {}=${{NOT_SET}}\ntrue echo ran\n", pod.port(), name(option));
         std::fs::write(pod.config(), text).expect("the configuration");
         let stub = pod.stub("true").run();
-        assert_eq!((stub.code(), stub.out().as_str()), (Some(125), ""), "{}", option.name);
-        assert!(stub.err().contains("NOT_SET") && stub.err().contains(option.name), "{}", stub.err());
+        assert_eq!((stub.code(), stub.out().as_str()), (Some(125), ""), "{}", name(option));
+        assert!(stub.err().contains("NOT_SET") && stub.err().contains(name(option)), "{}", stub.err());
         // A server does not need the address of its own Service, which may be younger than its Pod.
         if option.value != Some(Kind::AddressOrNone) {
             let server = pod.k8pshd().args(["--name", "box"]).run();
-            assert_eq!(server.code(), Some(1), "{}", option.name);
-            assert!(server.err().contains("NOT_SET") && server.err().contains(option.name), "{}", server.err());
+            assert_eq!(server.code(), Some(1), "{}", name(option));
+            assert!(server.err().contains("NOT_SET") && server.err().contains(name(option)), "{}", server.err());
         }
     }
 }
@@ -86,8 +91,8 @@ fn an_option_in_the_wrong_place_is_refused_at_both_ends() {
     let pod = Pod::new("true");
     pod.link_stub("true");
     for option in SERVER.options.iter().filter(|option| option.scope == Scope::CommandLine) {
-        let word = if option.value.is_some() { format!("{}=x", option.name) } else { option.name.to_owned() };
-        both_refuse(&pod, &word, &format!("{} belongs on the command line", option.name));
+        let word = if option.value.is_some() { format!("{}=x", name(option)) } else { name(option).to_owned() };
+        both_refuse(&pod, &word, &format!("{} belongs on the command line", name(option)));
     }
     for word in ["--no-such", "--no-such=1", "-z", "word", "--"] {
         both_refuse(&pod, word, word);
@@ -99,12 +104,12 @@ fn a_wrong_value_on_a_command_line_is_refused() {
     let pod = Pod::new("true");
     for option in SERVER.options {
         for word in bad_words(option) {
-            pod.k8pshd().args(["--name", "box", &word]).run().fails(1, "k8pshd", &[option.name]);
+            pod.k8pshd().args(["--name", "box", &word]).run().fails(1, "k8pshd", &[name(option)]);
         }
     }
     for option in CLIENT.options {
         for word in bad_words(option) {
-            pod.k8psh().args([&word, "--check"]).run().fails(1, "k8psh", &[option.name]);
+            pod.k8psh().args([&word, "--check"]).run().fails(1, "k8psh", &[name(option)]);
         }
     }
 }
