@@ -4,7 +4,7 @@ use super::decoder::{Chunk, Decoder};
 use super::error::ProtocolError;
 use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
-use super::queue::Queue;
+use super::outbox::Outbox;
 use super::request::{self, Collector, Request};
 use super::terminal::{Change, Keys, MODES};
 use crate::exit::End;
@@ -50,7 +50,7 @@ impl Buffers {
 pub struct ServerEnd<'a> {
     /// Whether the client speaks protocol 2, and so was greeted.
     pub negotiated: bool,
-    outbox: Queue<'a>,
+    outbox: Outbox<'a>,
     /// Bytes in the outbox of frames that the client does not wait for.
     deferrable: usize,
     input: Incoming<'a>,
@@ -82,7 +82,7 @@ impl<'a> ServerEnd<'a> {
             decoder: Decoder::new(),
             collector: Some(Collector::new(&mut buffers.request)),
             negotiated: false,
-            outbox: Queue::new(&mut buffers.outbox),
+            outbox: Outbox::new(&mut buffers.outbox),
             deferrable: 0,
             input: Incoming::new(&mut buffers.input),
             outputs: [Outgoing::new(Kind::Output), Outgoing::new(Kind::Error)],
@@ -211,7 +211,7 @@ impl<'a> ServerEnd<'a> {
 
     /// Whether the client waits for nothing of what is to be sent, so that it may be sent with what comes next.
     pub fn is_deferrable(&self) -> bool {
-        self.outbox.waiting().len() == self.deferrable
+        !self.outbox.has_body() && self.outbox.waiting().len() == self.deferrable
     }
 
     /// Why something is not as the stub wished it, if there is anything to say. Said before anything else of the command.
@@ -253,6 +253,25 @@ impl<'a> ServerEnd<'a> {
     /// Whether bytes of stdin wait to be written.
     pub fn has_input(&self) -> bool {
         !self.input.waiting().is_empty()
+    }
+
+    /// Where a large body of stdin is under way, or was the last one: how many bytes of it may be moved from the connection
+    /// to stdin without coming here. 0 of them: what comes next is probably the header of another one.
+    pub fn movable(&self) -> Option<usize> {
+        let (kind, count) = self.decoder.large_body()?;
+        (kind == Kind::Input && self.input.may_move()).then_some(count)
+    }
+
+    /// So many of them were moved.
+    pub fn moved(&mut self, count: usize) {
+        self.decoder.skip(count);
+        self.input.pass(count);
+        self.give_credit();
+    }
+
+    /// No bytes can be moved to stdin.
+    pub fn copy(&mut self) {
+        self.input.copy();
     }
 
     /// Writes what has `arrived` for stdin if nothing waits before it, else keeps it; with nothing, writes what waits.
@@ -321,6 +340,21 @@ impl<'a> ServerEnd<'a> {
         self.outputs[which as usize].send(&mut self.outbox, count);
     }
 
+    /// So many bytes of the stream, at least one and no more than the allowance, are to be moved to the connection.
+    pub fn announce(&mut self, which: Which, count: usize) {
+        self.outputs[which as usize].announce(&mut self.outbox, count);
+    }
+
+    /// Whether such bytes follow what is to be sent.
+    pub fn has_body(&self) -> bool {
+        self.outbox.has_body()
+    }
+
+    /// How many of them are next; 0: [`Self::outgoing`] is.
+    pub fn body_due(&self) -> usize {
+        self.outbox.body_due()
+    }
+
     /// The stream has no reader any more.
     pub fn hang_up(&mut self, which: Which) {
         self.stream(which).close();
@@ -387,9 +421,9 @@ impl<'a> ServerEnd<'a> {
         self.outbox.waiting()
     }
 
-    /// The first `count` bytes of that were sent.
+    /// The first `count` bytes of that, or of the body that is due, were sent.
     pub fn sent(&mut self, count: usize) {
-        self.outbox.consume(count);
+        self.outbox.sent(count);
         self.deferrable = 0;
     }
 }
