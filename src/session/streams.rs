@@ -37,7 +37,7 @@ impl Session<'_> {
                 self.record.count(0, count);
                 return count > 0;
             }
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::INTR) => fd::enlarge(pipe),
             Err(_) => self.server_end.copy(),
         }
         false
