@@ -112,7 +112,7 @@ fn a_server_that_goes_in_the_middle_of_a_large_frame_is_missed() {
 
 #[test]
 fn a_server_that_is_killed_while_much_flows_is_missed() {
-    let pod = Transport::Relay.pod("far tail -c +1");
+    let pod = Transport::Relay.pod("far cat");
     let server = pod.server();
     let mut stub = pod.stub("far").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
     let (mut stdin, mut stdout) = (stub.stdin.take().expect("stdin"), stub.stdout.take().expect("stdout"));
@@ -121,7 +121,7 @@ fn a_server_that_is_killed_while_much_flows_is_missed() {
         while stdin.write_all(&piece).is_ok() {}
     });
     stdout.read_exact(&mut vec![0; MANY]).expect("a part");
-    let session = until("a session", || sessions(&pod, "tail").first().copied());
+    let session = until("a session", || sessions(&pod, "cat").first().copied());
     session.signal(Signal::SIGKILL);
     let reader = thread::spawn(move || read_all(stdout));
     let message = String::from_utf8(read_all(stub.stderr.take().expect("stderr"))).expect("text");
