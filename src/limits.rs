@@ -47,6 +47,9 @@ pub const FRAME: usize = 128 << 10;
 /// Bytes read from the connection at once: two data frames.
 pub const INBOX: usize = 256 << 10;
 
+/// Bytes of one read, or of one frame, from which on it is worth a few more system calls not to copy what comes next.
+pub const BULK: usize = 32 << 10;
+
 /// Longest message, in bytes: a path of usual length and the reason fit; what is longer ends in an ellipsis.
 pub const MESSAGE: usize = 1024;
 

@@ -7,6 +7,7 @@ use crate::debug;
 use crate::options::value::Transport;
 use crate::protocol::ProtocolError;
 use crate::protocol::client::{Peer, ServerMessage};
+use crate::protocol::frame::HEADER;
 use crate::sys::clock::Instant;
 use crate::sys::fd;
 use crate::sys::signal;
@@ -19,7 +20,7 @@ use rustix::io::{Errno, Result};
 impl Stub {
     /// Sends what there is to send.
     pub(super) fn transmit(&mut self) {
-        while self.server_reads && self.channel.has_unsent(self.machine.outgoing()) {
+        while self.server_reads && self.has_unsent() {
             self.machine.sent(self.channel.seal(self.machine.outgoing()));
             match self.send_next() {
                 Ok(count) => self.machine.sent(self.channel.sent(count)),
@@ -31,16 +32,29 @@ impl Stub {
         }
     }
 
+    /// Whether there is something to send.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.channel.has_unsent(self.machine.outgoing()) || self.machine.body_due() > 0
+    }
+
     /// Sends the next of what there is to send, together with descriptors as long as some have to go along: no more of them
     /// than one message can hold, and each message needs a byte.
     fn send_next(&mut self) -> Result<usize> {
+        let socket = &self.connection.socket;
+        let due = self.machine.body_due();
+        if due > 0 {
+            return self.conduit.drain(socket, due);
+        }
         let outgoing = self.channel.unsent(self.machine.outgoing());
+        if self.machine.has_body() {
+            return fd::send_part(socket, outgoing);
+        }
         if self.unsent.is_empty() {
-            return fd::send(&self.connection.socket, outgoing);
+            return fd::send(socket, outgoing);
         }
         let (now, later) = self.unsent.split_at(self.unsent.len().min(unix::MOST));
         let bytes = if later.is_empty() { outgoing } else { first(outgoing, 1) };
-        let sent = unix::send(&self.connection.socket, bytes, now)?;
+        let sent = unix::send(socket, bytes, now)?;
         self.unsent = later;
         Ok(sent)
     }
@@ -92,13 +106,22 @@ impl Stub {
         if !flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             return Ok(());
         }
-        match fd::receive(&self.connection.socket, self.channel.space(inbox)) {
+        if self.move_output() {
+            return Ok(());
+        }
+        match fd::receive(&self.connection.socket, self.space(inbox)) {
             Ok(count @ 1..) => self.arrive(inbox, count),
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             // Only the request had been sent, and the server has not read all of it (unix(7)).
             Err(Errno::CONNRESET) if self.begin_anew() => Ok(()),
             Ok(0) | Err(_) => self.on_disconnect(),
         }
+    }
+
+    /// Where the next bytes go. Before a body that is to be moved, only its header is read.
+    fn space<'i>(&self, inbox: &'i mut [u8]) -> &'i mut [u8] {
+        let space = self.channel.space(inbox);
+        if matches!(self.movable(), Some((_, 0))) { &mut space[..HEADER] } else { space }
     }
 
     /// The connection has ended without a last frame.

@@ -43,11 +43,21 @@ impl Stub {
             return Ok(());
         }
         let Some(input) = &mut self.streams.input else { return Ok(()) };
-        let space = self.machine.space(self.machine.allowance());
-        match input.read(space) {
+        let allowance = self.machine.allowance();
+        let moves = self.conduit.is_preferred() && self.channel.is_plain() && input.prepare_to_move_from();
+        let result = if moves {
+            self.conduit.fill(&*input, &self.connection.socket, allowance)
+        } else {
+            input.read(self.machine.space(allowance))
+        };
+        self.conduit.note(result, allowance);
+        match result {
             Ok(0) => self.end_input()?,
+            Ok(count) if moves => self.machine.announce(count),
             Ok(count) => self.machine.send(count),
             Err(Errno::AGAIN | Errno::INTR) => {}
+            // It is read the next time.
+            Err(_) if moves => {}
             Err(Errno::IO) if self.waits_for_foreground() => {}
             Err(errno) => self.fail_input(errno)?,
         }
@@ -95,6 +105,28 @@ impl Stub {
         if let Some(input) = self.streams.input.take() {
             fd::close(input);
         }
+    }
+
+    /// What may be moved from the connection to an output, as `ClientEnd::movable` tells.
+    pub(super) fn movable(&self) -> Option<(Which, usize)> {
+        self.machine.movable().filter(|_| self.channel.is_plain())
+    }
+
+    /// Moves bytes of the command's output from the connection to the pipe that they are for. False where they have to be
+    /// read: where this is impossible, or the pipe is full, so that what comes behind them is not held up.
+    pub(super) fn move_output(&mut self) -> bool {
+        let Some((which, count @ 1..)) = self.movable() else { return false };
+        let Some(output) = &mut self.streams.outputs[which as usize] else { return false };
+        let may_move = output.prepare_to_move();
+        match if may_move { fd::splice(&self.connection.socket, &*output, count) } else { Err(Errno::INVAL) } {
+            Ok(count) => {
+                self.machine.moved(which, count);
+                return count > 0;
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.machine.copy(which),
+        }
+        false
     }
 
     /// Bytes of the command's output: written at once as far as possible, unless others wait already.

@@ -13,7 +13,7 @@ use crate::secure::Transport;
 use crate::secure::channel::{Channel, Sealed};
 use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
-use crate::sys::fd::{self, OwnedFd, Stream};
+use crate::sys::fd::{self, Conduit, OwnedFd, Stream};
 use crate::sys::signal::{self, Set, name};
 use crate::sys::statics::StaticCell;
 use crate::sys::watch::{Ready, Watch};
@@ -46,6 +46,8 @@ pub(super) struct Stub {
     pub(super) server_reads: bool,
     pub(super) machine: ClientEnd<'static>,
     pub(super) streams: Streams,
+    /// What moves a large stdin to the connection.
+    pub(super) conduit: Conduit,
     pub(super) terminal: Terminal,
     pub(super) signals: OwnedFd,
     pub(super) greeting: Greeting,
@@ -140,6 +142,7 @@ impl Stub {
             server_reads: true,
             machine: ClientEnd::new(request, BUFFERS.take()),
             streams: Streams::NONE,
+            conduit: Conduit::default(),
             terminal,
             signals,
             greeting: Greeting { held: Set::default(), by: Instant::NEVER },
@@ -208,7 +211,7 @@ impl Stub {
         let mut events = PollFlags::empty();
         if self.end.is_none() {
             events.set(PollFlags::IN, self.machine.has_room());
-            events.set(PollFlags::OUT, self.server_reads && self.channel.has_unsent(self.machine.outgoing()));
+            events.set(PollFlags::OUT, self.server_reads && self.has_unsent());
         }
         events
     }

@@ -4,6 +4,7 @@ use super::decoder::{Chunk, Decoder};
 use super::error::ProtocolError;
 use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
+use super::outbox::Outbox;
 use super::queue::Queue;
 use super::terminal::{Keys, MODES};
 use crate::exit::End;
@@ -107,7 +108,7 @@ pub struct ClientEnd<'a> {
     peer: Peer,
     /// The request, as far as it has not been sent; everything else waits behind it.
     request: Queue<'a>,
-    outbox: Queue<'a>,
+    outbox: Outbox<'a>,
     input: Outgoing,
     /// Whether stdin's window holds: until it is known that the server gives no credit.
     holds: bool,
@@ -124,7 +125,7 @@ impl<'a> ClientEnd<'a> {
             decoder: Decoder::new(),
             peer: Peer::Unknown,
             request,
-            outbox: Queue::new(&mut buffers.outbox),
+            outbox: Outbox::new(&mut buffers.outbox),
             input: Outgoing::new(Kind::Input),
             holds: true,
             outputs: [Incoming::new(&mut buffers.output), Incoming::new(&mut buffers.error)],
@@ -244,6 +245,24 @@ impl<'a> ClientEnd<'a> {
         self.give_credit(which);
     }
 
+    /// The stream of which a large body is under way, or was the last one, and how many bytes of it may be moved from the
+    /// connection to the stream without coming here. 0 of them: what comes next is probably the header of another one.
+    pub fn movable(&self) -> Option<(Which, usize)> {
+        let (kind, count) = self.decoder.large_body()?;
+        Which::of(kind).filter(|which| self.stream(*which).may_move()).map(|which| (which, count))
+    }
+
+    /// So many of them were moved.
+    pub fn moved(&mut self, which: Which, count: usize) {
+        self.decoder.skip(count);
+        self.pass(which, count);
+    }
+
+    /// No bytes of this stream can be moved.
+    pub fn copy(&mut self, which: Which) {
+        self.stream_mut(which).copy();
+    }
+
     /// This stream of the stub's has no reader any more: the command is to notice at its next write. A server that has not
     /// greeted yet is told when it does; one of protocol 1 cannot be told.
     pub fn hang_up(&mut self, which: Which) {
@@ -326,6 +345,21 @@ impl<'a> ClientEnd<'a> {
         self.input.send(&mut self.outbox, count);
     }
 
+    /// So many bytes of stdin, at least one and no more than the allowance, are to be moved to the connection.
+    pub fn announce(&mut self, count: usize) {
+        self.input.announce(&mut self.outbox, count);
+    }
+
+    /// Whether such bytes follow what is to be sent.
+    pub fn has_body(&self) -> bool {
+        self.outbox.has_body()
+    }
+
+    /// How many of them are next; 0: [`Self::outgoing`] is.
+    pub fn body_due(&self) -> usize {
+        self.outbox.body_due()
+    }
+
     /// Whether any byte of the request has been sent.
     pub fn has_begun(&self) -> bool {
         self.request.has_consumed()
@@ -341,10 +375,13 @@ impl<'a> ClientEnd<'a> {
         if self.request.is_empty() { self.outbox.waiting() } else { self.request.waiting() }
     }
 
-    /// The first `count` bytes of that were sent.
+    /// The first `count` bytes of that, or of the body that is due, were sent.
     pub fn sent(&mut self, count: usize) {
-        let queue = if self.request.is_empty() { &mut self.outbox } else { &mut self.request };
-        queue.consume(count);
+        if self.request.is_empty() {
+            self.outbox.sent(count);
+        } else {
+            self.request.consume(count);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::ProtocolError;
 use super::frame::{HEADER, Kind};
+use crate::limits;
 
 /// A frame, or a part of one with a body: bodies are handed on as they come, never collected here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +25,11 @@ pub(super) struct Decoder {
     /// The header so far, always below [`HEADER`] bytes between calls while no body is under way.
     header: [u8; HEADER],
     length: usize,
-    /// The body under way.
+    /// The body under way, or the last one.
     body: Option<Body>,
 }
 
-/// A body of which some is still to come.
+/// A body, of which `left` bytes are still to come.
 #[derive(Clone, Copy, Debug)]
 struct Body {
     kind: Kind,
@@ -44,14 +45,27 @@ impl Decoder {
 
     /// Whether the stream stands between two frames.
     pub(super) fn is_between_frames(&self) -> bool {
-        self.length == 0 && self.body.is_none()
+        self.length == 0 && self.body.is_none_or(|body| body.left == 0)
+    }
+
+    /// The type of the large body that is under way, or was the last one, and how many bytes of it are still to come.
+    pub(super) fn large_body(&self) -> Option<(Kind, usize)> {
+        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.body.filter(|body| size(body.number) >= limits::BULK).map(|body| (body.kind, size(body.left)))
+    }
+
+    /// So many bytes of the body under way, no more than are to come, have gone another way.
+    pub(super) fn skip(&mut self, count: usize) {
+        if let Some(body) = &mut self.body {
+            body.left = body.left.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+        }
     }
 
     /// The next chunk of `input`, which is moved past it; `None` when it is used up.
     pub(super) fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Chunk<'i>>, ProtocolError> {
         match self.body {
-            Some(body) => Ok(self.continue_body(body, input)),
-            None => self.begin_frame(input),
+            Some(body) if body.left > 0 => Ok(self.continue_body(body, input)),
+            _ => self.begin_frame(input),
         }
     }
 
@@ -91,7 +105,7 @@ impl Decoder {
         *input = rest;
         // `length` is at most `left`, so it fits.
         let left = body.left - u32::try_from(length).unwrap_or(body.left);
-        self.body = (left > 0).then_some(Body { left, ..body });
+        self.body = Some(Body { left, ..body });
         Some(Chunk { kind: body.kind, number: body.number, bytes, first: body.left == body.number, last: left == 0 })
     }
 }

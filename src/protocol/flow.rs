@@ -1,6 +1,7 @@
 //! One stream's way over a connection: into frames at one end, out of them at the other, with a window between.
 
 use super::frame::{HEADER, Kind, header};
+use super::outbox::Outbox;
 use super::queue::{Full, Queue};
 use crate::limits;
 use crate::text::bytes::after;
@@ -17,6 +18,11 @@ pub enum Which {
 impl Which {
     /// In the order of their numbers.
     pub const BOTH: [Which; 2] = [Which::Output, Which::Error];
+
+    /// The stream whose frames have this type.
+    pub(super) fn of(kind: Kind) -> Option<Which> {
+        Which::BOTH.into_iter().find(|which| which.kind() == kind)
+    }
 
     /// The type of its frames.
     pub fn kind(self) -> Kind {
@@ -62,8 +68,9 @@ impl Outgoing {
 
     /// How many bytes may be read from the source now; 0: wait. `holds`: whether the window does; without it the
     /// connection alone holds the sender back.
-    pub(super) fn allowance(&self, outbox: &Queue<'_>, holds: bool) -> usize {
-        if !self.open {
+    pub(super) fn allowance(&self, outbox: &Outbox<'_>, holds: bool) -> usize {
+        // Behind a body that is not here there is nothing to gain by reading on.
+        if !self.open || outbox.has_body() {
             return 0;
         }
         let room = outbox.room().saturating_sub(CONTROL + HEADER);
@@ -78,12 +85,12 @@ impl Outgoing {
     }
 
     /// Where to read `count` bytes to, no more than the allowance.
-    pub(super) fn space<'q>(&self, outbox: &'q mut Queue<'_>, count: usize) -> &'q mut [u8] {
+    pub(super) fn space<'q>(&self, outbox: &'q mut Outbox<'_>, count: usize) -> &'q mut [u8] {
         outbox.spare(HEADER + count).and_then(|space| space.get_mut(HEADER..)).unwrap_or_default()
     }
 
     /// Sends the first `count` bytes of the space. None of them: the stream has ended.
-    pub(super) fn send(&mut self, outbox: &mut Queue<'_>, count: usize) {
+    pub(super) fn send(&mut self, outbox: &mut Outbox<'_>, count: usize) {
         let length = u32::try_from(count).unwrap_or(u32::MAX);
         if let Some(space) = outbox.spare(HEADER + count) {
             space[..HEADER].copy_from_slice(&header(self.kind, length));
@@ -91,6 +98,13 @@ impl Outgoing {
         }
         self.window -= i64::from(length);
         self.open &= count > 0;
+    }
+
+    /// Sends `count` bytes that are not here, at least one and no more than the allowance.
+    pub(super) fn announce(&mut self, outbox: &mut Outbox<'_>, count: usize) {
+        let length = u32::try_from(count).unwrap_or(u32::MAX);
+        outbox.announce(&header(self.kind, length), count);
+        self.window -= i64::from(length);
     }
 
     /// The peer has passed on so many bytes more.
@@ -113,12 +127,14 @@ pub struct Incoming<'a> {
     ended: bool,
     /// Whether there is anybody to write it to.
     open: bool,
+    /// Whether its bytes have to come through here.
+    is_copied: bool,
 }
 
 impl<'a> Incoming<'a> {
     /// A stream with this buffer, of `BACKLOG` bytes.
     pub fn new(buffer: &'a mut [u8]) -> Incoming<'a> {
-        Incoming { backlog: Queue::new(buffer), passed: 0, ended: false, open: true }
+        Incoming { backlog: Queue::new(buffer), passed: 0, ended: false, open: true, is_copied: false }
     }
 
     /// What waits to be written.
@@ -157,6 +173,16 @@ impl<'a> Incoming<'a> {
         self.passed += count;
     }
 
+    /// Whether its next bytes may be moved from the connection to where they go without coming here.
+    pub(super) fn may_move(&self) -> bool {
+        self.open && !self.is_copied && self.backlog.is_empty()
+    }
+
+    /// They cannot be, nor those that come after them.
+    pub(super) fn copy(&mut self) {
+        self.is_copied = true;
+    }
+
     /// The end has arrived.
     pub fn end(&mut self) {
         self.ended = true;
@@ -172,7 +198,7 @@ impl<'a> Incoming<'a> {
 
     /// Gives credit, in a frame of `kind`, when half the window was passed on: seldom enough to cost nothing, soon enough
     /// that a steady flow never stops.
-    pub fn give_credit(&mut self, kind: Kind, outbox: &mut Queue<'_>) -> Result<(), Full> {
+    pub(super) fn give_credit(&mut self, kind: Kind, outbox: &mut Outbox<'_>) -> Result<(), Full> {
         if self.passed < limits::WINDOW / 2 {
             return Ok(());
         }
@@ -189,7 +215,7 @@ mod tests {
     #[test]
     fn a_window_holds_the_sender_until_credit_comes() {
         let mut buffer = vec![0; OUTBOX];
-        let mut outbox = Queue::new(&mut buffer);
+        let mut outbox = Outbox::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
         let mut sent = 0;
         while stream.allowance(&outbox, true) > 0 {
@@ -207,7 +233,7 @@ mod tests {
     #[test]
     fn a_full_outbox_holds_the_sender_and_leaves_room_for_control() {
         let mut buffer = vec![0; OUTBOX];
-        let mut outbox = Queue::new(&mut buffer);
+        let mut outbox = Outbox::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
         for _ in 0..1000 {
             let count = stream.allowance(&outbox, true);
@@ -222,7 +248,7 @@ mod tests {
     #[test]
     fn what_was_sent_while_the_window_did_not_hold_counts() {
         let mut buffer = vec![0; OUTBOX];
-        let mut outbox = Queue::new(&mut buffer);
+        let mut outbox = Outbox::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Input);
         for _ in 0..2 * limits::WINDOW / limits::FRAME {
             assert_eq!(stream.allowance(&outbox, false), limits::FRAME);
@@ -239,11 +265,11 @@ mod tests {
     #[test]
     fn credit_is_given_for_half_a_window_and_for_what_is_dropped() {
         let (mut buffer, mut frames) = (vec![0; BACKLOG], [0; 64]);
-        let (mut stream, mut outbox) = (Incoming::new(&mut buffer), Queue::new(&mut frames));
+        let (mut stream, mut outbox) = (Incoming::new(&mut buffer), Outbox::new(&mut frames));
         let half = vec![1; limits::WINDOW / 2];
         assert_eq!(stream.arrive(&half, half.len() - 1), Ok(()));
         assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
-        assert!(outbox.is_empty());
+        assert!(outbox.waiting().is_empty());
         stream.close();
         assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
         assert_eq!(outbox.waiting(), [23, 0, 0, 2, 0]);

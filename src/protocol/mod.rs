@@ -13,6 +13,7 @@ mod decoder;
 mod error;
 mod flow;
 pub mod frame;
+mod outbox;
 mod queue;
 pub mod request;
 pub mod server;

@@ -12,7 +12,7 @@ use crate::protocol::{ProtocolError, Which};
 use crate::secure::channel::{Channel, Sealed};
 use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
-use crate::sys::fd::OwnedFd;
+use crate::sys::fd::{Conduit, OwnedFd};
 use crate::sys::process::{self, Children};
 use crate::sys::socket::tcp;
 use crate::sys::statics::wipe;
@@ -96,6 +96,8 @@ pub struct Session<'s> {
     pub(super) command_buffers: &'s mut command::Buffers,
     /// Where the connection is read to.
     inbox: &'s mut [u8],
+    /// What moves large streams to the connection.
+    pub(super) conduit: Conduit,
     /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
     /// become large, and no descriptor of this one is left.
     pub(super) is_reusable: bool,
@@ -128,6 +130,7 @@ impl<'s> Session<'s> {
             passed: &mut buffers.passed,
             command_buffers: &mut buffers.command,
             inbox: &mut buffers.inbox,
+            conduit: Conduit::default(),
             is_reusable: true,
         };
         session.run()

@@ -6,7 +6,7 @@ use super::phases::Link;
 use super::terminal::without_returns;
 use crate::protocol::Which;
 use crate::sys::fd::{self, OwnedFd};
-use crate::{exit, limits, report};
+use crate::{exit, report};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
@@ -18,6 +18,29 @@ impl Session<'_> {
         if is_done {
             self.close_input();
         }
+    }
+
+    /// What may be moved from the connection to stdin, as `ServerEnd::movable` tells.
+    pub(super) fn movable(&self) -> Option<usize> {
+        self.server_end.movable().filter(|_| self.channel.is_plain() && self.state.link.takes_frames())
+    }
+
+    /// Moves bytes from the connection to the command's stdin. False where they have to be read: where this is impossible, or
+    /// the pipe is full, so that what comes behind them is not held up.
+    pub(super) fn move_input(&mut self) -> bool {
+        let Some(count @ 1..) = self.movable() else { return false };
+        let pipe = self.state.command.streams().and_then(|streams| streams.input.as_ref());
+        let (Some(socket), Some(pipe)) = (self.state.link.socket(), pipe) else { return false };
+        match fd::splice(socket, pipe, count) {
+            Ok(count) => {
+                self.server_end.moved(count);
+                self.record.count(0, count);
+                return count > 0;
+            }
+            Err(Errno::AGAIN | Errno::INTR) => fd::enlarge(pipe),
+            Err(_) => self.server_end.copy(),
+        }
+        false
     }
 
     /// The stdin pipe has room, or no reader. Then the caller's writer is to notice.
@@ -48,23 +71,36 @@ impl Session<'_> {
         let (index, count) = (which as usize, self.wanted(which));
         let Some(streams) = self.state.command.streams().filter(|_| count > 0) else { return };
         let Some(output) = &streams.outputs[index] else { return };
+        let may_move = self.conduit.is_preferred() && self.channel.is_plain() && streams.terminal.is_none();
+        let socket = self.state.link.socket().filter(|_| may_move);
         let space = self.server_end.space(which, count);
         // Where the last byte is half of a pair, there has to be room for the other half.
         let first = if adds_returns { (count - 1).max(1) } else { count };
-        match fd::read(output, &mut space[..first]) {
+        let result = match socket {
+            Some(socket) => self.conduit.fill(output, socket, count),
+            None => fd::read(output, &mut space[..first]),
+        };
+        self.conduit.note(result, count);
+        match result {
             Ok(0) => self.end_output(which),
             Ok(count) => {
                 if count >= PIPE {
-                    enlarge(output);
+                    fd::enlarge(output);
                 }
                 let kept = if adds_returns { without_returns(output, space, count) } else { count };
-                self.server_end.send(which, kept);
+                if socket.is_some() {
+                    self.server_end.announce(which, kept);
+                } else {
+                    self.server_end.send(which, kept);
+                }
                 self.record.count(1, kept);
                 self.state.command.on_read(index, count);
             }
             // A terminal has given all that was written to it before the command ended.
             Err(Errno::AGAIN) if !self.state.command.is_running() => self.state.command.on_read(index, usize::MAX),
             Err(Errno::AGAIN | Errno::INTR) => {}
+            // It is read the next time.
+            Err(_) if socket.is_some() => {}
             Err(errno) => {
                 report!("{}: reading its output: {}", self.name, errno);
                 self.end_output(which);
@@ -115,7 +151,7 @@ fn write(pipe: &OwnedFd, bytes: &[u8], may_enlarge: bool) -> Option<usize> {
     match fd::write(pipe, bytes) {
         Ok(count) => {
             if may_enlarge && count < bytes.len() {
-                enlarge(pipe);
+                fd::enlarge(pipe);
             }
             Some(count)
         }
@@ -126,9 +162,3 @@ fn write(pipe: &OwnedFd, bytes: &[u8], may_enlarge: bool) -> Option<usize> {
 
 /// Bytes that a pipe holds unless it is enlarged (pipe(7)).
 const PIPE: usize = 64 << 10;
-
-/// Makes a pipe hold a whole window, so that both its ends work in fewer and larger turns. Only for one that was found
-/// full: most commands say little. Where the user has too many large pipes it stays as it is (`pipe-user-pages-soft`).
-fn enlarge(pipe: &OwnedFd) {
-    let _ = rustix::pipe::fcntl_setpipe_size(pipe, limits::WINDOW);
-}

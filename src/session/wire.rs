@@ -3,6 +3,7 @@
 use super::command::keep;
 use super::event_loop::{Client, Session};
 use super::phases::Link;
+use crate::protocol::frame::HEADER;
 use crate::secure;
 use crate::sys::clock::Instant;
 use crate::sys::fd;
@@ -15,7 +16,6 @@ use rustix::net::Shutdown;
 impl Session<'_> {
     /// Reads the connection once and does what it says.
     pub(super) fn receive(&mut self, flags: PollFlags, inbox: &mut [u8]) {
-        let Some(socket) = self.state.link.socket() else { return };
         if !flags.contains(PollFlags::IN) {
             // Data that a full buffer leaves unread does not keep the command of a dead stub.
             if flags.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
@@ -23,8 +23,17 @@ impl Session<'_> {
             }
             return;
         }
-        // What comes once everything is said is dropped.
-        let space = if self.state.link.takes_frames() { self.channel.space(inbox) } else { &mut *inbox };
+        if self.move_input() {
+            return;
+        }
+        let Some(socket) = self.state.link.socket() else { return };
+        let space = match self.movable() {
+            // Before a body that is to be moved, only its header is read.
+            Some(0) => &mut inbox[..HEADER],
+            _ if self.state.link.takes_frames() => self.channel.space(inbox),
+            // What comes once everything is said is dropped.
+            _ => &mut *inbox,
+        };
         let arrived = if self.client == Client::DirectStub {
             unix::receive(socket, space, &mut |descriptor| keep(self.passed, descriptor))
         } else {
@@ -70,7 +79,7 @@ impl Session<'_> {
 
     /// Whether there is something to send.
     pub(super) fn has_outgoing(&self) -> bool {
-        self.channel.has_unsent(self.server_end.outgoing())
+        self.channel.has_unsent(self.server_end.outgoing()) || self.server_end.body_due() > 0
     }
 
     /// Sends what there is to send, unless it may wait for what comes next: most commands have ended by then, and the stub
@@ -94,7 +103,13 @@ impl Session<'_> {
         }
         while let Some(socket) = self.state.link.socket().filter(|_| self.has_outgoing()) {
             self.server_end.sent(self.channel.seal(self.server_end.outgoing()));
-            match fd::send(socket, self.channel.unsent(self.server_end.outgoing())) {
+            let outgoing = self.channel.unsent(self.server_end.outgoing());
+            let result = match self.server_end.body_due() {
+                0 if self.server_end.has_body() => fd::send_part(socket, outgoing),
+                0 => fd::send(socket, outgoing),
+                due => self.conduit.drain(socket, due),
+            };
+            match result {
                 Ok(count) => self.server_end.sent(self.channel.sent(count)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,

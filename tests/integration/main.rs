@@ -21,6 +21,7 @@ mod listener;
 mod log;
 mod make;
 mod makeflags;
+mod moves;
 mod options;
 mod probe;
 mod protocol;

@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::io::{Read, Write, pipe};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::transport::{Transport, by_each_transport};
-use crate::support::{Pod, Process, Run, lacks_programs, read_all, read_line, until, until_true, wait_for_file};
+use crate::support::{
+    Pod, Process, Run, is_ready, lacks_programs, read_all, read_line, until, until_true, wait_for_file,
+};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
 
 /// A hash of a stream, so that 64 MiB need not be kept to be compared.
@@ -182,12 +184,6 @@ fn an_open_stdin_on_which_nothing_comes_costs_nothing(transport: Transport) {
     });
     let median = median(times.collect());
     assert!(median < Duration::from_millis(100), "{median:?}: something polls");
-}
-
-/// Whether the descriptor is ready for these within half a second.
-fn is_ready(descriptor: &impl AsFd, events: PollFlags) -> bool {
-    let mut set = [PollFd::new(descriptor.as_fd(), events)];
-    poll(&mut set, PollTimeout::from(500_u16)).expect("poll") > 0
 }
 
 /// Memory of every process of this Pod by itself, in KiB.

@@ -107,6 +107,11 @@ pub fn send(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
 }
 
+/// The same for bytes that others follow at once, with which they may share a packet (`MSG_MORE`).
+pub fn send_part(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL | SendFlags::MORE)
+}
+
 /// How many bytes can be read at once from a pipe, terminal or socket (`FIONREAD`); 0 where the kernel does not know.
 pub fn unread(fd: impl AsFd) -> usize {
     rustix::io::ioctl_fionread(fd).map_or(0, |count| usize::try_from(count).unwrap_or(0))

@@ -4,12 +4,13 @@
 //! every process that has it. Instead each call is made not to block, in the way that the kind of file allows.
 
 use super::caller::standard_fds;
+use super::conduit::enlarge;
 use super::own::{above_streams, open, read, receive, send, write};
 use crate::sys::poll;
 use crate::sys::terminal::is_one;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, OFlags, fcntl_getfl};
 use rustix::io::{Errno, IoSlice, IoSliceMut, ReadWriteFlags, Result, preadv2, pwritev2};
 
 /// How reading and writing a stream is kept from blocking.
@@ -23,6 +24,8 @@ enum Method {
     Careful,
     /// A terminal, opened once more with `O_NONBLOCK`: it is one file for all openers, with flags for each.
     Terminal,
+    /// A pipe, opened once more likewise.
+    OwnPipe,
     /// A socket: `MSG_DONTWAIT`.
     Socket,
 }
@@ -48,6 +51,8 @@ fn method(fd: BorrowedFd<'static>) -> Option<Method> {
 pub struct Stream {
     fd: BorrowedFd<'static>,
     method: Method,
+    /// The caller's own descriptor of a pipe that was opened once more: the other end is to notice when both are closed.
+    original: Option<BorrowedFd<'static>>,
 }
 
 impl Stream {
@@ -55,9 +60,30 @@ impl Stream {
     pub fn new(fd: BorrowedFd<'static>) -> Option<Stream> {
         let method = method(fd)?;
         if let Some(own) = reopen_terminal(fd) {
-            return Some(Stream { fd: own, method: Method::Terminal });
+            return Some(Stream { fd: own, method: Method::Terminal, original: None });
         }
-        Some(Stream { fd, method })
+        Some(Stream { fd, method, original: None })
+    }
+
+    /// Prepares it for moving bytes to it by splice(2), or from it. False where it is not a pipe, or cannot be opened.
+    ///
+    /// It is opened once more, since on an open file that was ever used by splice(2) the kernel refuses `RWF_NOWAIT`
+    /// (`pipe_clear_nowait`, fs/splice.c), to others as well.
+    pub fn prepare_to_move(&mut self) -> bool {
+        if self.method == Method::Pipe
+            && let Ok(flags) = fcntl_getfl(self.fd)
+            && let Some(own) = reopen(self.fd, flags & OFlags::ACCMODE)
+        {
+            (self.method, self.original) = (Method::OwnPipe, Some(self.fd));
+            self.fd = own;
+            enlarge(own);
+        }
+        self.method == Method::OwnPipe
+    }
+
+    /// Prepares it for moving bytes from it by splice(2).
+    pub fn prepare_to_move_from(&mut self) -> bool {
+        self.method == Method::File || self.prepare_to_move()
     }
 
     /// Reads what is there: `Errno::AGAIN` where nothing is, 0 bytes at EOF.
@@ -117,14 +143,16 @@ pub fn standard() -> [Option<Stream>; 3] {
 
 /// Closes a standard stream, so that its other end notices.
 pub fn close(stream: Stream) {
-    // SAFETY: only this stream used the descriptor, and it ends here. A call on a standard stream that is closed is an
-    // error.
-    unsafe { rustix::io::close(stream.fd.as_raw_fd()) }
+    for fd in [Some(stream.fd), stream.original].into_iter().flatten() {
+        // SAFETY: only this stream used the descriptor, and it ends here. A call on a standard stream that is closed is an
+        // error.
+        unsafe { rustix::io::close(fd.as_raw_fd()) }
+    }
 }
 
 /// Writes bytes, waiting for room no longer than so many milliseconds.
 pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> Result<usize> {
-    let mut stream = Stream { fd, method: method(fd).ok_or(Errno::BADF)? };
+    let mut stream = Stream { fd, method: method(fd).ok_or(Errno::BADF)?, original: None };
     poll::is_ready(fd, PollFlags::OUT, milliseconds);
     stream.write(bytes)
 }
@@ -132,12 +160,14 @@ pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> R
 /// The terminal at `fd` by another descriptor that does not block. `None` where it is not a terminal, or cannot be opened
 /// again because it is another user's or there is no /proc.
 pub fn reopen_terminal(fd: BorrowedFd<'static>) -> Option<BorrowedFd<'static>> {
-    if !is_one(fd) {
-        return None;
-    }
+    is_one(fd).then(|| reopen(fd, OFlags::RDWR | OFlags::NOCTTY)).flatten()
+}
+
+/// The file of a standard stream by another descriptor that does not block. `None` where it cannot be opened again.
+fn reopen(fd: BorrowedFd<'static>, flags: OFlags) -> Option<BorrowedFd<'static>> {
     let path = [c"/proc/self/fd/0", c"/proc/self/fd/1", c"/proc/self/fd/2"];
     let path = path.get(usize::try_from(fd.as_raw_fd()).ok()?)?;
-    let own = above_streams(open(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK, 0).ok()?).ok()?;
+    let own = above_streams(open(path, flags | OFlags::NONBLOCK, 0).ok()?).ok()?;
     // SAFETY: it is never closed but by `close`, which takes the stream.
     Some(unsafe { BorrowedFd::borrow_raw(own.into_raw_fd()) })
 }

@@ -19,6 +19,7 @@ pub(crate) mod skip;
 pub(crate) mod terminal;
 pub(crate) mod transport;
 
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(crate) use process::{Live, Process};
 pub(crate) use run::{Outcome, Run};
 pub(crate) use server::Server;
 pub(crate) use skip::{is_root, lacks_open_files, lacks_programs, lacks_root, lacks_users, skip, skipped};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// The binary under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_k8psh");
@@ -53,4 +56,10 @@ pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
 /// Waits until `condition` holds.
 pub(crate) fn until_true(what: &str, mut condition: impl FnMut() -> bool) {
     until(what, || condition().then_some(()));
+}
+
+/// Whether the descriptor is ready for these within half a second.
+pub(crate) fn is_ready(descriptor: &impl AsFd, events: PollFlags) -> bool {
+    let mut set = [PollFd::new(descriptor.as_fd(), events)];
+    poll(&mut set, PollTimeout::from(500_u16)).expect("poll") > 0
 }

@@ -1,10 +1,12 @@
 //! The server's end of a session: takes the request, then relays the command's streams and reports its end.
 
+mod streams;
+
 use super::decoder::{Chunk, Decoder};
 use super::error::ProtocolError;
 use super::flow::{BACKLOG, Incoming, OUTBOX, Outgoing, Which};
 use super::frame::{self, Kind, header};
-use super::queue::Queue;
+use super::outbox::Outbox;
 use super::request::{self, Collector, Request};
 use super::terminal::{Change, Keys, MODES};
 use crate::exit::End;
@@ -50,7 +52,7 @@ impl Buffers {
 pub struct ServerEnd<'a> {
     /// Whether the client speaks protocol 2, and so was greeted.
     pub negotiated: bool,
-    outbox: Queue<'a>,
+    outbox: Outbox<'a>,
     /// Bytes in the outbox of frames that the client does not wait for.
     deferrable: usize,
     input: Incoming<'a>,
@@ -82,7 +84,7 @@ impl<'a> ServerEnd<'a> {
             decoder: Decoder::new(),
             collector: Some(Collector::new(&mut buffers.request)),
             negotiated: false,
-            outbox: Queue::new(&mut buffers.outbox),
+            outbox: Outbox::new(&mut buffers.outbox),
             deferrable: 0,
             input: Incoming::new(&mut buffers.input),
             outputs: [Outgoing::new(Kind::Output), Outgoing::new(Kind::Error)],
@@ -211,7 +213,7 @@ impl<'a> ServerEnd<'a> {
 
     /// Whether the client waits for nothing of what is to be sent, so that it may be sent with what comes next.
     pub fn is_deferrable(&self) -> bool {
-        self.outbox.waiting().len() == self.deferrable
+        !self.outbox.has_body() && self.outbox.waiting().len() == self.deferrable
     }
 
     /// Why something is not as the stub wished it, if there is anything to say. Said before anything else of the command.
@@ -245,85 +247,11 @@ impl<'a> ServerEnd<'a> {
         !self.decoder.is_between_frames() || self.collector.as_ref().is_some_and(|collector| !collector.is_empty())
     }
 
-    /// Whether the connection may be read: what a read can bring has room.
-    pub fn has_room(&self) -> bool {
-        self.input.has_room()
-    }
-
-    /// Whether bytes of stdin wait to be written.
-    pub fn has_input(&self) -> bool {
-        !self.input.waiting().is_empty()
-    }
-
-    /// Writes what has `arrived` for stdin if nothing waits before it, else keeps it; with nothing, writes what waits.
-    /// `write` takes as many of the bytes as it can, `None`: the command reads no more, which the client is told. Whether
-    /// stdin is to be closed: its end has come and all of it was written, or it has no reader.
-    pub fn write_input(&mut self, arrived: &[u8], write: &mut dyn FnMut(&[u8]) -> Option<usize>) -> bool {
-        let waiting = self.input.waiting();
-        let next = if waiting.is_empty() { arrived } else { waiting };
-        let must_wait = !self.input.is_open() || next.is_empty() || !waiting.is_empty() && !arrived.is_empty();
-        match if must_wait { Some(0) } else { write(next) } {
-            Some(count) if arrived.is_empty() => self.input.pass(count),
-            Some(count) => self.overrun |= self.input.arrive(arrived, count).is_err(),
-            None => self.close_input(),
-        }
-        self.give_credit();
-        self.input.is_done()
-    }
-
-    /// The command has closed its stdin.
-    pub fn close_input(&mut self) {
-        self.input.close();
-        self.push(Kind::Input, 0);
-    }
-
     /// The stub has gone: what the command still writes while it ends is dropped, so that it is not ended by that instead.
     pub fn forget_peer(&mut self) {
         self.negotiated = false;
         self.outbox.clear();
         self.deferrable = 0;
-    }
-
-    /// The command has no stdin, or none any more: what still comes for it is dropped.
-    pub fn drop_input(&mut self) {
-        self.input.close();
-    }
-
-    fn give_credit(&mut self) {
-        if self.negotiated {
-            self.overrun |= self.input.give_credit(Kind::InputCredit, &mut self.outbox).is_err();
-        }
-    }
-
-    fn stream(&mut self, which: Which) -> &mut Outgoing {
-        &mut self.outputs[which as usize]
-    }
-
-    /// How many bytes of one of the command's streams may be read now; 0: wait.
-    ///
-    /// The windows do not hold while stdin overflows its own, which a stub that was not greeted in time may let happen:
-    /// the credit that would open them stands behind bytes for which there is no room.
-    pub fn allowance(&self, which: Which) -> usize {
-        let holds = self.negotiated && self.input.has_room();
-        self.outputs[which as usize].allowance(&self.outbox, holds)
-    }
-
-    /// Where to read `count` bytes of the stream to, no more than the allowance.
-    pub fn space(&mut self, which: Which, count: usize) -> &mut [u8] {
-        self.outputs[which as usize].space(&mut self.outbox, count)
-    }
-
-    /// So many bytes were read there; none: the stream has ended.
-    pub fn send(&mut self, which: Which, count: usize) {
-        if count == 0 {
-            self.deferrable += frame::HEADER;
-        }
-        self.outputs[which as usize].send(&mut self.outbox, count);
-    }
-
-    /// The stream has no reader any more.
-    pub fn hang_up(&mut self, which: Which) {
-        self.stream(which).close();
     }
 
     /// The command was stopped by this signal. One of protocol 1 has no word for it.
@@ -387,9 +315,9 @@ impl<'a> ServerEnd<'a> {
         self.outbox.waiting()
     }
 
-    /// The first `count` bytes of that were sent.
+    /// The first `count` bytes of that, or of the body that is due, were sent.
     pub fn sent(&mut self, count: usize) {
-        self.outbox.consume(count);
+        self.outbox.sent(count);
         self.deferrable = 0;
     }
 }
