@@ -7,13 +7,15 @@ use crate::diag::array as output;
 use crate::diag::{self, Reported};
 use crate::files::path::{self, Path};
 use crate::files::{make_absolute, read};
+use crate::sys::process;
 use crate::sys::program::Environment;
 use crate::sys::statics::StaticCell;
-use crate::text::bytes::first;
+use crate::text::bytes::{c_str, first, value_of};
 use crate::text::line::{Line, Part};
 use crate::{add, debug, limits, report, told};
 use core::cell::Cell;
 use core::ffi::CStr;
+use heapless::Vec;
 use rustix::io::Errno;
 
 /// The variable that names the file.
@@ -181,8 +183,40 @@ fn unreadable(file: &CStr, errno: Errno) -> Reported {
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
 fn from_environment(environment: &Environment) -> Option<&'static CStr> {
     let entry = environment.entry(VARIABLE)?;
-    let path = crate::text::bytes::c_str(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?)?;
+    let path = c_str(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?)?;
     (!path.is_empty()).then_some(path)
+}
+
+/// Whether an entry of an environment names the file, or would if it were not empty.
+pub fn is_variable(entry: &CStr) -> bool {
+    value_of(entry, VARIABLE).is_some()
+}
+
+/// The entry by which another process finds the file that this one was given, whatever its working directory is. `None`: the
+/// environment names one, which stays.
+pub fn entry_for(given: &CStr, environment: &Environment) -> Result<Option<&'static CStr>, Reported> {
+    static ENTRY: StaticCell<Entry> = StaticCell::new(Entry::new());
+    if from_environment(environment).is_some() {
+        return Ok(None);
+    }
+    let entry = ENTRY.take();
+    write_entry(given.to_bytes(), entry).map_err(|errno| told!("{}: {}", given, errno))?;
+    Ok(c_str(entry))
+}
+
+/// Room for the variable with a path in it.
+type Entry = Vec<u8, { VARIABLE.len() + 1 + limits::PATH }>;
+
+/// Its path is as it was given, behind the working directory where it is relative: `..` leads elsewhere than the text says
+/// where a link stands before it.
+fn write_entry(path: &[u8], entry: &mut Entry) -> Result<(), Errno> {
+    let mut here = [0; limits::PATH];
+    let is_absolute = path.starts_with(b"/");
+    let here = if is_absolute { b"" } else { process::working_directory(&mut here)? };
+    for part in [VARIABLE, b"=", here, if is_absolute { b"" } else { b"/" }, path, b"\0"] {
+        entry.extend_from_slice(part).map_err(|_| Errno::NAMETOOLONG)?;
+    }
+    Ok(())
 }
 
 /// The shared directory: what the file says, seen from the file's own directory.

@@ -2,9 +2,10 @@
 //! made by it. There are two of them: one is in force, and a reload puts the next one together in the other.
 
 use super::stubs::Stubs;
+use super::supervise::Invocation;
 use crate::auth::token::read_key;
 use crate::config::Server;
-use crate::config::file::{File, Loaded, path};
+use crate::config::file::{File, Loaded, entry_for, path};
 use crate::diag::Reported;
 use crate::options::command_line::CommandLine;
 use crate::options::settings::{Reader, Settings};
@@ -12,6 +13,7 @@ use crate::sys::program::Program;
 use crate::sys::signal;
 use crate::told;
 use core::ffi::CStr;
+use rustix::system::Uname;
 
 /// What a server was started with.
 pub(super) struct Setup<'p> {
@@ -22,20 +24,34 @@ pub(super) struct Setup<'p> {
     pub(super) file: &'static CStr,
     /// The signals that this server was started to ignore.
     pub(super) ignored: signal::Set,
+    /// The entry that names the configuration to a program behind `--`, where an option alone names it to this process.
+    config_entry: Option<&'static CStr>,
 }
 
 impl<'p> Setup<'p> {
-    pub(super) fn new(program: &'p Program, line: CommandLine) -> Setup<'p> {
+    pub(super) fn new(program: &'p Program, line: CommandLine) -> Result<Setup<'p>, Reported> {
         let file = path(line.config, &program.environment);
-        Setup { program, line, file, ignored: signal::ignored() }
+        let given = line.config.filter(|_| line.program.is_some());
+        let config_entry = given.map(|given| entry_for(given, &program.environment)).transpose()?.flatten();
+        Ok(Setup { program, line, file, ignored: signal::ignored(), config_entry })
     }
 
-    /// This server's section, by its name: as given, from the environment, or the host's.
-    pub(super) fn section<'g>(&self, loaded: Loaded<'g>) -> Option<Server<'g>> {
-        let host = rustix::system::uname();
+    /// The program behind `--`, if there is one.
+    pub(super) fn invocation(&self) -> Option<Invocation<'p>> {
+        let Program { environment, .. } = self.program;
+        self.line.program.map(|words| Invocation { words, environment, config: self.config_entry })
+    }
+
+    /// This server's section, by its name.
+    fn section<'g>(&self, loaded: Loaded<'g>) -> Option<Server<'g>> {
+        loaded.config.server(self.name(&rustix::system::uname()))
+    }
+
+    /// This server's name: as given, from the environment, or the host's.
+    pub(super) fn name<'h>(&self, host: &'h Uname) -> &'h [u8] {
         let from_environment = || self.program.environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
         let name = self.line.name.map(CStr::to_bytes).or_else(from_environment);
-        loaded.config.server(name.unwrap_or(host.nodename().to_bytes()))
+        name.unwrap_or(host.nodename().to_bytes())
     }
 
     /// Whether the section has a token. If so, it can be read: that is reported at the start, and not only to the first
@@ -65,6 +81,8 @@ pub(super) struct Plan<'g> {
     pub(super) loaded: Loaded<'g>,
     /// This server, if the configuration has commands for it.
     pub(super) server: Option<Server<'g>>,
+    /// Whether it has a section of this server's name, with commands or without.
+    pub(super) has_section: bool,
     /// What its section, if it has one, and the command line say.
     pub(super) settings: Settings<'g>,
 }
@@ -87,6 +105,7 @@ impl<'g> Plan<'g> {
         if section.is_some() && setup.line.program.is_some() && settings.background {
             return Err(told!("--background does not go with a program behind --"));
         }
-        Ok(Plan { loaded, server: section.filter(|server| server.has_commands()), settings })
+        let server = section.filter(|server| server.has_commands());
+        Ok(Plan { loaded, server, has_section: section.is_some(), settings })
     }
 }

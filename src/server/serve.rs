@@ -2,7 +2,6 @@
 
 use super::generation::{Generation, Plan, Setup};
 use super::start::{Running, reload, start};
-use super::supervise;
 use crate::diag::{self, Reported};
 use crate::exit::{self, End};
 use crate::options::command_line::{Asked, CommandLine};
@@ -32,11 +31,11 @@ fn run(program: &Program, arguments: Strings) -> Result<End, Reported> {
         }
         Asked::Version => diag::print_and_exit(concat!("k8pshd ", env!("CARGO_PKG_VERSION"), "\n")),
     };
-    let setup = Setup::new(program, line);
+    let setup = Setup::new(program, line)?;
     let [mut current, mut next] = GENERATIONS.take().each_mut();
     let Some(mut running) = start(&setup, current)? else {
-        let Some(words) = setup.line.program else { return Ok(End::Code(exit::SUCCESS)) };
-        supervise::replace(&program.environment, words)
+        let Some(invocation) = setup.invocation() else { return Ok(End::Code(exit::SUCCESS)) };
+        invocation.replace_this()
     };
     loop {
         if let Some(end) = serve(&setup, &mut running, current, next)? {
@@ -70,7 +69,7 @@ fn serve_plan(
     current: &Generation,
     next: &mut Generation,
 ) -> Result<Option<(End, bool)>, Reported> {
-    let Plan { loaded, server, settings } = Plan::again(setup, &current.file)?;
+    let Plan { loaded, server, settings, .. } = Plan::again(setup, &current.file)?;
     let Some(server) = server else { return Err(Reported) };
     debug!(Server, "server {} listens on port {}", server.name(), server.port());
     let daemon = settings.background.then_some(settings.pid_file);

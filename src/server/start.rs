@@ -10,7 +10,7 @@ use crate::config::Server;
 use crate::diag::Reported;
 use crate::sys::clock::Instant;
 use crate::sys::{epoll, fd, poll, signal};
-use crate::{limits, told};
+use crate::{limits, report, told};
 use rustix::io::Errno;
 
 /// A server that has started.
@@ -33,14 +33,16 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
     let mask = signal::block(signal::Set::ALL);
     let stub_directory = Spot::open(plan.settings.executable_directory, setup.program)?;
     let Some(mut listener) = listener else {
-        make_stubs(&plan, &stub_directory, stubs, None)?;
+        let count = make_stubs(&plan, &stub_directory, stubs, None)?;
+        explain_stubs(setup, &plan, &stub_directory, count);
         signal::block(mask);
         return Ok(None);
     };
     // The port first: where another server has it, that one's stubs stay as they are.
     let deadline = Instant::after(limits::BIND_MS);
     let (sockets, gate) = bind(setup, &plan, &mut listener, deadline)?;
-    make_stubs(&plan, &stub_directory, stubs, None)?;
+    let count = make_stubs(&plan, &stub_directory, stubs, None)?;
+    explain_stubs(setup, &plan, &stub_directory, count);
     listener.renew(sockets, gate);
     Ok(Some(Running { listener, stub_directory }))
 }
@@ -80,8 +82,8 @@ fn check_kernel() -> Result<(), Reported> {
 /// Makes the listener, and the process for the program behind `--`.
 fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
     let mut program = 0;
-    if let Some(words) = setup.line.program {
-        program = Supervised::prepare(&setup.program.environment, words)?;
+    if let Some(invocation) = setup.invocation() {
+        program = Supervised::prepare(&invocation)?;
     }
     // Only now: the configuration may be one of them, as /dev/fd/3, and the program keeps its own.
     fd::close_inherited();
@@ -109,18 +111,18 @@ fn bind(
     Ok((sockets, gate))
 }
 
-/// Makes the stubs of this plan, or removes all of them where it wants none. Those that the generation before has made are
-/// this server's as well.
+/// Makes the stubs of this plan, or removes all of them where it wants none; how many there are then. Those that the
+/// generation before has made are this server's as well.
 fn make_stubs(
     plan: &Plan<'_>,
     directory: &Spot,
     stubs: &mut Stubs,
     before: Option<&Generation>,
-) -> Result<(), Reported> {
+) -> Result<usize, Reported> {
     let settings = &plan.settings;
     if settings.disable_stubs {
         directory.clear(plan.loaded);
-        return Ok(());
+        return Ok(0);
     }
     let wish = Wish {
         directory: settings.executable_directory,
@@ -129,4 +131,18 @@ fn make_stubs(
         server: plan.server,
     };
     stubs.make(directory, &wish, plan.loaded, before.map(|before| (&before.stubs, &before.file)))
+}
+
+/// Says what a mistake may be behind: a name that no section has, and stubs that the program behind `--` does not find.
+fn explain_stubs(setup: &Setup<'_>, plan: &Plan<'_>, directory: &Spot, count: usize) {
+    let path = plan.settings.executable_directory;
+    if !plan.has_section {
+        let host = rustix::system::uname();
+        report!("{}: there is no section {}; stubs in {}: {}", setup.file, setup.name(&host), path, count);
+    }
+    if let Some(invocation) = setup.invocation().filter(|_| count > 0)
+        && !directory.is_along(invocation.search())
+    {
+        report!("--executable-directory {} is not along PATH={}; add it there", path, invocation.search());
+    }
 }

@@ -45,14 +45,15 @@ impl Stubs {
     /// None.
     pub(super) const NONE: Stubs = Stubs([false; limits::CONFIG_COMMANDS]);
 
-    /// Makes the stubs, all or none. Those that the configuration `before` has are this server's as well.
+    /// Makes the stubs, all or none, and gives how many there are. Those that the configuration `before` has are this server's as well.
     pub(super) fn make(
         &mut self,
         spot: &Spot,
         wish: &Wish<'_>,
         loaded: Loaded<'_>,
         before: Option<Made<'_>>,
-    ) -> Result<(), Reported> {
+    ) -> Result<usize, Reported> {
+        let mut count = 0;
         let is_local = |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
         for (index, command) in loaded.config.commands().enumerate() {
             if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
@@ -65,8 +66,9 @@ impl Stubs {
                     return Err(refused(wish, command.name(), errno));
                 }
             }
+            count += 1;
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Removes the stubs that this server made and that are still stubs, but for those that another configuration has.
@@ -103,6 +105,16 @@ impl Spot {
     /// Removes every stub of a command's name, whoever made it.
     pub(super) fn clear(&self, loaded: Loaded<'_>) {
         loaded.config.commands().for_each(|command| self.remove_one(command.name()));
+    }
+
+    /// Whether it is one of the directories of this `PATH`.
+    pub(super) fn is_along(&self, search: &[u8]) -> bool {
+        let Ok(own) = rustix::fs::fstat(&self.directory) else { return false };
+        search.split(|byte| *byte == b':').any(|directory| {
+            let mut path = Path::new();
+            path.join(b"", directory).is_ok()
+                && rustix::fs::stat(path.as_c_str()).is_ok_and(|found| identity(&found) == identity(&own))
+        })
     }
 
     /// Makes one stub; false where it was there already, another server's of this volume perhaps.

@@ -9,9 +9,9 @@
 //! of its own, have to take the terminal from whoever has it. What a process sends is passed on to the program alone, as
 //! tini does: the group is this server's as well, and who runs children of its own knows what they are to be told.
 
-use crate::session::command::{DEFAULT_PATH, Refused, explain};
-
+use crate::config::file;
 use crate::exit::End;
+use crate::session::command::{DEFAULT_PATH, Refused, explain};
 use crate::sys::fd;
 use crate::sys::process::{self, ExecError, Pointers, Reaped, Vector};
 use crate::sys::program::{Environment, Strings};
@@ -19,8 +19,19 @@ use crate::sys::signal::{self, Arrival, Set, name};
 use crate::sys::statics::StaticCell;
 use crate::text::line::Line;
 use crate::{exit, fail};
+use core::ffi::CStr;
 use rustix::fd::IntoRawFd;
 use rustix::io::{Errno, Result};
+
+/// The program behind `--`, and what it is started with.
+pub(super) struct Invocation<'p> {
+    /// Its name and arguments.
+    pub(super) words: Strings,
+    /// The environment that this process was started with.
+    pub(super) environment: &'p Environment<'static>,
+    /// The entry that names the configuration to it, where the environment does not.
+    pub(super) config: Option<&'static CStr>,
+}
 
 /// The program that this process is the parent of.
 pub(super) struct Supervised {
@@ -48,14 +59,14 @@ impl Supervised {
 
     /// Makes the process for it, which has everything that this one was started with, and waits; its number. This one's stdin is where it
     /// waits for a byte: the program has its own.
-    pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<i32> {
+    pub(super) fn prepare(invocation: &Invocation<'_>) -> Result<i32> {
         let [answer, go] = fd::pipe()?;
         let pid = process::fork()?;
         if pid == 0 {
             drop(go);
             // Where the server fails, there is an end instead.
             if fd::read(&answer, &mut [0]) == Ok(1) {
-                replace(environment, words);
+                invocation.replace_this();
             }
             process::exit(exit::FAILURE);
         }
@@ -103,17 +114,31 @@ impl Supervised {
     }
 }
 
-/// Becomes the program that these words are, with the environment that this one was started with.
-pub(super) fn replace(environment: &Environment, words: Strings) -> ! {
-    static ROOM: StaticCell<[Pointers; 2]> = StaticCell::new([const { Pointers::EMPTY }; 2]);
-    let [one, other] = ROOM.take();
-    let program = words.clone().next().unwrap_or_default();
-    let search = environment.get(b"PATH").unwrap_or(DEFAULT_PATH);
-    let mut refusal = ExecError { errno: Errno::TOOBIG, exists: true };
-    if let (Some(mut arguments), Some(variables)) = (Vector::of(one, words), Vector::of(other, environment.entries())) {
-        refusal = process::execute(program, search, &mut arguments, &variables);
+impl Invocation<'_> {
+    /// Becomes the program.
+    pub(super) fn replace_this(&self) -> ! {
+        static ROOM: StaticCell<[Pointers; 2]> = StaticCell::new([const { Pointers::EMPTY }; 2]);
+        let [one, other] = ROOM.take();
+        let program = self.words.clone().next().unwrap_or_default();
+        let search = self.search();
+        let mut refusal = ExecError { errno: Errno::TOOBIG, exists: true };
+        let (arguments, variables) = (&mut self.words.clone(), &mut self.variables());
+        if let (Some(mut arguments), Some(variables)) = (Vector::of(one, arguments), Vector::of(other, variables)) {
+            refusal = process::execute(program, search, &mut arguments, &variables);
+        }
+        let mut reason = Line::new();
+        let Refused(code) = explain(refusal, program, search, &mut reason);
+        fail!(code, "{}", reason)
     }
-    let mut reason = Line::new();
-    let Refused(code) = explain(refusal, program, search, &mut reason);
-    fail!(code, "{}", reason)
+
+    /// Its environment: that of this process, and the entry that names the configuration, in the place of an empty one.
+    fn variables(&self) -> impl Iterator<Item = &'static CStr> {
+        let stays = |entry: &&CStr| self.config.is_none() || !file::is_variable(entry);
+        self.environment.entries().filter(stays).chain(self.config)
+    }
+
+    /// Where it, and what it starts, looks for programs.
+    pub(super) fn search(&self) -> &'static [u8] {
+        self.environment.get(b"PATH").unwrap_or(DEFAULT_PATH)
+    }
 }

@@ -202,7 +202,7 @@ fn what_makes_no_sense_is_an_error() {
     pod.k8psh().args(["--timeout", "5"]).run().fails(125, "k8psh", &["no command"]);
     // A server's time may be no limit.
     let mut server = pod.k8psh();
-    server.args(["--timeout", "-1", "--server", "-n", "nobody", "-e"]).arg(pod.path("stubs"));
+    server.args(["--timeout", "-1", "--server", "-n", "client", "-e"]).arg(pod.path("stubs"));
     assert_eq!(server.run().succeeds(), "");
     probe(&pod, &["-c", "/no/such/file"]).fails(1, "k8psh", &["/no/such/file"]);
 }

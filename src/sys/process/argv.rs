@@ -1,7 +1,6 @@
 //! Lists of strings as execve(2) takes them: arguments and environment.
 
 use crate::limits;
-use crate::sys::program::Strings;
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 
@@ -30,7 +29,7 @@ impl<'s> Vector<'s> {
     }
 
     /// A list of all these strings; `None` where there is no room for them.
-    pub fn of(room: &'s mut Pointers, strings: Strings) -> Option<Vector<'s>> {
+    pub fn of(room: &'s mut Pointers, strings: &mut dyn Iterator<Item = &'s CStr>) -> Option<Vector<'s>> {
         let mut list = Vector::new(room);
         for string in strings {
             if !list.push(string) {
