@@ -1,6 +1,7 @@
 //! `k8psh --check`: what is wrong with the configuration. Starts nothing and connects to nobody.
 
-use crate::config::file::{self, tell};
+use crate::config::file::{self, Loaded, tell};
+use crate::config::{Command, Kind};
 use crate::diag::{self, Reported, array};
 use crate::options::settings::Settings;
 use crate::sys::program::Environment;
@@ -11,6 +12,7 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
     array::begin(is_json);
     let loaded = file::inspect(given, environment)?;
     let mut outcome = loaded.sound().map(drop);
+    warn_of_patterns(loaded);
     for server in loaded.config.servers() {
         outcome = Settings::checked(server, loaded).map(drop).and(outcome);
         if let Some(other) = server.same_port() {
@@ -20,4 +22,17 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
     }
     array::end(&mut diag::output());
     outcome
+}
+
+/// Warns of each pattern that matches everything, once, although a header's is that of many commands.
+fn warn_of_patterns(loaded: Loaded<'_>) {
+    const TEXT: &str = "warning: {}*= lets callers set all variables that no other word names, and so choose what code runs; \
+                        =PATH= and =LD_PRELOAD= keep these two the server's";
+    let mut last = 0;
+    for variable in loaded.config.commands().flat_map(Command::environment) {
+        if variable.is_pattern && variable.name == b"*" && variable.kind != Kind::Fixed && variable.at > last {
+            last = variable.at;
+            tell!(loaded, variable.at, TEXT, variable.kind.prefix());
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::config::Command;
 use crate::config::file;
 use crate::diag::{self, Reported, array};
 use crate::sys::program::Environment;
-use crate::text::json::{escape, string};
+use crate::text::json::escape;
 use crate::text::line::{Line, Part};
 use crate::text::number::{self, Digits};
 use core::ffi::CStr;
@@ -30,10 +30,8 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
 fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
     let server = command.server();
     let (name, port, server) = (command.name().to_bytes(), server.port(), server.name().to_bytes());
-    let is_object = array::is_array();
-    let mut separator: &[u8] = if is_object { b"[" } else { b" " };
-    if is_object {
-        const TEXT: &str = "{}\"command\":{},\"server\":{},\"port\":{},\"arguments\":";
+    if array::is_array() {
+        const TEXT: &str = "{}\"command\":{},\"server\":{},\"port\":{}";
         add!(out, TEXT, array::object(), Part::Json(name), Part::Json(server), port);
     } else {
         let mut digits = Digits::default();
@@ -43,16 +41,34 @@ fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
         cell(server, second, out);
         cell(port, third, out);
     }
-    for argument in command.arguments() {
-        out.add(separator);
-        if is_object {
-            separator = b",";
-            string(argument.to_bytes(), out);
-        } else {
-            quote(argument.to_bytes(), out);
+    // What else it gets from the caller is in the file, word by word; a pattern is as good as many.
+    let patterns = command.environment().filter(|variable| variable.is_pattern);
+    words(",\"patterns\":", &mut patterns.map(|variable| (variable.kind.prefix(), variable.word)), out);
+    words(",\"arguments\":", &mut command.arguments().map(|argument| ("", argument)), out);
+    out.add(if array::is_array() { b"}\n" } else { b"\n" });
+}
+
+/// Words, each in two parts: in a row as they are, in an object as an array of this name. None if there are none.
+fn words<'w>(name: &str, words: &mut dyn Iterator<Item = (&'static str, &'w CStr)>, out: &mut Line) {
+    let is_object = array::is_array();
+    let mut separator = "[";
+    for (prefix, word) in words {
+        if !is_object {
+            add!(out, " {}", prefix);
+            quote(word.to_bytes(), out);
+            continue;
         }
+        if separator == "[" {
+            out.add(name.as_bytes());
+        }
+        add!(out, "{}\"{}", separator, prefix);
+        escape(word.to_bytes(), b'"', out);
+        out.add(b"\"");
+        separator = ",";
     }
-    out.add(if is_object { b"]}\n" } else { b"\n" });
+    if separator == "," {
+        out.add(b"]");
+    }
 }
 
 /// A word in its column, and what is between that and the next one.

@@ -220,7 +220,8 @@ impl Parser<'_, '_, '_> {
         let Word { start, len, at, .. } = self.word;
         let is_plain = after(self.lexer.source, at as usize).starts_with(self.text());
         let offset = index(offset);
-        Word { start: start + offset, len: len - offset, at: if is_plain { at + offset } else { at }, deferred: false }
+        let at = if is_plain { at + offset } else { at };
+        Word { start: start + offset, len: len - offset, at, ..Word::NONE }
     }
 
     /// `name [environment…] [executable [arguments…]]`. Whether it is kept.
@@ -271,6 +272,7 @@ impl Parser<'_, '_, '_> {
             self.read(Place::Elsewhere)?;
             let is_next = self.variables_end == self.next_number();
             let is_variable = is_next && self.is_variable(in_section)?;
+            self.word.is_pattern = is_variable && self.is_pattern()?;
             self.keep()?;
             self.variables_end += u32::from(is_variable);
         }
@@ -284,6 +286,21 @@ impl Parser<'_, '_, '_> {
             [b'?' | b'=', b'=', ..] => self.wrong(Reason::EmptyVariable),
             [_, rest @ ..] => Ok(has(rest, b'=')),
             [] => Ok(false),
+        }
+    }
+
+    /// Whether the variable is a pattern: its name ends in a `*`.
+    fn is_pattern(&self) -> Result<bool, Fault> {
+        let text = match self.text() {
+            [b'?' | b'=', text @ ..] => text,
+            text => text,
+        };
+        let (stem, value) = text.split_at(until(text, b'*').len());
+        match value {
+            [] => Ok(false),
+            _ if has(stem, b'=') => Ok(false),
+            b"*=" => Ok(true),
+            _ => self.wrong(Reason::BadPattern),
         }
     }
 
@@ -474,6 +491,14 @@ mod tests {
             ("[a]\n[b]\n[a:^1121]", Reason::PortConflict),
             ("[^'a]", Reason::OpenQuote),
             ("[a] ^==x", Reason::EmptyVariable),
+            ("[s]\nc ^A*=x", Reason::BadPattern),
+            ("[s]\nc ^A**=", Reason::BadPattern),
+            ("[s]\nc ^*A=", Reason::BadPattern),
+            ("[s]\nc A= ^?A*B=", Reason::BadPattern),
+            ("[s]\nc ^=*=x", Reason::BadPattern),
+            ("[s]\nc ^'**='", Reason::BadPattern),
+            ("[s ^A*=x]\n", Reason::SectionWords),
+            ("[s] ^A*=x\n", Reason::BadPattern),
             ("[a] ^?=x", Reason::EmptyVariable),
         ]);
     }
@@ -609,6 +634,11 @@ mod tests {
             "'c' z",
             "cc c",
             "b ?=x",
+            "b A*=",
+            "c A*= ?*=",
+            "d *=x",
+            "d *.c",
+            "b e *x=",
             ".",
             "e/f",
             "c ${U:-x y}",

@@ -55,6 +55,8 @@ pub enum Reason {
     CommandNameLong,
     /// `?=value` or `==value`.
     EmptyVariable,
+    /// A variable with a `*` that is not all that follows a name, or with a value behind it.
+    BadPattern,
     /// A number of milliseconds that is none.
     BadNumber,
     /// A `baseDirectory` longer than any path can be.
@@ -139,6 +141,9 @@ impl Show for Problem<'_> {
             }
             Reason::CommandNameLong => add!(line, "command {}: the name is longer than {} bytes", word, NAME),
             Reason::EmptyVariable => add!(line, "variable {} has no name", word),
+            Reason::BadPattern => {
+                add!(line, "variable {}: a * stands for the rest of a name and takes no value: PREFIX*=", word);
+            }
             Reason::BadNumber => add!(line, "{}: {} is not a number of milliseconds", owner, word),
             Reason::PathLong => add!(line, "{}: the path is longer than {} bytes", owner, PATH - 1),
             Reason::FileLong => add!(line, "the file is longer than {} bytes", FILE),

@@ -22,11 +22,13 @@ pub(super) struct Word {
     pub(super) at: u32,
     /// A single-quoted part of it has `${` in it.
     pub(super) deferred: bool,
+    /// It is an environment word whose name ends in a `*`.
+    pub(super) is_pattern: bool,
 }
 
 impl Word {
     /// No word: it has no text.
-    pub(super) const NONE: Word = Word { start: 0, len: 0, at: 0, deferred: false };
+    pub(super) const NONE: Word = Word { start: 0, len: 0, at: 0, deferred: false, is_pattern: false };
 
     /// Where its NUL is in the arena.
     pub(super) fn end(self) -> usize {

@@ -236,3 +236,33 @@ fn random_sources_never_panic() {
     }
     assert!(good > 40_000, "only {good} were configurations");
 }
+
+#[test]
+fn a_star_at_the_end_of_a_name_makes_a_pattern() {
+    let config = loaded("[ s ] L_*=\nc *= ?A*= =B_*= 'Q*=' A=* B=x*=\n");
+    let command = config.command(b"c").expect("the command");
+    let patterns = |command: Command<'_>| -> Vec<_> {
+        let patterns = command.environment().filter(|variable| variable.is_pattern);
+        patterns.map(|variable| format!("{:?}({})", variable.kind, String::from_utf8_lossy(variable.name))).collect()
+    };
+    assert_eq!(patterns(command), ["Sent(L_*)", "Sent(*)", "Optional(A*)", "Fixed(B_*)", "Sent(Q*)"]);
+    assert_eq!(command.arguments().next().map(text), Some("c"));
+}
+
+#[test]
+fn of_all_words_that_match_the_strictest_counts() {
+    let config = loaded("[ s ] *= ?A*= =AB*= ABC= =D=\nc\n[ t ]\nnone A=\nown ?*=\n");
+    let kinds = |command: &str, names: &[&str]| -> Vec<_> {
+        let command = config.command(command.as_bytes()).expect("the command");
+        names.iter().map(|name| command.pattern_for(name.as_bytes())).collect()
+    };
+    let (sent, optional, fixed) = (Some(Kind::Sent), Some(Kind::Optional), Some(Kind::Fixed));
+    assert_eq!(
+        kinds("c", &["X", "A", "AX", "AB", "ABX", "ABC", "ABCD", "D", "DD", "K8PSH_X", "K8PSH"]),
+        [sent, optional, optional, fixed, fixed, None, fixed, None, sent, None, sent]
+    );
+    assert_eq!(kinds("none", &["A", "AX", "X", ""]), [None; 4]);
+    assert_eq!(kinds("own", &["A", "K8PSH_CONFIG"]), [optional, None]);
+    assert!(config.command(b"own").is_some_and(Command::has_patterns));
+    assert!(!config.command(b"none").is_some_and(Command::has_patterns));
+}

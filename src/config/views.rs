@@ -123,12 +123,37 @@ impl<'c> Command<'c> {
         Server { config: self.config, header: self.config.headers.get(header.first as usize).unwrap_or(header) }
     }
 
-    /// Its variables: those of the section header above it, then its own.
+    /// Its variables: those of the section header above it, then its own. Patterns are among them.
     pub fn environment(self) -> impl Iterator<Item = Variable<'c>> {
+        self.words().map(move |word| Variable::new(self.config, *word))
+    }
+
+    fn words(self) -> impl Iterator<Item = &'c Word> {
         let (config, header) = (self.config, self.config.header(self.entry));
         let shared = config.range(header.name + 1..header.options);
-        let own = config.range(self.entry.name + 1..self.entry.arguments);
-        shared.iter().chain(own).map(move |word| Variable::new(config, *word))
+        shared.iter().chain(config.range(self.entry.name + 1..self.entry.arguments))
+    }
+
+    /// The kind of the pattern by which a command gets a variable of this name. `None`: no pattern matches it, or a word names
+    /// it in full, which wins. Of several patterns the strictest counts. None matches a variable of k8psh's own: in another
+    /// container it means something else.
+    pub fn pattern_for(self, name: &[u8]) -> Option<Kind> {
+        let mut kind = None;
+        for word in self.words() {
+            let (own, text) = Kind::of(self.config.bytes(*word));
+            if word.is_pattern {
+                let stem = text.strip_suffix(b"*=").filter(|stem| name.starts_with(stem));
+                kind = kind.max(stem.map(|_| own));
+            } else if text.strip_prefix(name).is_some_and(|rest| rest.starts_with(b"=")) {
+                return None;
+            }
+        }
+        kind.filter(|_| !name.starts_with(b"K8PSH_"))
+    }
+
+    /// Whether any of its variables is a pattern.
+    pub fn has_patterns(self) -> bool {
+        self.words().any(|word| word.is_pattern)
     }
 
     /// The executable and its arguments. The executable is the name if the file gives none.
@@ -139,8 +164,8 @@ impl<'c> Command<'c> {
     }
 }
 
-/// Where a variable's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a variable's value comes from; the strictest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `NAME=default`: the client's, else the default.
     Sent,
@@ -150,12 +175,32 @@ pub enum Kind {
     Fixed,
 }
 
-/// An environment variable that a command gets.
+impl Kind {
+    /// The kind of an environment word, and the word without its prefix.
+    fn of(word: &[u8]) -> (Kind, &[u8]) {
+        match word {
+            [b'?', text @ ..] => (Kind::Optional, text),
+            [b'=', text @ ..] => (Kind::Fixed, text),
+            text => (Kind::Sent, text),
+        }
+    }
+
+    /// The prefix of its words.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Kind::Sent => "",
+            Kind::Optional => "?",
+            Kind::Fixed => "=",
+        }
+    }
+}
+
+/// An environment variable that a command gets, or a pattern for the names of such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable<'c> {
     /// Where its value comes from.
     pub kind: Kind,
-    /// Its name; never empty.
+    /// Its name; never empty. That of a pattern ends in a `*`.
     pub name: &'c [u8],
     /// Its default or value; may be empty.
     pub value: &'c [u8],
@@ -163,18 +208,19 @@ pub struct Variable<'c> {
     pub word: &'c CStr,
     /// The value may have references that [`super::expansion::expand`] has to replace when the command starts.
     pub deferred: bool,
+    /// It stands for the variables whose names begin as its own does.
+    pub is_pattern: bool,
+    /// Its offset in the source.
+    pub at: usize,
 }
 
 impl<'c> Variable<'c> {
     fn new(config: &'c Config, word: Word) -> Self {
-        let (kind, prefix) = match config.text.get(word.start as usize) {
-            Some(b'?') => (Kind::Optional, 1),
-            Some(b'=') => (Kind::Fixed, 1),
-            _ => (Kind::Sent, 0),
-        };
-        let text = config.c_str_from(word.start as usize + prefix);
-        let bytes = text.to_bytes();
+        let (kind, bytes) = Kind::of(config.bytes(word));
+        let text = config.c_str_from(word.end() - bytes.len());
         let name = until(bytes, b'=');
-        Self { kind, name, value: after(bytes, name.len() + 1), word: text, deferred: word.deferred }
+        let value = after(bytes, name.len() + 1);
+        let Word { at, deferred, is_pattern, .. } = word;
+        Self { kind, name, value, word: text, deferred, is_pattern, at: at as usize }
     }
 }

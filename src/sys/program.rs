@@ -47,18 +47,17 @@ pub struct Environment<'h> {
     hidden: Option<&'h CStr>,
 }
 
-impl Environment<'_> {
+impl<'h> Environment<'h> {
     /// All entries.
-    pub fn entries(&self) -> Strings {
-        self.entries
+    pub fn entries(&self) -> impl Iterator<Item = &'static CStr> + Clone + use<'h> {
+        let hidden = self.hidden;
+        let is_hidden = move |entry: &CStr| hidden.is_some_and(|name| value_of(entry, name.to_bytes()).is_some());
+        self.entries.filter(move |entry| !is_hidden(entry))
     }
 
     /// The whole `NAME=value` entry of a variable.
     pub fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
-        if self.hidden.is_some_and(|hidden| hidden.to_bytes() == name) {
-            return None;
-        }
-        self.entries.into_iter().find(|entry| value_of(entry, name).is_some())
+        self.entries().find(|entry| value_of(entry, name).is_some())
     }
 
     /// The value of a variable.
@@ -73,7 +72,7 @@ impl Environment<'_> {
     }
 
     /// It without this variable, which holds what nobody else is to get.
-    pub fn without(self, hidden: Option<&CStr>) -> Environment<'_> {
+    pub fn without<'n>(self, hidden: Option<&'n CStr>) -> Environment<'n> {
         Environment { entries: self.entries, hidden }
     }
 }

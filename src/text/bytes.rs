@@ -45,6 +45,13 @@ pub fn value_of<'e>(entry: &'e CStr, name: &[u8]) -> Option<&'e [u8]> {
     entry.to_bytes().strip_prefix(name)?.strip_prefix(b"=")
 }
 
+/// The name in an entry `NAME=value`; `None` where the entry is none.
+pub fn variable_name(entry: &CStr) -> Option<&[u8]> {
+    let entry = entry.to_bytes();
+    let name = until(entry, b'=');
+    (!name.is_empty() && name.len() < entry.len()).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{has, line, until};

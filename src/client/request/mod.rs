@@ -16,9 +16,11 @@ use crate::protocol::request::{FRAMES, Writer};
 use crate::sys::program::{Environment, Strings};
 use crate::sys::statics::StaticCell;
 use crate::sys::{process, signal};
+use crate::text::bytes::variable_name;
 use crate::text::line::{Line, Show};
 use crate::text::number;
 use crate::{limits, told};
+use core::ffi::CStr;
 use descriptors::Numbers;
 
 /// The working directory relative to `baseDirectory`, which all containers share.
@@ -73,9 +75,18 @@ pub(super) fn write(
 
 /// Adds the variables that the configuration has clients send.
 fn add_variables(request: &mut Writer<'_>, command: Command<'static>, caller: &Caller<'_>, descriptors: &mut Numbers) {
-    for variable in command.environment().filter(|variable| variable.kind != VariableKind::Fixed) {
-        let Some(entry) = caller.environment.entry(variable.name) else { continue };
-        jobserver::add_variable(request, entry.to_bytes(), caller.connection, descriptors);
+    let mut add = |entry: &CStr| jobserver::add_variable(request, entry.to_bytes(), caller.connection, descriptors);
+    for variable in
+        command.environment().filter(|variable| variable.kind != VariableKind::Fixed && !variable.is_pattern)
+    {
+        caller.environment.entry(variable.name).into_iter().for_each(&mut add);
+    }
+    if command.has_patterns() {
+        let is_sent = |entry: &&CStr| {
+            let kind = variable_name(entry).and_then(|name| command.pattern_for(name));
+            kind.is_some_and(|kind| kind != VariableKind::Fixed)
+        };
+        caller.environment.entries().filter(is_sent).for_each(add);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The environment that a command gets: the variables that the configuration lists for it, and no other.
 
+use super::launch::TERM;
 use super::refusal::{Refused, unavailable};
 use crate::config::expansion::{self, Piece};
 use crate::config::{Command, Kind, Variable};
@@ -7,9 +8,10 @@ use crate::limits;
 use crate::protocol::request::Request;
 use crate::sys::process::Vector;
 use crate::sys::program::Environment;
-use crate::text::bytes::{c_str, until, value_of};
+use crate::text::bytes::{c_str, until, value_of, variable_name};
 use crate::text::line::Line;
 use core::ffi::CStr;
+use rustix::io::Errno;
 
 /// The environment of a command, as far as its variables are resolved.
 pub(super) struct ResolvedEnvironment<'w> {
@@ -20,12 +22,14 @@ pub(super) struct ResolvedEnvironment<'w> {
     free: &'w mut [u8],
     /// How much of it the one that is being put together takes.
     length: usize,
+    /// How many entries there are by patterns, once these have been gone through.
+    matched: Option<usize>,
 }
 
 impl<'w> ResolvedEnvironment<'w> {
     /// One without variables yet. `free` is for entries that have to be put together.
     pub(super) fn new(server: &'w Environment<'w>, entries: Vector<'w>, free: &'w mut [u8]) -> Self {
-        ResolvedEnvironment { server, entries, free, length: 0 }
+        ResolvedEnvironment { server, entries, free, length: 0, matched: None }
     }
 
     /// Resolves the variables that the configuration lists for the command, in their order.
@@ -38,7 +42,14 @@ impl<'w> ResolvedEnvironment<'w> {
         let mut sent = Sent::NONE;
         for (index, variable) in command.environment().enumerate() {
             if index % BATCH == 0 {
-                sent.read(command.environment().skip(index).take(BATCH), request);
+                let batch = command.environment().skip(index).take(BATCH);
+                sent.read(batch.filter(|variable| variable.kind != Kind::Fixed).map(|variable| variable.name), request);
+            }
+            if variable.is_pattern {
+                if self.matched.is_none() && !self.set_matching(command, request) {
+                    return Err(unavailable!(reason, "{}", Errno::TOOBIG));
+                }
+                continue;
             }
             let entry = self.entry_for(&variable, sent.entry(&variable)).ok_or_else(|| {
                 const TEXT: &str = "{}: its value needs more than {} bytes";
@@ -49,6 +60,37 @@ impl<'w> ResolvedEnvironment<'w> {
             }
         }
         Ok(())
+    }
+
+    /// Sets all variables that the patterns let through: those that the client has sent, then those of the server's own. False
+    /// where there are too many.
+    fn set_matching(&mut self, command: Command<'w>, request: &Request<'w>) -> bool {
+        let before = self.entries.len();
+        let is_sent = |entry: &&CStr| matches!(pattern_for(command, entry), Some(Kind::Sent | Kind::Optional));
+        let fits = request.variables().filter(is_sent).all(|entry| self.entries.push(entry));
+        let fits = fits && self.inherit_matching(command, request);
+        self.matched = Some(self.entries.len() - before);
+        fits
+    }
+
+    /// Sets those of the server's own that the client has not sent, or may not.
+    fn inherit_matching(&mut self, command: Command<'w>, request: &Request<'w>) -> bool {
+        let is_own = |entry: &&CStr| matches!(pattern_for(command, entry), Some(Kind::Optional | Kind::Fixed));
+        let mut own = self.server.entries().filter(is_own).map(|entry| -> &'w CStr { entry });
+        let mut sent = Sent::NONE;
+        loop {
+            sent.read(own.clone().take(BATCH).filter_map(variable_name), request);
+            if sent.listed.is_empty() {
+                return true;
+            }
+            for entry in own.by_ref().take(BATCH) {
+                let is_sent = variable_name(entry).is_some_and(|name| sent.value(name).is_some());
+                let is_overridden = is_sent && pattern_for(command, entry) == Some(Kind::Optional);
+                if !is_overridden && !self.entries.push(entry) {
+                    return false;
+                }
+            }
+        }
     }
 
     /// The entry of a variable that the client has sent, or not: `Some(None)` where the variable is not set; `None` where
@@ -99,7 +141,8 @@ impl<'w> ResolvedEnvironment<'w> {
         if let Some(index) = self.position(name) {
             self.entries.remove(index);
         }
-        entry.is_none_or(|entry| self.entries.len() < limits::VARIABLES && self.entries.push(entry))
+        let most = limits::VARIABLES + self.matched.unwrap_or(0);
+        entry.is_none_or(|entry| self.entries.len() < most && self.entries.push(entry))
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
@@ -117,6 +160,12 @@ impl<'w> ResolvedEnvironment<'w> {
     }
 }
 
+/// The kind of the pattern that an entry's name matches. `TERM` comes with a terminal, whatever the patterns are, and is set
+/// later.
+fn pattern_for(command: Command<'_>, entry: &CStr) -> Option<Kind> {
+    command.pattern_for(variable_name(entry).filter(|name| *name != TERM)?)
+}
+
 /// Variables that are looked for in the request at once: few enough to stand on the stack without another page of it, and
 /// more than most commands list.
 const BATCH: usize = 64;
@@ -131,13 +180,13 @@ struct Sent<'w> {
 impl<'w> Sent<'w> {
     const NONE: Sent<'static> = Sent { listed: heapless::Vec::new() };
 
-    /// Reads the request for these variables, of which there are no more than [`BATCH`].
-    fn read(&mut self, batch: impl Iterator<Item = Variable<'w>>, request: &Request<'w>) {
+    /// Reads the request for variables of these names, of which there are no more than [`BATCH`].
+    fn read(&mut self, batch: impl Iterator<Item = &'w [u8]>, request: &Request<'w>) {
         self.listed.clear();
-        for variable in batch.filter(|variable| variable.kind != Kind::Fixed) {
-            if let Err(place) = self.find(variable.name) {
+        for name in batch {
+            if let Err(place) = self.find(name) {
                 // As many fit as are in a batch.
-                let _ = self.listed.insert(place, (variable.name, None));
+                let _ = self.listed.insert(place, (name, None));
             }
         }
         if self.listed.is_empty() {
@@ -160,7 +209,11 @@ impl<'w> Sent<'w> {
 
     /// The entry of this variable, if the configuration lets the client send it and it has.
     fn entry(&self, variable: &Variable<'w>) -> Option<&'w CStr> {
-        let place = self.find(variable.name).ok().filter(|_| variable.kind != Kind::Fixed)?;
-        self.listed.get(place)?.1
+        if variable.kind == Kind::Fixed { None } else { self.value(variable.name) }
+    }
+
+    /// The entry of this name, if the client has sent one.
+    fn value(&self, name: &[u8]) -> Option<&'w CStr> {
+        self.listed.get(self.find(name).ok()?)?.1
     }
 }

@@ -15,7 +15,7 @@ use crate::{add, debug, exit, limits};
 use rustix::io::Errno;
 
 /// The variable that says what a terminal understands.
-const TERM: &[u8] = b"TERM";
+pub(super) const TERM: &[u8] = b"TERM";
 
 /// What starting a command needs memory for.
 pub(in crate::session) struct Buffers {
