@@ -136,6 +136,10 @@ pub const COALESCE_MS: u64 = 2;
 /// has accepted; one of protocol 1 never does, and one whose backlog is full will not for long.
 pub const GREETING_MS: u64 = 1_000;
 
+/// How long a stub waits for its server without a word where somebody sits at a terminal, in milliseconds: longer than a
+/// server that is just starting needs, and shorter than a person's patience.
+pub const NOTICE_MS: u64 = 1_000;
+
 /// How long a probe waits for all the servers that it asks, in milliseconds: the usual time-out of a container's probe.
 pub const PROBE_MS: u64 = 1_000;
 

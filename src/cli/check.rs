@@ -1,7 +1,6 @@
 //! `k8psh --check`: what is wrong with the configuration. Starts nothing and connects to nobody.
 
 use crate::config::file::{self, Loaded, tell};
-use crate::config::{Command, Kind};
 use crate::diag::{self, Reported, array};
 use crate::options::settings::Settings;
 use crate::sys::program::Environment;
@@ -26,13 +25,15 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
 
 /// Warns of each pattern that matches everything, once, although a header's is that of many commands.
 fn warn_of_patterns(loaded: Loaded<'_>) {
-    const TEXT: &str = "warning: {}*= lets callers set all variables that no other word names, and so choose what code runs; \
-                        =PATH= and =LD_PRELOAD= keep these two the server's";
+    const TEXT: &str = "warning: {} lets callers set every variable that no other word names, and so choose what code runs; \
+                        =PATH= and =LD_PRELOAD= keep these the server's";
     let mut last = 0;
-    for variable in loaded.config.commands().flat_map(Command::environment) {
-        if variable.is_pattern && variable.name == b"*" && variable.kind != Kind::Fixed && variable.at > last {
-            last = variable.at;
-            tell!(loaded, variable.at, TEXT, variable.kind.prefix());
+    for command in loaded.config.commands() {
+        for (word, at) in command.patterns() {
+            if at > last && matches!(word, b"*=" | b"?*=") {
+                last = at;
+                tell!(loaded, at, TEXT, word);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `k8psh`: runs a command by name, inspects the configuration, installs the program, or turns into the server.
 
 use super::{check, install, list, run_command};
-use crate::client::probe;
+use crate::client::{probe, status};
 use crate::options::help;
 use crate::options::table::{CLIENT, Id, SERVER};
 use crate::options::words::{UsageError, Word, next};
@@ -17,6 +17,7 @@ enum Task {
     Check,
     List,
     Probe { name: Option<&'static CStr> },
+    Status { name: Option<&'static CStr> },
 }
 
 /// What the options say so far.
@@ -24,7 +25,7 @@ struct CommandLine {
     config: Option<&'static CStr>,
     task: Option<Task>,
     is_json: bool,
-    /// Milliseconds that a probe may take.
+    /// Milliseconds that a server's answer may take.
     timeout: Option<u64>,
 }
 
@@ -61,31 +62,32 @@ impl CommandLine {
             Id::Check => self.task = Some(Task::Check),
             Id::List => self.task = Some(Task::List),
             Id::Probe => self.task = Some(Task::Probe { name: None }),
+            Id::Status => self.task = Some(Task::Status { name: None }),
             _ => {}
         }
     }
 
-    /// Takes a word that is not an option: the name of a server to probe, or else the command, which everything behind it
+    /// Takes a word that is not an option: the name of a server to ask, or else the command, which everything behind it
     /// belongs to.
     fn take_word(&mut self, program: &Program, word: &'static CStr, arguments: Strings) {
         match &mut self.task {
             None if !self.is_json && self.timeout.is_none() => {
                 run_command(program, self.config, word.to_bytes(), arguments)
             }
-            Some(Task::Probe { name: name @ None }) => *name = Some(word),
+            Some(Task::Probe { name: name @ None } | Task::Status { name: name @ None }) => *name = Some(word),
             _ => misused(&UsageError::Unexpected(word)),
         }
     }
 
     fn run(self, program: &Program) -> ! {
         let environment = &program.environment;
+        let timeout = self.timeout.unwrap_or(limits::PROBE_MS);
         let outcome = match self.task {
             Some(Task::Check) => check::run(self.config, environment, self.is_json),
             Some(Task::List) => list::run(self.config, environment, self.is_json),
-            Some(Task::Probe { name }) => {
-                probe::run(program, self.config, name, self.timeout.unwrap_or(limits::PROBE_MS))
-            }
-            None => misused(&"no command given"),
+            Some(Task::Probe { name }) => probe::run(program, self.config, name, timeout),
+            Some(Task::Status { name }) => status::run(program, self.config, name, self.is_json),
+            None => misused(&"no command given; k8psh --list shows which there are"),
         };
         exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     }

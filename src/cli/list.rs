@@ -5,7 +5,7 @@ use crate::config::Command;
 use crate::config::file;
 use crate::diag::{self, Reported, array};
 use crate::sys::program::Environment;
-use crate::text::json::escape;
+use crate::text::json::{escape, string};
 use crate::text::line::{Line, Part};
 use crate::text::number::{self, Digits};
 use core::ffi::CStr;
@@ -42,29 +42,25 @@ fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
         cell(port, third, out);
     }
     // What else it gets from the caller is in the file, word by word; a pattern is as good as many.
-    let patterns = command.environment().filter(|variable| variable.is_pattern);
-    words(",\"patterns\":", &mut patterns.map(|variable| (variable.kind.prefix(), variable.word)), out);
-    words(",\"arguments\":", &mut command.arguments().map(|argument| ("", argument)), out);
+    words(",\"patterns\":", &mut command.patterns().map(|(word, _)| word), out);
+    words(",\"arguments\":", &mut command.arguments().map(CStr::to_bytes), out);
     out.add(if array::is_array() { b"}\n" } else { b"\n" });
 }
 
-/// Words, each in two parts: in a row as they are, in an object as an array of this name. None if there are none.
-fn words<'w>(name: &str, words: &mut dyn Iterator<Item = (&'static str, &'w CStr)>, out: &mut Line) {
+/// Words: in a row as they are, in an object as an array of this name. Nothing if there are none.
+fn words(name: &str, words: &mut dyn Iterator<Item = &[u8]>, out: &mut Line) {
     let is_object = array::is_array();
     let mut separator = "[";
-    for (prefix, word) in words {
-        if !is_object {
-            add!(out, " {}", prefix);
-            quote(word.to_bytes(), out);
-            continue;
+    for word in words {
+        if is_object {
+            let name = if separator == "[" { name } else { "" };
+            add!(out, "{}{}", name, separator);
+            string(word, out);
+            separator = ",";
+        } else {
+            out.add(b" ");
+            quote(word, out);
         }
-        if separator == "[" {
-            out.add(name.as_bytes());
-        }
-        add!(out, "{}\"{}", separator, prefix);
-        escape(word.to_bytes(), b'"', out);
-        out.add(b"\"");
-        separator = ",";
     }
     if separator == "," {
         out.add(b"]");

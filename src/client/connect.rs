@@ -3,11 +3,12 @@
 use super::route::Route;
 use crate::options::value::Transport;
 use crate::sys::clock::Instant;
-use crate::sys::fd::OwnedFd;
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
+use crate::sys::terminal;
 use crate::text::name;
-use crate::{debug, limits};
+use crate::{add, debug, limits, line};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use rustix::io::{Errno, Result};
@@ -20,12 +21,15 @@ pub(super) struct Connection {
     pub(super) is_direct: bool,
 }
 
-/// Connects to a server before the deadline. `retries`: a server that does not listen yet is tried again.
+/// Connects to a server before the deadline. `retries`: a server that does not listen yet is tried again, and who waits at a
+/// terminal for long hears for what.
 pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result<Connection> {
     let mut pause = limits::RETRY_FIRST_MS;
     let mut is_first = true;
+    let is_watched = retries && terminal::is_one(fd::error());
+    let mut notice = if is_watched { Instant::after(limits::NOTICE_MS) } else { Instant::NEVER };
     loop {
-        let errno = match attempt(route, deadline, is_first) {
+        let errno = match attempt(route, deadline.min(notice), is_first) {
             // Not there yet, or too busy to answer. No other error goes away by itself.
             Err(
                 errno @ (Errno::CONNREFUSED
@@ -42,10 +46,23 @@ pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
         debug!(Client, "port {}: {}; trying again", route.server.port(), errno);
+        if notice <= Instant::now() {
+            notice = Instant::NEVER;
+            tell_wait(route, errno, left);
+        }
         poll::wait(&mut [], pause.min(left));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;
     }
+}
+
+/// Says what is waited for, and for how many milliseconds more.
+fn tell_wait(route: &Route, errno: Errno, left: u64) {
+    let mut reason = line!("{}; waiting for it", errno);
+    if left < u64::MAX / 2 {
+        add!(&mut reason, ", {} s more (connectTimeoutMs)", left.div_ceil(1000));
+    }
+    route.report(&reason);
 }
 
 /// One attempt: by the direct transport, and where that fails for whatever reason (no server there, another network

@@ -1,5 +1,5 @@
-//! A stub: finds the command's server, sends the request, relays, and ends as the command ended. And the probe, which asks
-//! a server whether it is there.
+//! A stub: finds the command's server, sends the request, relays, and ends as the command ended. And what asks a
+//! server something else: the probe, and the status, for which a stub asks as though it were a command.
 //!
 //! - `run`: from the configuration to a connected `Stub`
 //! - `route`, `connect`: where a server is, and how to get there
@@ -17,6 +17,7 @@ mod route;
 mod run;
 mod sharing;
 mod signals;
+pub mod status;
 mod streams;
 mod stub;
 mod terminal;

@@ -13,8 +13,9 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::program::Environment;
 use crate::text::address;
 use crate::text::line::Show;
-use crate::told;
+use crate::{add, line, told};
 use core::net::IpAddr;
+use rustix::io::Errno;
 
 /// The route to a server.
 #[derive(Clone, Copy)]
@@ -75,6 +76,15 @@ impl Route {
             IpAddr::V4(_) => told!("server {} at {}:{}: {}", name, self.host, port, reason),
             IpAddr::V6(_) => told!("server {} at [{}]:{}: {}", name, self.host, port, reason),
         }
+    }
+
+    /// Reports that the server is not reached, and what to look at where nothing listens.
+    pub(super) fn report_missing(&self, errno: Errno) -> Reported {
+        let mut reason = line!("{}", errno);
+        if errno == Errno::CONNREFUSED {
+            add!(&mut reason, "; is k8pshd --name {} running there?", self.server.name());
+        }
+        self.report(&reason)
     }
 
     /// Has both ends show that they have the token of the server's section, where it has one, before the deadline: the keys of

@@ -10,7 +10,7 @@ use crate::files::{make_absolute, read};
 use crate::sys::process;
 use crate::sys::program::Environment;
 use crate::sys::statics::StaticCell;
-use crate::text::bytes::{c_str, first, value_of};
+use crate::text::bytes::{c_str, first};
 use crate::text::line::{Line, Part};
 use crate::{add, debug, limits, report, told};
 use core::cell::Cell;
@@ -19,7 +19,7 @@ use heapless::Vec;
 use rustix::io::Errno;
 
 /// The variable that names the file.
-const VARIABLE: &[u8] = b"K8PSH_CONFIG";
+pub const VARIABLE: &CStr = c"K8PSH_CONFIG";
 /// The file where nothing names one.
 const DEFAULT: &CStr = c"k8psh.conf";
 
@@ -175,21 +175,18 @@ impl File {
 fn unreadable(file: &CStr, errno: Errno) -> Reported {
     match errno {
         Errno::INVAL => told!("{}: not a regular file", file),
-        Errno::NOENT => told!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
+        Errno::NOENT => {
+            told!("{}: {}; give --config FILE or set K8PSH_CONFIG; k8psh --help says how to write one", file, errno)
+        }
         _ => told!("{}: {}", file, errno),
     }
 }
 
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
 fn from_environment(environment: &Environment) -> Option<&'static CStr> {
-    let entry = environment.entry(VARIABLE)?;
-    let path = c_str(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?)?;
+    let entry = environment.entry(VARIABLE.to_bytes())?;
+    let path = c_str(entry.to_bytes_with_nul().get(VARIABLE.count_bytes() + 1..)?)?;
     (!path.is_empty()).then_some(path)
-}
-
-/// Whether an entry of an environment names the file, or would if it were not empty.
-pub fn is_variable(entry: &CStr) -> bool {
-    value_of(entry, VARIABLE).is_some()
 }
 
 /// The entry by which another process finds the file that this one was given, whatever its working directory is. `None`: the
@@ -205,7 +202,7 @@ pub fn entry_for(given: &CStr, environment: &Environment) -> Result<Option<&'sta
 }
 
 /// Room for the variable with a path in it.
-type Entry = Vec<u8, { VARIABLE.len() + 1 + limits::PATH }>;
+type Entry = Vec<u8, { VARIABLE.count_bytes() + 1 + limits::PATH }>;
 
 /// Its path is as it was given, behind the working directory where it is relative: `..` leads elsewhere than the text says
 /// where a link stands before it.
@@ -213,7 +210,7 @@ fn write_entry(path: &[u8], entry: &mut Entry) -> Result<(), Errno> {
     let mut here = [0; limits::PATH];
     let is_absolute = path.starts_with(b"/");
     let here = if is_absolute { b"" } else { process::working_directory(&mut here)? };
-    for part in [VARIABLE, b"=", here, if is_absolute { b"" } else { b"/" }, path, b"\0"] {
+    for part in [VARIABLE.to_bytes(), b"=", here, if is_absolute { b"" } else { b"/" }, path, b"\0"] {
         entry.extend_from_slice(part).map_err(|_| Errno::NAMETOOLONG)?;
     }
     Ok(())

@@ -123,15 +123,31 @@ impl<'c> Command<'c> {
         Server { config: self.config, header: self.config.headers.get(header.first as usize).unwrap_or(header) }
     }
 
-    /// Its variables: those of the section header above it, then its own. Patterns are among them.
+    /// Its variables: those of the section header above it, then its own. Patterns are not among them.
     pub fn environment(self) -> impl Iterator<Item = Variable<'c>> {
-        self.words().map(move |word| Variable::new(self.config, *word))
+        self.words().filter_map(move |word| Variable::of(self.config, *word))
     }
 
+    /// The patterns among its environment words, as they are written, with their offsets in the source.
+    pub fn patterns(self) -> impl Iterator<Item = (&'c [u8], usize)> {
+        let patterns = self.words().filter(|word| word.is_pattern);
+        patterns.map(move |word| (self.config.bytes(*word), word.at as usize))
+    }
+
+    /// All environment words, the header's first.
     fn words(self) -> impl Iterator<Item = &'c Word> {
-        let (config, header) = (self.config, self.config.header(self.entry));
-        let shared = config.range(header.name + 1..header.options);
-        shared.iter().chain(config.range(self.entry.name + 1..self.entry.arguments))
+        (0..).map_while(move |number| self.word(number))
+    }
+
+    /// The environment word of that number.
+    fn word(self, number: u32) -> Option<&'c Word> {
+        let header = self.config.header(self.entry);
+        let shared = header.options - (header.name + 1);
+        let (first, end) = match number.checked_sub(shared) {
+            None => (header.name + 1 + number, header.options),
+            Some(own) => (self.entry.name + 1 + own, self.entry.arguments),
+        };
+        self.config.words.get(first as usize).filter(|_| first < end)
     }
 
     /// The kind of the pattern by which a command gets a variable of this name. `None`: no pattern matches it, or a word names
@@ -149,11 +165,6 @@ impl<'c> Command<'c> {
             }
         }
         kind.filter(|_| !name.starts_with(b"K8PSH_"))
-    }
-
-    /// Whether any of its variables is a pattern.
-    pub fn has_patterns(self) -> bool {
-        self.words().any(|word| word.is_pattern)
     }
 
     /// The executable and its arguments. The executable is the name if the file gives none.
@@ -184,23 +195,14 @@ impl Kind {
             text => (Kind::Sent, text),
         }
     }
-
-    /// The prefix of its words.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Kind::Sent => "",
-            Kind::Optional => "?",
-            Kind::Fixed => "=",
-        }
-    }
 }
 
-/// An environment variable that a command gets, or a pattern for the names of such.
+/// An environment variable that a command gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable<'c> {
     /// Where its value comes from.
     pub kind: Kind,
-    /// Its name; never empty. That of a pattern ends in a `*`.
+    /// Its name; never empty.
     pub name: &'c [u8],
     /// Its default or value; may be empty.
     pub value: &'c [u8],
@@ -208,19 +210,17 @@ pub struct Variable<'c> {
     pub word: &'c CStr,
     /// The value may have references that [`super::expansion::expand`] has to replace when the command starts.
     pub deferred: bool,
-    /// It stands for the variables whose names begin as its own does.
-    pub is_pattern: bool,
-    /// Its offset in the source.
-    pub at: usize,
 }
 
 impl<'c> Variable<'c> {
-    fn new(config: &'c Config, word: Word) -> Self {
+    /// The variable of an environment word. `None`: it is a pattern.
+    fn of(config: &'c Config, word: Word) -> Option<Self> {
+        if word.is_pattern {
+            return None;
+        }
         let (kind, bytes) = Kind::of(config.bytes(word));
         let text = config.c_str_from(word.end() - bytes.len());
         let name = until(bytes, b'=');
-        let value = after(bytes, name.len() + 1);
-        let Word { at, deferred, is_pattern, .. } = word;
-        Self { kind, name, value, word: text, deferred, is_pattern, at: at as usize }
+        Some(Self { kind, name, value: after(bytes, name.len() + 1), word: text, deferred: word.deferred })
     }
 }

@@ -254,7 +254,15 @@ impl<'g> Settings<'g> {
             Id::Transport => self.transport = Transport::named(bytes).unwrap_or_default(),
             Id::Trigger => self.trigger = Some(value),
             Id::Tty => self.tty = Tty::named(bytes).unwrap_or_default(),
-            Id::Check | Id::Config | Id::Help | Id::Install | Id::Json | Id::List | Id::Name | Id::Probe => {}
+            Id::Check
+            | Id::Config
+            | Id::Help
+            | Id::Install
+            | Id::Json
+            | Id::List
+            | Id::Name
+            | Id::Probe
+            | Id::Status => {}
             Id::Server | Id::Version => {}
         }
     }

@@ -35,6 +35,7 @@ pub enum Id {
     Server,
     ServerUid,
     SessionTimeout,
+    Status,
     Timeout,
     TokenEnv,
     TokenFile,

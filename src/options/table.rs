@@ -65,7 +65,7 @@ name, as stubs are, it runs the command of that name.",
             ("FILE", Some(Kind::Any)),
             "put this program at FILE and exit; where FILE is a directory: as k8psh, and as k8pshd beside it",
         ),
-        on_command_line(Id::Json, (None, "--json"), NO_VALUE, "--check and --list print JSON"),
+        on_command_line(Id::Json, (None, "--json"), NO_VALUE, "--check, --list and --status print JSON"),
         on_command_line(Id::List, (None, "--list"), NO_VALUE, "print all commands, their servers, ports and arguments"),
         on_command_line(
             Id::Probe,
@@ -80,6 +80,12 @@ name, as stubs are, it runs the command of that name.",
             "be the server, with all the arguments (see k8pshd --help)",
         ),
         on_command_line(
+            Id::Status,
+            (None, "--status"),
+            ("[NAME]", None),
+            "print what that server, or every one, runs now, and what it has run",
+        ),
+        on_command_line(
             Id::Timeout,
             (None, "--timeout"),
             ("MS", Some(Kind::Number)),
@@ -88,6 +94,9 @@ name, as stubs are, it runs the command of that name.",
         on_command_line(Id::Version, (Some(b'v'), "--version"), NO_VALUE, "print the version"),
     ],
     notes: "\
+To begin, write k8psh.conf: a line [ tools:2102 ] =PATH= and below it a line for each command, as upper tr a-z A-Z. Where \
+they are, run k8pshd --name tools; where they are called, k8pshd --name client makes their stubs in the working directory, \
+which belongs into PATH.\n\n\
 Exit status: the command's own. A command that a signal ended ends k8psh by the same signal. 127: no such program; 126: \
 cannot be executed; 125: k8psh failed.",
 };

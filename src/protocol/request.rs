@@ -10,6 +10,9 @@ use crate::text::bytes::{after, first, value_of};
 use crate::text::number;
 use core::ffi::CStr;
 
+/// What stands for a command's name where the server is to tell what it is at. No command has it: a name has no `/`.
+pub const STATUS: &[u8] = b"/status";
+
 /// Bytes of the frames of the largest request: all its strings, without their NULs but with a header each.
 pub const FRAMES: usize = limits::REQUEST_BYTES + 4 * limits::REQUEST_STRINGS;
 

@@ -24,22 +24,19 @@ pub(super) struct Setup<'p> {
     pub(super) file: &'static CStr,
     /// The signals that this server was started to ignore.
     pub(super) ignored: signal::Set,
-    /// The entry that names the configuration to a program behind `--`, where an option alone names it to this process.
-    config_entry: Option<&'static CStr>,
+    /// The program behind `--`, if there is one.
+    pub(super) invocation: Option<Invocation<'p>>,
 }
 
 impl<'p> Setup<'p> {
     pub(super) fn new(program: &'p Program, line: CommandLine) -> Result<Setup<'p>, Reported> {
         let file = path(line.config, &program.environment);
-        let given = line.config.filter(|_| line.program.is_some());
-        let config_entry = given.map(|given| entry_for(given, &program.environment)).transpose()?.flatten();
-        Ok(Setup { program, line, file, ignored: signal::ignored(), config_entry })
-    }
-
-    /// The program behind `--`, if there is one.
-    pub(super) fn invocation(&self) -> Option<Invocation<'p>> {
-        let Program { environment, .. } = self.program;
-        self.line.program.map(|words| Invocation { words, environment, config: self.config_entry })
+        let environment = &program.environment;
+        let mut invocation = line.program.map(|words| Invocation { words, environment, config: None });
+        if let (Some(invocation), Some(given)) = (&mut invocation, line.config) {
+            invocation.config = entry_for(given, environment)?;
+        }
+        Ok(Setup { program, line, file, ignored: signal::ignored(), invocation })
     }
 
     /// This server's section, by its name.

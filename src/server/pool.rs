@@ -1,6 +1,7 @@
 //! The pool of workers: which processes there are and what each is doing, in memory that all of them share.
 
 use crate::limits;
+use crate::session::status::board::{Board, Phase};
 use crate::sys::signal;
 use crate::sys::statics;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -58,15 +59,19 @@ const ORDER: Ordering = Ordering::SeqCst;
 /// A process's place in the [`Pool`]. Only the process itself writes to one that is taken, and the listener when that has
 /// ended.
 #[derive(Clone, Copy)]
-pub(super) struct Slot(&'static AtomicI32);
+pub(super) struct Slot {
+    state: &'static AtomicI32,
+    /// Its number.
+    pub(super) index: usize,
+}
 
 impl Slot {
     fn state(self) -> State {
-        State::decode(self.0.load(ORDER))
+        State::decode(self.state.load(ORDER))
     }
 
     fn set(self, state: State) {
-        self.0.store(state.encode(), ORDER);
+        self.state.store(state.encode(), ORDER);
     }
 
     /// The process itself notes that it waits for a connection.
@@ -83,7 +88,7 @@ impl Slot {
     pub(super) fn started(self, pid: i32, is_busy: bool) {
         let state = if is_busy { State::Busy(pid) } else { State::Idle(pid) };
         // The process itself may have been quicker, and serve another one by now.
-        let _ = self.0.compare_exchange(State::Starting.encode(), state.encode(), ORDER, ORDER);
+        let _ = self.state.compare_exchange(State::Starting.encode(), state.encode(), ORDER, ORDER);
     }
 
     /// There is no process for it.
@@ -97,6 +102,8 @@ impl Slot {
 pub(super) struct Pool {
     /// A slot for each process, as many as there ever may be.
     slots: &'static [AtomicI32; limits::MAX_SESSIONS],
+    /// What their sessions are at.
+    pub(super) board: Board,
     /// The process that has said that the system is short of something; 0: none has.
     shortage: &'static AtomicI32,
     /// How many processes there may be.
@@ -109,7 +116,7 @@ impl Pool {
     /// No process yet, and room for none.
     pub(super) fn new() -> Result<Pool> {
         let [shortage] = statics::shared::<1>()?;
-        Ok(Pool { slots: statics::shared()?, shortage, most: 0, used: 0 })
+        Ok(Pool { slots: statics::shared()?, board: Board::new()?, shortage, most: 0, used: 0 })
     }
 
     /// Makes room for so many, no more than [`limits::MAX_SESSIONS`]. Where there are more, they are to end first.
@@ -120,11 +127,12 @@ impl Pool {
 
     /// The slots. Those that no process ever had are not touched.
     fn slots(self) -> impl Iterator<Item = Slot> {
-        self.slots.iter().take(self.used).map(Slot)
+        let slots = self.slots.iter().take(self.used).enumerate();
+        slots.map(|(index, state)| Slot { state, index })
     }
 
     fn states(self) -> impl Iterator<Item = State> {
-        self.slots().map(Slot::state)
+        self.slots.iter().take(self.used).map(|slot| State::decode(slot.load(ORDER)))
     }
 
     /// A free slot, taken for a process that is about to be forked.
@@ -158,10 +166,17 @@ impl Pool {
         self.states().filter(|state| matches!(state, State::Starting | State::Idle(_))).count()
     }
 
+    /// How many wait for a connection, and how many serve one.
+    pub(super) fn workers(self) -> [usize; 2] {
+        let busy = self.states().filter(|state| matches!(state, State::Busy(_))).count();
+        [self.spares(), busy]
+    }
+
     /// Forgets a process that has ended. Whether it waited for a connection then; `None`: it was none of these.
     pub(super) fn forget(self, pid: i32) -> Option<bool> {
         let slot = self.find(pid)?;
         let was_idle = slot.state() == State::Idle(pid);
+        self.board.entry(slot.index).set(Phase::None);
         slot.free();
         Some(was_idle)
     }

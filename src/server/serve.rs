@@ -34,7 +34,7 @@ fn run(program: &Program, arguments: Strings) -> Result<End, Reported> {
     let setup = Setup::new(program, line)?;
     let [mut current, mut next] = GENERATIONS.take().each_mut();
     let Some(mut running) = start(&setup, current)? else {
-        let Some(invocation) = setup.invocation() else { return Ok(End::Code(exit::SUCCESS)) };
+        let Some(invocation) = &setup.invocation else { return Ok(End::Code(exit::SUCCESS)) };
         invocation.replace_this()
     };
     loop {
@@ -74,9 +74,12 @@ fn serve_plan(
     debug!(Server, "server {} listens on port {}", server.name(), server.port());
     let daemon = settings.background.then_some(settings.pid_file);
     running.listener.follow(&settings);
+    let pool = running.listener.pool;
     let service = Service {
         loaded,
         server,
+        board: pool.board,
+        workers: &|| pool.workers(),
         environment: setup.program.environment.without(settings.token_variable()),
         settings,
         umask: process::umask(),

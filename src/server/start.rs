@@ -82,8 +82,8 @@ fn check_kernel() -> Result<(), Reported> {
 /// Makes the listener, and the process for the program behind `--`.
 fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
     let mut program = 0;
-    if let Some(invocation) = setup.invocation() {
-        program = Supervised::prepare(&invocation)?;
+    if let Some(invocation) = &setup.invocation {
+        program = Supervised::prepare(invocation)?;
     }
     // Only now: the configuration may be one of them, as /dev/fd/3, and the program keeps its own.
     fd::close_inherited();
@@ -140,7 +140,7 @@ fn explain_stubs(setup: &Setup<'_>, plan: &Plan<'_>, directory: &Spot, count: us
         let host = rustix::system::uname();
         report!("{}: there is no section {}; stubs in {}: {}", setup.file, setup.name(&host), path, count);
     }
-    if let Some(invocation) = setup.invocation().filter(|_| count > 0)
+    if let Some(invocation) = setup.invocation.as_ref().filter(|_| count > 0)
         && !directory.is_along(invocation.search())
     {
         report!("--executable-directory {} is not along PATH={}; add it there", path, invocation.search());

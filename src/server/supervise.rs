@@ -122,19 +122,17 @@ impl Invocation<'_> {
         let program = self.words.clone().next().unwrap_or_default();
         let search = self.search();
         let mut refusal = ExecError { errno: Errno::TOOBIG, exists: true };
-        let (arguments, variables) = (&mut self.words.clone(), &mut self.variables());
-        if let (Some(mut arguments), Some(variables)) = (Vector::of(one, arguments), Vector::of(other, variables)) {
+        // One that names no configuration makes room for the entry that does.
+        let environment = self.environment.without(self.config.and(Some(file::VARIABLE)));
+        let (arguments, variables) = (&mut self.words.clone(), &mut environment.entries());
+        if let (Some(mut arguments), Some(mut variables)) = (Vector::of(one, arguments), Vector::of(other, variables))
+            && self.config.is_none_or(|entry| variables.push(entry))
+        {
             refusal = process::execute(program, search, &mut arguments, &variables);
         }
         let mut reason = Line::new();
         let Refused(code) = explain(refusal, program, search, &mut reason);
         fail!(code, "{}", reason)
-    }
-
-    /// Its environment: that of this process, and the entry that names the configuration, in the place of an empty one.
-    fn variables(&self) -> impl Iterator<Item = &'static CStr> {
-        let stays = |entry: &&CStr| self.config.is_none() || !file::is_variable(entry);
-        self.environment.entries().filter(stays).chain(self.config)
     }
 
     /// Where it, and what it starts, looks for programs.

@@ -54,7 +54,8 @@ impl Worker<'_> {
         loop {
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
-            let session = Session::new(connection, buffers, &mut self.sockets, self.signals, self.service, self.parent);
+            let (sockets, entry) = (&mut self.sockets, self.pool.board.entry(self.slot.index));
+            let session = Session::new(connection, buffers, sockets, self.signals, self.service, self.parent, entry);
             if !session.is_some_and(|mut session| session.run()) {
                 process::exit(exit::SUCCESS);
             }

@@ -6,6 +6,7 @@ use super::deadlines::Due;
 use super::log::{EndReason, Record};
 use super::phases::{Command, Link, Patience, State};
 use super::service::{Intake, Service};
+use super::status::board::{Entry, Phase};
 use crate::options::value::uids;
 use crate::protocol::server::{self, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
@@ -96,7 +97,7 @@ pub struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// A session for this connection, of the listener that is process `parent`. `None`: it cannot be answered.
+    /// A session for this connection, of the listener that is process `parent`, which shows what it is at in `entry`. `None`: it cannot be answered.
     pub fn new(
         mut connection: Accepted,
         buffers: &'s mut Buffers,
@@ -104,6 +105,7 @@ impl<'s> Session<'s> {
         signals: &'s OwnedFd,
         service: &'s Service<'s>,
         parent: i32,
+        entry: Entry,
     ) -> Option<Session<'s>> {
         let peer = connection.peer();
         let unconfirmed = connection.answer()?;
@@ -116,7 +118,7 @@ impl<'s> Session<'s> {
             client: if connection.is_direct { Client::DirectStub } else { Client::Stub },
             server_end: ServerEnd::new(&mut buffers.server_end, name::SERVER),
             channel: Channel::of_responder(unconfirmed, &mut buffers.sealed),
-            record: Record::new(peer),
+            record: Record::new(peer, entry),
             state: State::new(connection.socket, limit, Instant::now()),
             name: c"a connection",
             passed: &mut buffers.passed,
@@ -268,6 +270,7 @@ impl<'s> Session<'s> {
         let is_plain = self.client == Client::Plain;
         let patience = if is_plain { Patience::WhileReading(0) } else { Patience::UntilAcknowledged };
         self.state.link.linger(patience, Instant::now());
+        self.record.show(Phase::Lingering);
     }
 
     /// The client has had its time to read the end. One that reads slowly gets more: what it still sends would otherwise

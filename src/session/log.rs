@@ -3,6 +3,7 @@
 
 use super::connection::Peer;
 use super::service::Service;
+use super::status::board::{Entry, Phase, Running};
 use crate::exit::{self, End};
 use crate::options::value::Format;
 use crate::protocol::request::Request;
@@ -11,6 +12,7 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::process;
 use crate::sys::socket::tcp;
 use crate::sys::statics::Global;
+use crate::text::bytes::first;
 use crate::text::json::string;
 use crate::text::line::{Line, Part, Show};
 use crate::{add, diag, limits};
@@ -56,6 +58,8 @@ pub struct Record<'s> {
     bytes: Option<[u64; 2]>,
     /// Bytes of a trigger's connection that were read before the session began: the token.
     ahead: u64,
+    /// Where others see what it is at.
+    entry: Entry,
     /// `None` before a request is complete.
     start: Option<Started<'s>>,
 }
@@ -70,8 +74,25 @@ struct Started<'s> {
 
 impl<'s> Record<'s> {
     /// That of a session that has not begun.
-    pub fn new(peer: Peer) -> Record<'s> {
-        Record { cut: None, refused: 0, peer, bytes: None, ahead: 0, start: None }
+    pub fn new(peer: Peer, entry: Entry) -> Record<'s> {
+        Record { cut: None, refused: 0, peer, bytes: None, ahead: 0, entry, start: None }
+    }
+
+    /// The session is at something else. One that no request has begun shows nothing.
+    pub fn show(&self, phase: Phase) {
+        if self.start.is_some() {
+            self.entry.set(phase);
+        }
+    }
+
+    /// The command runs as this process.
+    pub fn show_running(&self, command: i32) {
+        if let Some(Started { number, command: name, .. }) = &self.start {
+            let (mut copy, bytes) = ([0; limits::NAME], first(name.to_bytes(), limits::NAME));
+            copy[..bytes.len()].copy_from_slice(bytes);
+            let (processes, name) = ([process::id(), command], (copy, u8::try_from(bytes.len()).unwrap_or(u8::MAX)));
+            self.entry.begin(Running { number: *number, processes, peer: self.peer, name });
+        }
     }
 
     /// A request is complete. `connection` is that of a trigger, which can be asked for its bytes at the end; those of a
@@ -112,6 +133,7 @@ impl<'s> Record<'s> {
     pub fn ended(&self, service: &Service<'_>, end: Option<End>) {
         let Some(start) = &self.start else { return };
         let (outcome, code) = self.outcome(end);
+        self.entry.end(outcome, self.traffic());
         match service.settings.log() {
             Format::None => {}
             Format::Text => self.log_end(service, start, outcome, code),

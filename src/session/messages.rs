@@ -3,10 +3,11 @@
 use super::command::{self, Refused, Running};
 use super::event_loop::{Client, Session};
 use super::log::EndReason;
-use super::phases::{Command, Link, Patience};
+use super::phases::{Cleanup, Command, Link, Patience};
+use super::status::{self, board::Phase};
 use crate::options::settings::NOT_FOR_STUBS;
 use crate::protocol::Which;
-use crate::protocol::request::{Attributes, Request};
+use crate::protocol::request::{Attributes, Request, STATUS};
 use crate::protocol::server::ClientMessage;
 use crate::sys::clock::Instant;
 use crate::sys::process;
@@ -59,7 +60,9 @@ impl<'s> Session<'s> {
         let is_lent = self.client == Client::Plain;
         self.state.link.on_request(is_lent);
         self.name = request.command();
-        self.record.started(self.service, &request, self.state.link.socket().filter(|_| is_lent));
+        if self.name.to_bytes() != STATUS {
+            self.record.started(self.service, &request, self.state.link.socket().filter(|_| is_lent));
+        }
         let mut reason = Line::new();
         let result = self.launch(&request, &mut reason);
         if !reason.bytes().is_empty() {
@@ -84,6 +87,13 @@ impl<'s> Session<'s> {
             add!(reason, NOT_FOR_STUBS, self.service.server.name(), self.service.server.port());
             return Err(Refused(exit::UNAVAILABLE));
         }
+        if self.name.to_bytes() == STATUS {
+            let service = self.service;
+            let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
+            return command::start_own(request, passed, self.command_buffers, reason, &|| {
+                status::print(service, request);
+            });
+        }
         self.is_small &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
         let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
         command::start(self.service, request, passed, self.command_buffers, reason)
@@ -103,6 +113,7 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
+        self.record.show_running(running.pid);
         self.state.command = Command::Running {
             running,
             until: self.service.settings.session_timeout.map_or(Instant::NEVER, Instant::after),
@@ -125,6 +136,9 @@ impl<'s> Session<'s> {
             debug!(Session, "{}: signal {}", self.name, signal);
             self.server_end.delivered();
             let _ = signal::send(-pid, signal);
+            if signal == name::CONT && self.state.cleanup == Cleanup::NotNeeded {
+                self.record.show(Phase::Running);
+            }
         } else if matches!(signal, name::HUP | name::INT | name::QUIT | name::TERM) {
             self.state.command.on_late_signal(signal);
         }

@@ -57,7 +57,10 @@ impl<'h> Environment<'h> {
 
     /// The whole `NAME=value` entry of a variable.
     pub fn entry(&self, name: &[u8]) -> Option<&'static CStr> {
-        self.entries().find(|entry| value_of(entry, name).is_some())
+        if self.hidden.is_some_and(|hidden| hidden.to_bytes() == name) {
+            return None;
+        }
+        self.entries.into_iter().find(|entry| value_of(entry, name).is_some())
     }
 
     /// The value of a variable.

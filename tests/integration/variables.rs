@@ -178,7 +178,7 @@ fn the_list_and_the_check_show_them() {
     let run = |words: &[&str]| pod.k8psh().args(words).run();
     assert_eq!(
         run(&["--list"]).succeeds(),
-        "b a 1  ?'GIT_*=' '*=' x y\nc a 1  ?'GIT_*=' ='LC_*=' z\nd a 1  ?'GIT_*=' ?'*=' ='*=' z\n\
+        "b a 1  '?GIT_*=' '*=' x y\nc a 1  '?GIT_*=' '=LC_*=' z\nd a 1  '?GIT_*=' '?*=' '=*=' z\n\
          f e 2  '*=' f\ng e 2  '*=' g\ni h 3  i\n"
     );
     let json = run(&["--list", "--json"]).succeeds();

@@ -13,7 +13,7 @@ use crate::files::path;
 use crate::protocol::Queue;
 use crate::protocol::frame::{self, Kind, attribute};
 use crate::protocol::request::{FRAMES, Writer};
-use crate::sys::program::{Environment, Strings};
+use crate::sys::program::Environment;
 use crate::sys::statics::StaticCell;
 use crate::sys::{process, signal};
 use crate::text::bytes::variable_name;
@@ -41,7 +41,9 @@ pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Reported> {
 /// What of the caller goes into a request.
 pub(super) struct Caller<'r> {
     pub(super) environment: &'r Environment<'r>,
-    pub(super) arguments: Strings,
+    /// The command's name.
+    pub(super) name: &'r [u8],
+    pub(super) arguments: &'r mut dyn Iterator<Item = &'static CStr>,
     /// The working directory relative to `baseDirectory`.
     pub(super) directory: &'r [u8],
     pub(super) terminal: &'r Terminal,
@@ -51,8 +53,8 @@ pub(super) struct Caller<'r> {
 
 /// The frames of the request for a command. What `descriptors` lists goes along with it; a jobserver's are added there.
 pub(super) fn write(
-    command: Command<'static>,
-    caller: &Caller<'_>,
+    command: Option<Command<'static>>,
+    caller: Caller<'_>,
     descriptors: &mut Numbers,
 ) -> Result<Queue<'static>, Reported> {
     static BUFFER: StaticCell<[u8; FRAMES]> = StaticCell::new([0; FRAMES]);
@@ -62,26 +64,26 @@ pub(super) fn write(
     add_number(&mut request, attribute::IGNORED, signal::ignored().0, 16);
     add_terminal(&mut request, caller.terminal, caller.environment);
     request.add(Kind::Directory, caller.directory);
-    add_variables(&mut request, command, caller, descriptors);
+    if let Some(command) = command {
+        add_variables(&mut request, command, &caller, descriptors);
+    }
     for number in descriptors {
         add_number(&mut request, attribute::DESCRIPTOR, number.unsigned_abs().into(), 10);
     }
     for argument in caller.arguments {
         request.add(Kind::Argument, argument.to_bytes());
     }
-    request.add(Kind::Start, command.name().to_bytes());
+    request.add(Kind::Start, caller.name);
     request.finish().map_err(|too_large| told!("{}", too_large))
 }
 
 /// Adds the variables that the configuration has clients send.
 fn add_variables(request: &mut Writer<'_>, command: Command<'static>, caller: &Caller<'_>, descriptors: &mut Numbers) {
     let mut add = |entry: &CStr| jobserver::add_variable(request, entry.to_bytes(), caller.connection, descriptors);
-    for variable in
-        command.environment().filter(|variable| variable.kind != VariableKind::Fixed && !variable.is_pattern)
-    {
+    for variable in command.environment().filter(|variable| variable.kind != VariableKind::Fixed) {
         caller.environment.entry(variable.name).into_iter().for_each(&mut add);
     }
-    if command.has_patterns() {
+    if command.patterns().next().is_some() {
         let is_sent = |entry: &&CStr| {
             let kind = variable_name(entry).and_then(|name| command.pattern_for(name));
             kind.is_some_and(|kind| kind != VariableKind::Fixed)

@@ -22,34 +22,33 @@ pub(super) struct ResolvedEnvironment<'w> {
     free: &'w mut [u8],
     /// How much of it the one that is being put together takes.
     length: usize,
-    /// How many entries there are by patterns, once these have been gone through.
-    matched: Option<usize>,
+    /// How many entries there are by patterns.
+    matched: usize,
 }
 
 impl<'w> ResolvedEnvironment<'w> {
     /// One without variables yet. `free` is for entries that have to be put together.
     pub(super) fn new(server: &'w Environment<'w>, entries: Vector<'w>, free: &'w mut [u8]) -> Self {
-        ResolvedEnvironment { server, entries, free, length: 0, matched: None }
+        ResolvedEnvironment { server, entries, free, length: 0, matched: 0 }
     }
 
-    /// Resolves the variables that the configuration lists for the command, in their order.
+    /// Resolves the variables that the configuration lists for the command: those that patterns match, then the others in
+    /// their order.
     pub(super) fn resolve(
         &mut self,
         command: Command<'w>,
         request: &Request<'w>,
         reason: &mut Line,
     ) -> Result<(), Refused> {
+        if command.patterns().next().is_some() && !self.set_matching(command, request) {
+            return Err(unavailable!(reason, "{}", Errno::TOOBIG));
+        }
         let mut sent = Sent::NONE;
         for (index, variable) in command.environment().enumerate() {
             if index % BATCH == 0 {
                 let batch = command.environment().skip(index).take(BATCH);
-                sent.read(batch.filter(|variable| variable.kind != Kind::Fixed).map(|variable| variable.name), request);
-            }
-            if variable.is_pattern {
-                if self.matched.is_none() && !self.set_matching(command, request) {
-                    return Err(unavailable!(reason, "{}", Errno::TOOBIG));
-                }
-                continue;
+                let batch = batch.filter(|variable| variable.kind != Kind::Fixed);
+                sent.read(&mut batch.map(|variable| variable.name), request);
             }
             let entry = self.entry_for(&variable, sent.entry(&variable)).ok_or_else(|| {
                 const TEXT: &str = "{}: its value needs more than {} bytes";
@@ -65,11 +64,10 @@ impl<'w> ResolvedEnvironment<'w> {
     /// Sets all variables that the patterns let through: those that the client has sent, then those of the server's own. False
     /// where there are too many.
     fn set_matching(&mut self, command: Command<'w>, request: &Request<'w>) -> bool {
-        let before = self.entries.len();
         let is_sent = |entry: &&CStr| matches!(pattern_for(command, entry), Some(Kind::Sent | Kind::Optional));
         let fits = request.variables().filter(is_sent).all(|entry| self.entries.push(entry));
         let fits = fits && self.inherit_matching(command, request);
-        self.matched = Some(self.entries.len() - before);
+        self.matched = self.entries.len();
         fits
     }
 
@@ -79,7 +77,7 @@ impl<'w> ResolvedEnvironment<'w> {
         let mut own = self.server.entries().filter(is_own).map(|entry| -> &'w CStr { entry });
         let mut sent = Sent::NONE;
         loop {
-            sent.read(own.clone().take(BATCH).filter_map(variable_name), request);
+            sent.read(&mut own.clone().take(BATCH).filter_map(variable_name), request);
             if sent.listed.is_empty() {
                 return true;
             }
@@ -141,7 +139,7 @@ impl<'w> ResolvedEnvironment<'w> {
         if let Some(index) = self.position(name) {
             self.entries.remove(index);
         }
-        let most = limits::VARIABLES + self.matched.unwrap_or(0);
+        let most = limits::VARIABLES + self.matched;
         entry.is_none_or(|entry| self.entries.len() < most && self.entries.push(entry))
     }
 
@@ -181,7 +179,7 @@ impl<'w> Sent<'w> {
     const NONE: Sent<'static> = Sent { listed: heapless::Vec::new() };
 
     /// Reads the request for variables of these names, of which there are no more than [`BATCH`].
-    fn read(&mut self, batch: impl Iterator<Item = &'w [u8]>, request: &Request<'w>) {
+    fn read(&mut self, batch: &mut dyn Iterator<Item = &'w [u8]>, request: &Request<'w>) {
         self.listed.clear();
         for name in batch {
             if let Err(place) = self.find(name) {

@@ -6,13 +6,16 @@ use super::io::{CommandIo, Others, Passed};
 use super::refusal::{DEFAULT_PATH, Refused, explain, unavailable};
 use super::running::Running;
 use crate::config::Command;
+use crate::options::value::Tty;
 use crate::protocol::request::Request;
 use crate::session::service::Service;
+use crate::sys::fd;
 use crate::sys::process::{self, Pointers, Stack, Start, Vector};
-use crate::sys::signal::Set;
+use crate::sys::signal::{self, Set};
 use crate::text::line::Line;
 use crate::{add, debug, exit, limits};
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 /// The variable that says what a terminal understands.
 pub(super) const TERM: &[u8] = b"TERM";
@@ -93,6 +96,30 @@ pub(in crate::session) fn start(
         explain(error, program, search, reason)
     })?;
     debug!(Session, "started {} as process {}", program, pid);
+    Ok(Running { pid, streams: core::mem::take(&mut io.session) })
+}
+
+/// Starts a process of this program's own in the place of a command: it does this `work`, and its stdout goes to the client.
+pub(in crate::session) fn start_own(
+    request: &Request<'_>,
+    passed: Option<&mut Passed>,
+    buffers: &mut Buffers,
+    reason: &mut Line,
+    work: &dyn Fn(),
+) -> Result<Running, Refused> {
+    let mut io = CommandIo::new(&mut buffers.others);
+    io.make(Tty::Never, request, passed, reason)?;
+    let parent = process::id();
+    let pid = process::fork().map_err(|errno| unavailable!(reason, "cannot start a process: {}", errno))?;
+    if pid == 0 {
+        let _ = rustix::process::setpgid(None, None);
+        if process::follow_parent(parent, Signal::KILL) && fd::place(io.command[1].as_ref(), 1).is_ok() {
+            signal::block(Set::default());
+            work();
+            process::exit(exit::SUCCESS);
+        }
+        process::exit(exit::UNAVAILABLE);
+    }
     Ok(Running { pid, streams: core::mem::take(&mut io.session) })
 }
 

@@ -8,6 +8,6 @@ mod refusal;
 mod running;
 
 pub(super) use io::Passed;
-pub(super) use launch::{Buffers, start};
+pub(super) use launch::{Buffers, start, start_own};
 pub use refusal::{DEFAULT_PATH, Refused, explain};
 pub(super) use running::{Running, Streams};

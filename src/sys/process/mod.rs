@@ -15,5 +15,5 @@ pub use exit::{end_like, exit};
 pub use hook::at_exit;
 pub use ids::{follow_parent, group, id, is_child_of, leads_session, umask, working_directory};
 pub use procfs::{children, open_descriptors};
-pub use reap::{Children, Reaped, adopt_orphans, reap};
+pub use reap::{Children, Reaped, adopt_orphans, reap, wait};
 pub use spawn::{Stack, Start, fork, start};

@@ -1,7 +1,8 @@
 //! Children that have ended or stopped.
 
 use crate::exit::End;
-use rustix::process::WaitOptions;
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, WaitStatus};
 
 /// A child that changed: what a reaper learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +33,29 @@ pub fn reap() -> Children {
         Ok(None) => return Children::Running,
         Err(_) => return Children::None,
     };
-    if let Some(signal) = status.stopping_signal() {
-        return Children::Stopped(pid, byte(signal));
+    match status.stopping_signal() {
+        Some(signal) => Children::Stopped(pid, byte(signal)),
+        None => Children::Ended(Reaped { pid, end: end_of(status) }),
     }
-    let end = match status.terminating_signal() {
+}
+
+/// Waits until a child has ended: how. `None`: there is none.
+pub fn wait() -> Option<End> {
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Some(end_of(status)),
+            Err(Errno::INTR) => {}
+            _ => return None,
+        }
+    }
+}
+
+/// How a child has ended that is not stopped.
+fn end_of(status: WaitStatus) -> End {
+    match status.terminating_signal() {
         Some(signal) => End::Signal(byte(signal)),
         None => End::Code(byte(status.exit_status().unwrap_or(0))),
-    };
-    Children::Ended(Reaped { pid, end })
+    }
 }
 
 /// A signal or exit code, of which waitpid(2) has no more than 8 bits.
