@@ -21,6 +21,7 @@ mod log;
 mod make;
 mod makeflags;
 mod options;
+mod places;
 mod probe;
 mod protocol;
 mod reload;

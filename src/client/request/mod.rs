@@ -23,11 +23,15 @@ use crate::{limits, told};
 use core::ffi::CStr;
 use descriptors::Numbers;
 
+/// What to do where a directory is not shared, or is but the file does not say so.
+const OUTSIDE: &str = "; share it, and choose a baseDirectory further up, such as /";
+
 /// The working directory relative to `baseDirectory`, which all containers share.
 pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Reported> {
     static HERE: StaticCell<[u8; limits::PATH]> = StaticCell::new([0; limits::PATH]);
     static REAL: StaticCell<[u8; limits::PATH]> = StaticCell::new([0; limits::PATH]);
-    let here = process::working_directory(HERE.take()).map_err(|errno| told!("working directory: {}", errno))?;
+    let here = process::working_directory(HERE.take())
+        .map_err(|errno| told!("working directory: {}; was it removed? change to another one", errno))?;
     let base = loaded.base.as_bytes();
     // The kernel gives the working directory with its links resolved. Where the base leads through a link, it has to be
     // resolved as well: by going there, which does a stub no harm.
@@ -35,7 +39,7 @@ pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Reported> {
     if relative.is_none() && rustix::process::chdir(loaded.base.as_c_str()).is_ok() {
         relative = process::working_directory(REAL.take()).ok().and_then(|base| path::relative(base, here));
     }
-    relative.ok_or_else(|| told!("working directory {} is outside of baseDirectory {}", here, base))
+    relative.ok_or_else(|| told!("working directory {} is outside of baseDirectory {}{}", here, base, OUTSIDE))
 }
 
 /// What of the caller goes into a request.
