@@ -64,31 +64,41 @@ impl<'w> ResolvedEnvironment<'w> {
     /// Sets all variables that the patterns let through: those that the client has sent, then those of the server's own. False
     /// where there are too many.
     fn set_matching(&mut self, command: Command<'w>, request: &Request<'w>) -> bool {
-        let is_sent = |entry: &&CStr| matches!(pattern_for(command, entry), Some(Kind::Sent | Kind::Optional));
-        let fits = request.variables().filter(is_sent).all(|entry| self.entries.push(entry));
-        let fits = fits && self.inherit_matching(command, request);
+        for entry in request.variables() {
+            if matches!(pattern_for(command, entry), Some(Kind::Sent | Kind::Optional)) && !self.entries.push(entry) {
+                return false;
+            }
+        }
+        let mut batch = heapless::Vec::new();
+        for entry in self.server.entries() {
+            match pattern_for(command, entry) {
+                Some(Kind::Fixed) if !self.entries.push(entry) => return false,
+                Some(Kind::Optional) => {
+                    let is_full = batch.push(entry).is_ok() && batch.is_full();
+                    if is_full && !self.inherit(&mut batch, request) {
+                        return false;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let fits = self.inherit(&mut batch, request);
         self.matched = self.entries.len();
         fits
     }
 
-    /// Sets those of the server's own that the client has not sent, or may not.
-    fn inherit_matching(&mut self, command: Command<'w>, request: &Request<'w>) -> bool {
-        let is_own = |entry: &&CStr| matches!(pattern_for(command, entry), Some(Kind::Optional | Kind::Fixed));
-        let mut own = self.server.entries().filter(is_own).map(|entry| -> &'w CStr { entry });
+    /// Sets those of a batch of the server's own that the client has not sent, and empties it. False where there are too many.
+    fn inherit(&mut self, batch: &mut heapless::Vec<&'w CStr, BATCH>, request: &Request<'w>) -> bool {
         let mut sent = Sent::NONE;
-        loop {
-            sent.read(&mut own.clone().take(BATCH).filter_map(variable_name), request);
-            if sent.listed.is_empty() {
-                return true;
-            }
-            for entry in own.by_ref().take(BATCH) {
-                let is_sent = variable_name(entry).is_some_and(|name| sent.value(name).is_some());
-                let is_overridden = is_sent && pattern_for(command, entry) == Some(Kind::Optional);
-                if !is_overridden && !self.entries.push(entry) {
-                    return false;
-                }
+        sent.read(&mut batch.iter().filter_map(|entry| variable_name(entry)), request);
+        for entry in batch.iter() {
+            let is_sent = variable_name(entry).is_some_and(|name| sent.value(name).is_some());
+            if !is_sent && !self.entries.push(entry) {
+                return false;
             }
         }
+        batch.clear();
+        true
     }
 
     /// The entry of a variable that the client has sent, or not: `Some(None)` where the variable is not set; `None` where
