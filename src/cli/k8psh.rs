@@ -1,7 +1,7 @@
 //! `k8psh`: runs a command by name, inspects the configuration, installs the program, or turns into the server.
 
 use super::{check, install, list, run_command};
-use crate::client::{probe, status};
+use crate::client::inspect::{probe, status};
 use crate::options::help;
 use crate::options::table::{CLIENT, Id, SERVER};
 use crate::options::words::{UsageError, Word, next};

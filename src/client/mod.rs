@@ -6,18 +6,18 @@
 //! - `request`: what the stub asks for, and the caller's descriptors that go along
 //! - `stub`: the state of a connected stub, and its poll loop; `connection`, `streams`, `signals` and `sharing` are its
 //!   handlers, one for each kind of event
+//! - `inspect`: the probe and the status
 //! - `terminal`, `raw`: the caller's terminal, and how it becomes raw and is restored on every way out
 
 mod connect;
 mod connection;
-pub mod probe;
+pub mod inspect;
 mod raw;
 mod request;
 mod route;
 mod run;
 mod sharing;
 mod signals;
-pub mod status;
 mod streams;
 mod stub;
 mod terminal;

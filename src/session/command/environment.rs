@@ -1,6 +1,5 @@
 //! The environment that a command gets: the variables that the configuration lists for it, and no other.
 
-use super::launch::TERM;
 use super::refusal::{Refused, unavailable};
 use crate::config::expansion::{self, Piece};
 use crate::config::{Command, Kind, Variable};
@@ -12,6 +11,9 @@ use crate::text::bytes::{c_str, until, value_of, variable_name};
 use crate::text::line::Line;
 use core::ffi::CStr;
 use rustix::io::Errno;
+
+/// The variable that says what a terminal understands.
+pub(super) const TERM: &[u8] = b"TERM";
 
 /// The environment of a command, as far as its variables are resolved.
 pub(super) struct ResolvedEnvironment<'w> {

@@ -1,7 +1,7 @@
 //! Starts the command of a request.
 
 use super::directory::enter;
-use super::environment::ResolvedEnvironment;
+use super::environment::{ResolvedEnvironment, TERM};
 use super::io::{CommandIo, Others, Passed};
 use super::refusal::{DEFAULT_PATH, Refused, explain, unavailable};
 use super::running::Running;
@@ -16,9 +16,6 @@ use crate::text::line::Line;
 use crate::{add, debug, exit, limits};
 use rustix::io::Errno;
 use rustix::process::Signal;
-
-/// The variable that says what a terminal understands.
-pub(super) const TERM: &[u8] = b"TERM";
 
 /// What starting a command needs memory for.
 pub(in crate::session) struct Buffers {

@@ -2,8 +2,8 @@
 //!
 //! A kernel accepts connections for a process that hangs, so the server is asked something: [`frame::PROBE`].
 
-use super::connect::connect;
-use super::route::Route;
+use crate::client::connect::connect;
+use crate::client::route::Route;
 use crate::config::Server;
 use crate::config::file::{self, Loaded};
 use crate::diag::Reported;

@@ -1,7 +1,7 @@
 //! `k8psh --status`: what servers are at, as they tell it themselves. Each is asked by a stub of its own, a child of this
 //! process.
 
-use super::run::{Call, call};
+use crate::client::run::{Call, call};
 use crate::config::Server;
 use crate::config::file::{self, Loaded};
 use crate::diag::{self, Reported};
