@@ -154,6 +154,10 @@ pub const SETTLE_MS: u64 = 100;
 /// has accepted; one of protocol 1 never does, and one whose backlog is full takes long to do so.
 pub const GREETING_MS: u64 = 1_000;
 
+/// How long a stub at a terminal waits for its server without a message, in milliseconds: longer than a server takes to
+/// start, and shorter than a person's patience.
+pub const NOTICE_MS: u64 = 1_000;
+
 /// How long a probe waits for all the servers that it asks, in milliseconds: the usual time-out of a container's probe.
 pub const PROBE_MS: u64 = 1_000;
 

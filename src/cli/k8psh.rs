@@ -108,7 +108,7 @@ impl Invocation {
             Some(Task::Probe { name }) => {
                 probe::run(program, self.config, name, self.timeout.unwrap_or(limits::PROBE_MS))
             }
-            None => self.usage_error(&"no command given"),
+            None => self.usage_error(&"no command given; k8psh --list shows all"),
         };
         exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     }

@@ -3,11 +3,12 @@
 use super::route::{Route, WRONG_USER};
 use crate::options::value::Transport;
 use crate::sys::clock::Instant;
-use crate::sys::fd::OwnedFd;
+use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::{tcp, unix};
+use crate::sys::terminal;
 use crate::text::name;
-use crate::{debug, limits};
+use crate::{add, debug, limits, line};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use rustix::io::{Errno, Result};
@@ -20,12 +21,15 @@ pub(super) struct Connection {
     pub(super) is_direct: bool,
 }
 
-/// Connects to a server before the deadline. `retries`: a server that does not listen yet is tried again.
+/// Connects to a server before the deadline. `retries`: a server that does not listen yet is tried again, and at a terminal
+/// a person is told what the stub waits for.
 pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result<Connection> {
     let mut pause = limits::RETRY_FIRST_MS;
     let mut is_first = true;
+    let is_watched = retries && terminal::is_one(fd::error());
+    let mut notice = if is_watched { Instant::after(limits::NOTICE_MS) } else { Instant::NEVER };
     loop {
-        let errno = match attempt(route, deadline, is_first) {
+        let errno = match attempt(route, deadline.min(notice), is_first) {
             // Not there yet, or too busy to answer. No other error goes away by itself.
             Err(
                 errno @ (Errno::CONNREFUSED
@@ -43,10 +47,23 @@ pub(super) fn connect(route: &Route, deadline: Instant, retries: bool) -> Result
             return Err(if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno });
         }
         debug!(Client, "port {}: {}; trying again", route.server.port(), errno);
+        if notice <= Instant::now() {
+            notice = Instant::NEVER;
+            report_wait(route, errno, left);
+        }
         poll::wait(&mut [], pause.min(left));
         pause = (2 * pause).min(limits::RETRY_LAST_MS);
         is_first = false;
     }
+}
+
+/// Tells that the stub waits for so many milliseconds more, or without a limit.
+fn report_wait(route: &Route, errno: Errno, left: u64) {
+    let mut reason = line!("{}; waiting", errno);
+    if left < u64::MAX / 2 {
+        add!(&mut reason, " {} s more (connectTimeoutMs)", left.div_ceil(1000));
+    }
+    route.report(&reason);
 }
 
 /// Further attempts after connections that have ended before a server had taken the request.

@@ -8,7 +8,6 @@ use crate::options::Named;
 use crate::options::settings::{Connect, Settings, TokenSource};
 use crate::options::value::{self, Kind};
 use crate::protocol::frame;
-use crate::reported;
 use crate::secure::Transport;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
@@ -16,6 +15,7 @@ use crate::sys::poll;
 use crate::sys::program::Environment;
 use crate::text::address;
 use crate::text::line::Show;
+use crate::{line, reported};
 use core::net::IpAddr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -99,10 +99,13 @@ impl Route {
         Route { transport: value::Transport::Relay, ..self }
     }
 
-    /// Reports why no server could be reached by this route.
+    /// Reports why no server could be reached by this route, and what to look at if nothing listens there.
     pub(super) fn report_unreachable(&self, errno: Errno) -> Reported {
         if self.user.is_some() && errno == WRONG_USER {
             return self.report(&"another user than --server-uid");
+        }
+        if errno == Errno::CONNREFUSED {
+            return self.report(&line!("{}; is k8pshd --name {} running there?", errno, self.server.name()));
         }
         self.report(&errno)
     }

@@ -17,7 +17,7 @@ use core::ffi::CStr;
 use rustix::io::Errno;
 
 /// The variable that names the file.
-const VARIABLE: &[u8] = b"K8PSH_CONFIG";
+pub const VARIABLE: &[u8] = b"K8PSH_CONFIG";
 /// The file where nothing names one.
 const DEFAULT: &CStr = c"k8psh.conf";
 
@@ -179,7 +179,9 @@ impl File {
 /// Says why a file cannot be read, and what to do.
 fn unreadable(file: &CStr, errno: Errno) -> Reported {
     match errno {
-        Errno::NOENT => reported!("{}: {}; give --config FILE or set K8PSH_CONFIG", file, errno),
+        Errno::NOENT => {
+            reported!("{}: {}; give --config FILE or set K8PSH_CONFIG; k8psh --help has an example", file, errno)
+        }
         _ => reported!("{}: {}", file, why(&errno)),
     }
 }

@@ -102,6 +102,9 @@ name, as stubs are, it runs the command of that name.",
         ),
     ],
     notes: "\
+To begin, write k8psh.conf: a line [ tools:2102 ] =PATH= and below it a line for each command, as upper tr a-z A-Z. Where \
+they are, run k8pshd --name tools; where they are called, k8pshd --name client makes their stubs in the working directory, \
+which belongs into PATH.\n\n\
 Exit status: the command's own. A command that a signal ended ends k8psh by the same signal. 127: no such program; 126: \
 cannot be executed; 125: k8psh failed.",
 };

@@ -2,6 +2,7 @@
 //! were made for it. There are two of them: one is in force, and a reload prepares the other.
 
 use super::stubs::Stubs;
+use super::supervise::Invocation;
 use crate::auth::token::read_key;
 use crate::config::Server;
 use crate::config::file::{File, Loaded, path};
@@ -13,6 +14,7 @@ use crate::reported;
 use crate::sys::program::Program;
 use crate::sys::signal;
 use core::ffi::CStr;
+use rustix::system::Uname;
 
 /// What a server was started with.
 pub(super) struct Setup<'p> {
@@ -31,12 +33,22 @@ impl<'p> Setup<'p> {
         Setup { program, line, file, ignored: signal::ignored() }
     }
 
-    /// This server's section. Its name is that of `--name`, else of the environment, else the host's.
+    /// The program behind `--`, if there is one.
+    pub(super) fn invocation(&self) -> Option<Invocation<'_>> {
+        let (environment, config) = (&self.program.environment, self.line.config);
+        self.line.program.map(|words| Invocation { environment, words, config })
+    }
+
+    /// This server's section.
     pub(super) fn section<'g>(&self, loaded: Loaded<'g>) -> Option<Server<'g>> {
-        let host = rustix::system::uname();
+        loaded.config.server(self.name(&rustix::system::uname()))
+    }
+
+    /// This server's name: that of `--name`, else of the environment, else the host's.
+    pub(super) fn name<'h>(&self, host: &'h Uname) -> &'h [u8] {
         let from_environment = || self.program.environment.get(b"K8PSH_NAME").filter(|name| !name.is_empty());
         let name = self.line.name.map(CStr::to_bytes).or_else(from_environment);
-        loaded.config.server(name.unwrap_or(host.nodename().to_bytes()))
+        name.unwrap_or(host.nodename().to_bytes())
     }
 
     /// Whether the section has a token. It is read, so that an unreadable one is an error at the start, and not only when

@@ -2,7 +2,6 @@
 
 use super::generation::{Generation, Plan, Setup};
 use super::start::{Running, reload, start};
-use super::supervise;
 use crate::diag::{self, Reported};
 use crate::exit::{self, End};
 use crate::options::command_line::{Asked, CommandLine};
@@ -35,8 +34,8 @@ fn run(program: &Program, arguments: Strings) -> Result<End, Reported> {
     let setup = Setup::new(program, line);
     let [mut current, mut next] = GENERATIONS.take().each_mut();
     let Some(mut running) = start(&setup, current)? else {
-        let Some(words) = setup.line.program else { return Ok(End::Code(exit::SUCCESS)) };
-        supervise::replace(&program.environment, words)
+        let Some(invocation) = setup.invocation() else { return Ok(End::Code(exit::SUCCESS)) };
+        invocation.replace()
     };
     loop {
         if let Some(end) = serve(&setup, &mut running, current, next)? {

@@ -5,12 +5,12 @@ use super::generation::{Generation, Plan, Setup};
 use super::listener::Listener;
 use super::sockets::Sockets;
 use super::stubs::{Spot, Stubs, Wish};
-use super::supervise::Supervised;
+use super::supervise::{Invocation, Supervised};
 use crate::config::Server;
 use crate::diag::Reported;
 use crate::sys::clock::Instant;
 use crate::sys::{epoll, fd, poll, signal};
-use crate::{limits, reported};
+use crate::{limits, report, reported};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
@@ -34,14 +34,14 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
     let mask = signal::block(signal::Set::ALL);
     let stub_directory = Spot::open(plan.settings.executable_directory, setup.program)?;
     let Some(mut listener) = listener else {
-        make_stubs(&plan, &stub_directory, stubs, None)?;
+        make_stubs(setup, &plan, &stub_directory, stubs, None)?;
         signal::block(mask);
         return Ok(None);
     };
     // The port first: if another server has it, the stubs of that server must stay as they are.
     let deadline = Instant::after(limits::BIND_MS);
     let (sockets, pre_auth) = bind(setup, &plan, &mut listener, deadline)?;
-    make_stubs(&plan, &stub_directory, stubs, None)?;
+    make_stubs(setup, &plan, &stub_directory, stubs, None)?;
     listener.renew(sockets, pre_auth);
     Ok(Some(Running { listener, stub_directory }))
 }
@@ -60,7 +60,7 @@ pub(super) fn reload(
     }
     // A running server must not keep its clients waiting for a port that another one has.
     let (sockets, pre_auth) = bind(setup, &plan, &mut running.listener, Instant::PAST)?;
-    make_stubs(&plan, &running.stub_directory, stubs, Some(current))?;
+    make_stubs(setup, &plan, &running.stub_directory, stubs, Some(current))?;
     running.listener.renew(sockets, pre_auth);
     Ok(())
 }
@@ -81,8 +81,8 @@ fn check_kernel() -> Result<(), Reported> {
 /// Makes the listener, and the process for the program behind `--`.
 fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
     let mut program = 0;
-    if let Some(words) = setup.line.program {
-        program = Supervised::prepare(&setup.program.environment, words)?;
+    if let Some(invocation) = setup.invocation() {
+        program = Supervised::prepare(invocation)?;
     }
     // Commands usually run as this user, and must find neither this process's environment nor what sessions have in their
     // memory (/proc, ptrace(2)). An execve(2) ends this.
@@ -118,21 +118,40 @@ fn bind(
 /// Makes the stubs of this plan, or removes all stubs if it wants none. Those that the generation `before` has made are
 /// this server's as well.
 fn make_stubs(
+    setup: &Setup<'_>,
     plan: &Plan<'_>,
     directory: &Spot,
     stubs: &mut Stubs,
     before: Option<&Generation>,
 ) -> Result<(), Reported> {
     let settings = &plan.settings;
-    if settings.disable_stubs {
-        directory.clear(plan.loaded);
-        return Ok(());
-    }
     let wish = Wish {
         directory: settings.executable_directory,
         overwrite: settings.overwrite_files,
         local: settings.local_stubs && settings.trigger.is_none(),
         server: plan.server,
     };
-    stubs.make(directory, &wish, plan.loaded, before.map(|before| (&before.stubs, &before.file)))
+    let mut count = 0;
+    if settings.disable_stubs {
+        directory.clear(plan.loaded);
+    } else {
+        count = stubs.make(directory, &wish, plan.loaded, before.map(|before| (&before.stubs, &before.file)))?;
+    }
+    if before.is_none() {
+        explain_stubs(setup, plan, directory, count);
+    }
+    Ok(())
+}
+
+/// Says what may be a mistake: a name that no section has, and stubs that the program behind `--` does not find.
+fn explain_stubs(setup: &Setup<'_>, plan: &Plan<'_>, directory: &Spot, count: usize) {
+    let path = plan.settings.executable_directory;
+    if setup.section(plan.loaded).is_none() {
+        let host = rustix::system::uname();
+        report!("{}: there is no section {}; stubs in {}: {}", setup.file, setup.name(&host), path, count);
+    }
+    let search = setup.invocation().map(Invocation::search).filter(|_| count > 0);
+    if let Some(search) = search.filter(|search| !directory.is_along(search)) {
+        report!("--executable-directory {} is not along PATH={}; add it there", path, search);
+    }
 }

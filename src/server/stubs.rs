@@ -47,14 +47,15 @@ impl Stubs {
     /// No stubs.
     pub(super) const NONE: Stubs = Stubs([false; limits::CONFIG_COMMANDS]);
 
-    /// Makes all stubs, or none if one fails. Those that were made for `before` are this server's as well.
+    /// Makes all stubs, or none if one fails, and returns how many there are. Those that were made for `before` are this server's as well.
     pub(super) fn make(
         &mut self,
         spot: &Spot,
         wish: &Wish<'_>,
         loaded: Loaded<'_>,
         before: Option<Made<'_>>,
-    ) -> Result<(), Reported> {
+    ) -> Result<usize, Reported> {
+        let mut count = 0;
         let is_local = |command: &Command<'_>| wish.server.is_some_and(|server| server.at() == command.server().at());
         for (index, command) in loaded.config.commands().enumerate() {
             if !is_client_command(loaded, &command) || (is_local(&command) && !wish.local) {
@@ -67,8 +68,9 @@ impl Stubs {
                     return Err(refused(wish, command.name(), errno));
                 }
             }
+            count += 1;
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Removes the stubs that this server has made and that are still stubs, except for those that were also made for
@@ -106,6 +108,16 @@ impl Spot {
     /// Removes the stub of every command, even if another server has made it.
     pub(super) fn clear(&self, loaded: Loaded<'_>) {
         loaded.config.commands().for_each(|command| self.remove_one(command.name()));
+    }
+
+    /// Whether it is one of the directories of this `PATH`.
+    pub(super) fn is_along(&self, search: &[u8]) -> bool {
+        let Ok(own) = rustix::fs::fstat(&self.directory) else { return false };
+        let mut path = Path::new();
+        search.split(|byte| *byte == b':').any(|directory| {
+            path.join(b"", directory).is_ok()
+                && rustix::fs::stat(path.as_c_str()).is_ok_and(|found| identity(&found) == identity(&own))
+        })
     }
 
     /// Makes one stub; false if it exists already, made perhaps by another server that uses this volume.

@@ -9,6 +9,7 @@
 //! its own, and have to take the terminal from its owner. A signal from another process is passed on to the program
 //! alone, as tini does: this server is in the group as well, and a program that has children knows what to tell them.
 
+use crate::config::file;
 use crate::exit::End;
 use crate::session::command::{DEFAULT_PATH, Refused, explain};
 use crate::sys::fd;
@@ -16,10 +17,24 @@ use crate::sys::process::{self, ExecError, Pointers, Reaped, Vector};
 use crate::sys::program::{Environment, Strings};
 use crate::sys::signal::{self, Arrival, Set, name};
 use crate::sys::statics::StaticCell;
+use crate::text::bytes::{c_str, value_of};
 use crate::text::line::Line;
-use crate::{exit, fail};
+use crate::{exit, fail, limits};
+use core::ffi::CStr;
+use heapless::Vec;
 use rustix::fd::IntoRawFd;
 use rustix::io::{Errno, Result};
+
+/// How the program behind `--` is started.
+#[derive(Clone, Copy)]
+pub(super) struct Invocation<'p> {
+    /// The environment that this process was started with.
+    pub(super) environment: &'p Environment<'static>,
+    /// Its name and arguments.
+    pub(super) words: Strings,
+    /// The configuration that the command line names.
+    pub(super) config: Option<&'static CStr>,
+}
 
 /// The program behind `--`, a child of this process.
 pub(super) struct Supervised {
@@ -47,14 +62,14 @@ impl Supervised {
 
     /// Forks the process of the program, with everything that this one was started with, and returns its PID. It waits
     /// for a byte from a pipe; the other end of the pipe becomes this process's stdin, which only the program needs.
-    pub(super) fn prepare(environment: &Environment, words: Strings) -> Result<i32> {
+    pub(super) fn prepare(invocation: Invocation<'_>) -> Result<i32> {
         let [answer, go] = fd::pipe()?;
         let pid = process::fork()?;
         if pid == 0 {
             drop(go);
             // EOF instead of a byte: the server has failed.
             if fd::read(&answer, &mut [0]) == Ok(1) {
-                replace(environment, words);
+                invocation.replace();
             }
             process::exit(exit::FAILURE);
         }
@@ -104,17 +119,59 @@ impl Supervised {
     }
 }
 
-/// Replaces this process by the program that `words` names with its arguments, in this environment.
-pub(super) fn replace(environment: &Environment, words: Strings) -> ! {
-    static POINTERS: StaticCell<[Pointers; 2]> = StaticCell::new([const { Pointers::EMPTY }; 2]);
-    let [argv, envp] = POINTERS.take();
-    let program = words.clone().next().unwrap_or_default();
-    let search = environment.get(b"PATH").unwrap_or(DEFAULT_PATH);
-    let mut error = ExecError { errno: Errno::TOOBIG, exists: true };
-    if let (Some(mut arguments), Some(variables)) = (Vector::of(argv, words), Vector::of(envp, environment.entries())) {
-        error = process::execute(program, search, &mut arguments, &variables);
+/// The entry of the environment that names the configuration.
+type Entry = Vec<u8, { file::VARIABLE.len() + 1 + limits::PATH }>;
+
+impl Invocation<'_> {
+    /// Replaces this process by the program.
+    pub(super) fn replace(self) -> ! {
+        static POINTERS: StaticCell<[Pointers; 2]> = StaticCell::new([const { Pointers::EMPTY }; 2]);
+        let [argv, envp] = POINTERS.take();
+        let program = self.words.clone().next().unwrap_or_default();
+        let mut error = ExecError { errno: Errno::TOOBIG, exists: true };
+        let mut entry = Entry::new();
+        let mut variables = Vector::new(envp);
+        if let Some(mut arguments) = Vector::of(argv, self.words)
+            && self.list_environment(&mut entry, &mut variables)
+        {
+            error = process::execute(program, self.search(), &mut arguments, &variables);
+        }
+        let mut reason = Line::new();
+        let Refused(code) = explain(error, program, self.search(), &mut reason);
+        fail!(code, "{}", reason)
     }
-    let mut reason = Line::new();
-    let Refused(code) = explain(error, program, search, &mut reason);
-    fail!(code, "{}", reason)
+
+    /// Where the program, and what it starts, looks for programs.
+    pub(super) fn search(self) -> &'static [u8] {
+        self.environment.get(b"PATH").unwrap_or(DEFAULT_PATH)
+    }
+
+    /// Lists this process's environment, and the configuration that the command line names unless the environment names
+    /// one: the program's stubs need it too. False if there is no room.
+    fn list_environment<'v>(self, entry: &'v mut Entry, variables: &mut Vector<'v>) -> bool {
+        let (mut is_named, mut fits) = (false, true);
+        for variable in self.environment.entries() {
+            let name = value_of(variable, file::VARIABLE);
+            is_named |= name.is_some_and(|name| !name.is_empty());
+            // An empty one names none, and would stand before the other.
+            fits &= name == Some(b"") || variables.push(variable);
+        }
+        if let Some(config) = self.config.filter(|_| !is_named) {
+            fits &= name_config(config.to_bytes_with_nul(), entry).is_some_and(|entry| variables.push(entry));
+        }
+        fits
+    }
+}
+
+/// Puts the entry together. Its path is that of the command line, behind the working directory if it is relative.
+fn name_config<'v>(path: &[u8], entry: &'v mut Entry) -> Option<&'v CStr> {
+    let mut here = [0; limits::PATH];
+    let (here, path) = match path {
+        [b'/', path @ ..] => (&[][..], path),
+        path => (process::working_directory(&mut here).ok()?, path),
+    };
+    for part in [file::VARIABLE, b"=", here, b"/", path] {
+        entry.extend_from_slice(part).ok()?;
+    }
+    c_str(entry)
 }

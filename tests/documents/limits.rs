@@ -29,6 +29,7 @@ fn known() -> Vec<(&'static str, String)> {
         ("first default port", limits::FIRST_PORT.to_string()),
         ("connecting to a server", time(limits::CONNECT_MS.unsigned_abs())),
         ("pause between two attempts", format!("{} to {}", time(limits::RETRY_FIRST_MS), time(limits::RETRY_LAST_MS))),
+        ("waiting for a server at a terminal without a word", time(limits::NOTICE_MS)),
         ("delivering a request", time(limits::REQUEST_MS)),
         ("a probe", time(limits::PROBE_MS)),
         ("from TERM to KILL", time(limits::GRACE_MS)),

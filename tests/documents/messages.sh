@@ -32,6 +32,16 @@ gcc'
 gcc
 NAME_SERVICE_HOST=build.svc gcc
 
+# A name that no section has; a program that would not find its stubs.
+configuration '[ gcc:2102 ]
+gcc
+vi'
+mkdir stubs
+k8pshd --name typo --executable-directory stubs
+there=$(cd ../stubs && pwd) server=$(command -v k8pshd)
+(PATH=/bin:/usr/bin && "$server" --name typo --executable-directory "$there" -- true)
+rm -r stubs
+
 # A server that ends beneath its command.
 configuration '[ gcc:2102 ] =PATH=
 gcc /bin/sh -c '"'"'kill -KILL $(ps -o ppid= -p $$)'"'"
@@ -72,6 +82,7 @@ gcc /bin/no-such-program
 vi no-such-program'
 server --name gcc --executable-directory ..
 (cd ../root && K8PSH_CONFIG=../workspace/k8psh.conf gcc)
+(export K8PSH_CONFIG=$PWD/k8psh.conf && mkdir gone && cd gone && rmdir ../gone && gcc)
 gcc
 vi
 rmdir src

@@ -29,7 +29,7 @@ fn a_base_directory_that_is_empty_is_warned_of() {
         let outcome = pod.command(pod.path("bin/k8psh")).args(["--check", "--json"]).env("EMPTY", "").run();
         assert!(outcome.out().contains("warning: baseDirectory is empty"), "{}", outcome.out());
     }
-    assert_eq!(read(&pod, b"baseDirectory = .\n").succeeds(), "");
+    assert_eq!(read(&pod, b"baseDirectory = .\n[ 'no such section' ]\n").succeeds(), "");
 }
 
 #[test]
@@ -169,8 +169,7 @@ fn a_file_without_permission_is_named() {
 fn a_file_larger_than_the_limit_is_an_error_and_one_of_that_size_is_not() {
     let pod = Pod::new("");
     let fits = format!("[ a ]\ntrue\n{}", "#".repeat(1 << 20));
-    let outcome = read(&pod, &fits.as_bytes()[..1 << 20]);
-    assert_eq!(outcome.succeeds(), "");
+    read(&pod, &fits.as_bytes()[..1 << 20]).has_no_section("no such section", 1);
     read(&pod, &fits.as_bytes()[..(1 << 20) + 1]).fails(1, "k8pshd", &["1048576"]);
     let sparse = fs::File::create(pod.config()).expect("a file");
     sparse.set_len(1 << 40).expect("a large file");
@@ -181,17 +180,18 @@ fn a_file_larger_than_the_limit_is_an_error_and_one_of_that_size_is_not() {
 fn more_commands_or_sections_than_there_is_room_for_are_errors() {
     let pod = Pod::new("");
     let commands = |count: usize| format!("[ a ]\n{}", "x\n".repeat(count));
-    assert_eq!(read(&pod, commands(4096).as_bytes()).succeeds(), "");
+    read(&pod, commands(4096).as_bytes()).has_no_section("no such section", 1);
     read(&pod, commands(4097).as_bytes()).fails(1, "k8pshd", &["4096", ":4098:1: "]);
     let sections = |count: usize| (0..count).map(|number| format!("[ s{number} ]\n")).collect::<String>();
-    assert_eq!(read(&pod, sections(256).as_bytes()).succeeds(), "");
+    read(&pod, sections(256).as_bytes()).has_no_section("no such section", 0);
     read(&pod, sections(257).as_bytes()).fails(1, "k8pshd", &["256", ":257:"]);
 }
 
 #[test]
 fn an_unset_variable_is_an_empty_string_and_a_warning() {
     let pod = Pod::new("");
-    let outcome = read(&pod, b"[ a ]\nb ${UNSET} ${WORD} ${UNSET:-default} ${WORD:-default} '${UNSET}'\n");
+    let outcome =
+        read(&pod, b"[ 'no such section' ]\n[ a ]\nb ${UNSET} ${WORD} ${UNSET:-default} ${WORD:-default} '${UNSET}'\n");
     assert_eq!(outcome.code(), Some(0), "{outcome:?}");
     let warning = outcome.err();
     assert!(warning.starts_with("k8pshd: ") && warning.contains("UNSET"), "{warning:?}");

@@ -108,7 +108,7 @@ fn an_option_that_is_like_one_that_protects_is_never_ignored() {
 #[test]
 fn a_word_is_ignored_only_behind_an_option_that_is() {
     let pod = Pod::new("true");
-    let nobody = |words: &[&str]| pod.k8pshd().args(["-n", "nobody", "-d"]).args(words).run();
+    let nobody = |words: &[&str]| pod.k8pshd().args(["-n", "client", "-d"]).args(words).run();
     for words in
         [&["-i", "x", "/bin/true"][..], &["x", "-i"], &["-i", "--odd", "x", "/bin/true"], &["-i", "--odd=1", "x"]]
     {

@@ -201,7 +201,7 @@ fn what_makes_no_sense_is_an_error() {
     }
     // A server's time may be no limit.
     let mut server = pod.k8psh();
-    server.args(["--timeout", "-1", "--server", "-n", "nobody", "-e"]).arg(pod.path("stubs"));
+    server.args(["--timeout", "-1", "--server", "-n", "client", "-e"]).arg(pod.path("stubs"));
     assert_eq!(server.run().succeeds(), "");
     probe(&pod, &["-c", "/no/such/file"]).fails(1, "k8psh", &["/no/such/file"]);
 }

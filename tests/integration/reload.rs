@@ -384,7 +384,7 @@ fn in_the_foreground_without_a_program_it_ends_a_server() {
 fn it_is_not_passed_on_to_the_program() {
     let pod = Pod::new("true");
     let mut command = pod.k8pshd();
-    command.args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs"));
+    command.env("PATH", pod.stubs_last()).args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs"));
     command.args([
         "--",
         "sh",

@@ -31,7 +31,7 @@ fn target(pod: &Pod, name: &str) -> PathBuf {
 #[test]
 fn a_server_without_a_section_makes_all_stubs_keeps_them_and_exits() {
     let pod = two_sections();
-    assert_eq!(without_section(&pod, &[]).succeeds(), "");
+    without_section(&pod, &[]).has_no_section("nobody", 3);
     assert_eq!(names(&pod), ["far1", "far2", "near"]);
     let program = fs::canonicalize(PROGRAM).expect("the program");
     for name in ["far1", "far2", "near"] {
@@ -64,12 +64,10 @@ fn a_server_makes_stubs_of_the_others_and_of_its_own_on_demand() {
 #[test]
 fn the_working_directory_is_where_stubs_go_without_an_option() {
     let pod = two_sections();
-    let outcome = pod.k8pshd().args(["-n", "nobody"]).current_dir(pod.path("stubs")).run();
-    assert_eq!(outcome.succeeds(), "");
+    pod.k8pshd().args(["-n", "nobody"]).current_dir(pod.path("stubs")).run().has_no_section("nobody", 3);
     assert_eq!(names(&pod), ["far1", "far2", "near"]);
     // Relative to it, too.
-    let outcome = pod.k8pshd().args(["-n", "nobody", "-o", "-e", "../stubs"]).run();
-    assert_eq!(outcome.succeeds(), "");
+    pod.k8pshd().args(["-n", "nobody", "-o", "-e", "../stubs"]).run().has_no_section("nobody", 3);
     assert_eq!(pod.path("work").read_dir().expect("work").count(), 0);
 }
 
@@ -79,7 +77,7 @@ fn stubs_lead_to_the_running_program_wherever_it_is() {
     copy_program(PROGRAM, pod.path("bin/own"));
     fs::remove_file(pod.path("bin/k8pshd")).expect("the symlink");
     fs::hard_link(pod.path("bin/own"), pod.path("bin/k8pshd")).expect("a hard link");
-    assert_eq!(without_section(&pod, &[]).succeeds(), "");
+    without_section(&pod, &[]).has_no_section("nobody", 3);
     assert_eq!(target(&pod, "near"), pod.path("bin/k8pshd"));
 }
 
@@ -148,14 +146,14 @@ fn a_file_in_the_way_is_replaced_where_that_is_asked_for() {
         fs::write(pod.path("stubs/far1"), "old").expect("a file");
         symlink(pod.config(), pod.path("stubs/far2")).expect("a symlink");
         symlink("/nowhere", pod.path("stubs/near")).expect("a symlink");
-        assert_eq!(without_section(&pod, &[option]).succeeds(), "");
+        without_section(&pod, &[option]).has_no_section("nobody", 3);
         for name in ["far1", "far2", "near"] {
             assert_eq!(target(&pod, name).file_name(), fs::canonicalize(PROGRAM).expect("it").file_name(), "{name}");
         }
         assert_eq!(names(&pod), ["far1", "far2", "near"]);
         assert!(fs::read_to_string(pod.config()).expect("the configuration").starts_with("baseDirectory"));
         // Again, over its own.
-        assert_eq!(without_section(&pod, &[option]).succeeds(), "");
+        without_section(&pod, &[option]).has_no_section("nobody", 3);
     }
 }
 
@@ -204,7 +202,7 @@ fn disabled_stubs_are_removed_and_nothing_else_is() {
         assert_eq!(names(&pod), rest);
         // Without a section it has nothing else to do.
         symlink(PROGRAM, stubs.join("mine")).expect("a symlink");
-        assert_eq!(without_section(&pod, &[option]).succeeds(), "");
+        without_section(&pod, &[option]).has_no_section("nobody", 0);
         assert_eq!(names(&pod), rest);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -15,6 +16,7 @@ use nix::sys::signal::Signal;
 fn supervising(pod: &Pod, program: &[&str]) -> Command {
     let mut command = pod.k8pshd();
     command.args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs")).arg("--").args(program);
+    command.env("PATH", pod.stubs_last());
     command
 }
 
@@ -22,6 +24,7 @@ fn supervising(pod: &Pod, program: &[&str]) -> Command {
 fn without_commands(pod: &Pod, program: &[&str]) -> Command {
     let mut command = pod.k8pshd();
     command.args(["-n", "client", "-e"]).arg(pod.path("stubs")).arg("--").args(program);
+    command.env("PATH", pod.stubs_last());
     command
 }
 
@@ -93,6 +96,53 @@ fn without_a_port_the_program_does_not_start() {
     let _server = pod.server();
     supervising(&pod, &["touch", "started"]).run().fails(1, "k8pshd", &[&format!("port {}", pod.port())]);
     assert!(!pod.work().join("started").exists());
+}
+
+#[test]
+fn the_program_finds_the_configuration_that_an_option_names_from_anywhere() {
+    let pod = Pod::new("hello echo hello");
+    let run = |make: fn(&Pod, &[&str]) -> Command, config: &str, set: Option<&str>| {
+        let inner = make(&pod, &["sh", "-c", "cd / && echo \"$K8PSH_CONFIG\"; env | grep -c ^K8PSH_CONFIG="]);
+        let mut command = pod.k8pshd();
+        command.arg("--config").arg(config).args(inner.get_args()).env("PATH", pod.stubs_last());
+        command.env_remove("K8PSH_CONFIG").envs(set.map(|value| ("K8PSH_CONFIG", value))).run().succeeds()
+    };
+    let config = pod.config().display().to_string();
+    let relative = format!("{}/../k8psh.conf", pod.work().display());
+    for make in [supervising as fn(&Pod, &[&str]) -> Command, without_commands] {
+        assert_eq!(run(make, &config, None), format!("{config}\n1\n"));
+        assert_eq!(run(make, "../k8psh.conf", None), format!("{relative}\n1\n"));
+        assert_eq!(run(make, "../k8psh.conf", Some("")), format!("{relative}\n1\n"), "empty is unset");
+        assert_eq!(run(make, &config, Some("other.conf")), "other.conf\n1\n", "one that is set stays");
+    }
+    // Its stub needs nothing else.
+    let mut command = pod.k8pshd();
+    command.args(["-c", "../k8psh.conf", "-n", "box", "-l", "-e"]).arg(pod.path("stubs"));
+    command.args(["--", "sh", "-c", "hello there"]).env("PATH", pod.stubs_last()).env_remove("K8PSH_CONFIG");
+    assert_eq!(command.run().succeeds(), "hello there\n");
+}
+
+#[test]
+fn stubs_that_the_program_does_not_find_are_told() {
+    let pod = Pod::new("true");
+    symlink(pod.path("stubs"), pod.path("link")).expect("a link");
+    for make in [supervising as fn(&Pod, &[&str]) -> Command, without_commands] {
+        let run = |path: &str| make(&pod, &["/bin/true"]).env("PATH", path).run();
+        let outcome = run("/bin:/usr/bin");
+        assert_eq!(outcome.code(), Some(0));
+        let place = pod.path("stubs").display().to_string();
+        let wanted = format!("k8pshd: --executable-directory {place} is not along PATH=/bin:/usr/bin; add it there\n");
+        assert_eq!(outcome.err(), wanted);
+        // Another name of the directory is as good, and so is the working directory.
+        for path in [format!("/bin:{place}/"), format!("{}:/bin", pod.path("link").display()), "../stubs:/bin".into()] {
+            assert_eq!(run(&path).succeeds(), "", "{path}");
+        }
+        assert_eq!(make(&pod, &["/bin/true"]).env("PATH", ":/bin").current_dir(pod.path("stubs")).run().succeeds(), "");
+    }
+    let mut without = supervising(&pod, &["/bin/true"]);
+    let words: Vec<_> = without.get_args().map(ToOwned::to_owned).collect();
+    without = pod.k8pshd();
+    assert_eq!(without.arg("-d").args(words).env("PATH", "/bin").run().succeeds(), "", "there are none");
 }
 
 /// Tells a program's state: what a shell does not change and `/proc` knows.
@@ -216,6 +266,7 @@ fn as_process_1_it_says_a_signal_by_its_status_and_reaps_orphans() {
     let run = |script: &str| {
         let mut command = pod.command("unshare");
         command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(pod.path("bin/k8pshd"));
+        command.env("PATH", pod.stubs_last());
         command.args(["-n", "box", "-l", "-e"]).arg(pod.path("stubs")).args(["--", "sh", "-c", script]).run()
     };
     assert_eq!(run("kill -s TERM $$").code(), Some(143));

@@ -25,7 +25,8 @@ use descriptors::Numbers;
 pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Reported> {
     static HERE: StaticCell<[u8; limits::PATH]> = StaticCell::new([0; limits::PATH]);
     static REAL: StaticCell<[u8; limits::PATH]> = StaticCell::new([0; limits::PATH]);
-    let here = process::working_directory(HERE.take()).map_err(|errno| reported!("working directory: {}", errno))?;
+    let here = process::working_directory(HERE.take())
+        .map_err(|errno| reported!("working directory: {}; was it removed?", errno))?;
     let base = loaded.base.as_bytes();
     // The kernel gives the working directory with its links resolved. Where the base leads through a link, it has to be
     // resolved as well: by going there, which does a stub no harm.
@@ -33,7 +34,13 @@ pub(super) fn directory(loaded: Loaded<'_>) -> Result<&'static [u8], Reported> {
     if relative.is_none() && rustix::process::chdir(loaded.base.as_c_str()).is_ok() {
         relative = process::working_directory(REAL.take()).ok().and_then(|base| path::relative(base, here));
     }
-    relative.ok_or_else(|| reported!("working directory {} is outside of baseDirectory {}", here, base))
+    relative.ok_or_else(|| {
+        reported!(
+            "working directory {} is outside of baseDirectory {}; share it, or choose a baseDirectory further up",
+            here,
+            base
+        )
+    })
 }
 
 /// What of the caller goes into a request.

@@ -153,12 +153,25 @@ impl Pod {
 
     /// A shell with the stubs first on its PATH.
     pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = self.command("sh");
+        command.args(["-c", script]).env("PATH", self.stubs_first());
+        command
+    }
+
+    /// A PATH with the stubs last: what has no other program of its name is a stub.
+    pub(crate) fn stubs_last(&self) -> OsString {
+        let mut path = searchable_path();
+        path.push(":");
+        path.push(self.path("stubs"));
+        path
+    }
+
+    /// A PATH with the stubs first.
+    pub(crate) fn stubs_first(&self) -> OsString {
         let mut path = self.path("stubs").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut command = self.command("sh");
-        command.args(["-c", script]).env("PATH", path);
-        command
+        path
     }
 
     /// The server of section `box`, listening, with stubs for its own commands.

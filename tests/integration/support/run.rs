@@ -41,6 +41,16 @@ impl Outcome {
         self.out()
     }
 
+    /// A server of this name, for which there is no section, made stubs until there were so many, and said so.
+    #[track_caller]
+    pub(crate) fn has_no_section(&self, name: &str, stubs: usize) {
+        assert_eq!((self.code(), self.out().as_str()), (Some(0), ""), "{}", self.err());
+        let (begin, end) = (format!(": there is no section {name}; stubs in "), format!(": {stubs}\n"));
+        let line = self.err();
+        assert!(line.starts_with("k8pshd: ") && line.contains(&begin) && line.ends_with(&end), "{line:?}");
+        assert_eq!(line.lines().count(), 1, "not one line: {line:?}");
+    }
+
     /// k8psh itself failed: this code, nothing on stdout, one line on stderr, `NAME: …` with all of `about` in it.
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, name: &str, about: &[&str]) {

@@ -38,7 +38,7 @@ impl Transport {
     pub(crate) fn pod_with_header(self, header: &str, commands: &str) -> Pod {
         self.custom_pod(|pod| {
             let section = pod.section(&format!("=PATH= {header}"));
-            format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section}\n{commands}\n")
+            format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section}\n{commands}\n[ client ]\n")
         })
     }
 
