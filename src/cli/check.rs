@@ -1,6 +1,6 @@
 //! `k8psh --check`: what is wrong with the configuration. Starts nothing and connects to nothing.
 
-use crate::config::file::{self, tell};
+use crate::config::file::{self, Loaded, tell};
 use crate::diag::{self, Reported, array};
 use crate::options::settings::Settings;
 use crate::sys::program::Environment;
@@ -11,6 +11,7 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
     array::begin(is_json);
     let loaded = file::inspect(given, environment)?;
     let mut outcome = loaded.sound().map(drop);
+    warn_of_patterns(loaded);
     for server in loaded.config.servers() {
         outcome = Settings::checked(server, loaded).map(drop).and(outcome);
         if let Some(other) = server.same_port() {
@@ -20,4 +21,18 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
     }
     array::end(&mut diag::output());
     outcome
+}
+
+/// Warns of each pattern that lets callers set every variable: once, although that of a header belongs to many commands.
+fn warn_of_patterns(loaded: Loaded<'_>) {
+    const TEXT: &str = "warning: {} lets callers choose what code runs, unless =PATH= and =LD_PRELOAD= stand beside it";
+    let mut last = 0;
+    for command in loaded.config.commands() {
+        for variable in command.environment() {
+            if variable.at > last && matches!(variable.written, b"*=" | b"?*=") {
+                last = variable.at;
+                tell!(loaded, last, TEXT, variable.written);
+            }
+        }
+    }
 }

@@ -30,10 +30,8 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
 fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
     let server = command.server();
     let (name, port, server) = (command.name().to_bytes(), server.port(), server.name().to_bytes());
-    let is_object = array::is_array();
-    let mut separator: &[u8] = if is_object { b"[" } else { b" " };
-    if is_object {
-        const TEXT: &str = "{}\"command\":{},\"server\":{},\"port\":{},\"arguments\":";
+    if array::is_array() {
+        const TEXT: &str = "{}\"command\":{},\"server\":{},\"port\":{}";
         add!(out, TEXT, array::object(), Part::Json(name), Part::Json(server), port);
     } else {
         let mut digits = Digits::default();
@@ -43,16 +41,31 @@ fn print(command: Command<'_>, widths: &mut [usize; 3], out: &mut Line) {
         cell(server, second, out);
         cell(port, third, out);
     }
-    for argument in command.arguments() {
-        out.add(separator);
+    // The names of all other variables are in the file; a pattern stands for names that are not.
+    if command.has_patterns() {
+        let mut patterns = command.environment().filter_map(|variable| variable.stem().and(Some(variable.written)));
+        add_words(b",\"patterns\":[", &mut patterns, out);
+    }
+    add_words(b",\"arguments\":[", &mut command.arguments().map(CStr::to_bytes), out);
+    out.add(if array::is_array() { b"}\n" } else { b"\n" });
+}
+
+/// Adds words: as an array behind `begin`, or to a row as they are.
+fn add_words(begin: &[u8], words: &mut dyn Iterator<Item = &[u8]>, out: &mut Line) {
+    let is_object = array::is_array();
+    let mut separator = begin;
+    for word in words {
         if is_object {
+            out.add(separator);
             separator = b",";
-            string(argument.to_bytes(), out);
+            string(word, out);
         } else {
-            quote(argument.to_bytes(), out);
+            out.add(b" ");
+            quote(word, out);
         }
     }
-    out.add(if is_object { b"]}\n" } else { b"\n" });
+    // There is one at least.
+    out.add(if is_object { b"]" } else { b"" });
 }
 
 /// A word in its column, which becomes as wide as the word, and the blanks up to the next column.

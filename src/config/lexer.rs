@@ -316,7 +316,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     mark(&mut classes, b"/ \t\r\x0b\x0c", ENDS_NAME);
-    mark(&mut classes, b"\n\"'$#=", ENDS_NAME | ENDS_WORDS);
+    mark(&mut classes, b"\n\"'$#=*", ENDS_NAME | ENDS_WORDS);
     classes
 };
 const ENDS_NAME: u8 = 1;
@@ -332,7 +332,7 @@ const fn mark(classes: &mut [u8; 256], bytes: &[u8], class: u8) {
 }
 
 /// The length of the line that `source` begins with, its end included, if it is a command of another name and made of plain
-/// words: no quotes, references or comments, no variable with a prefix. What may be anything else is left to be read word by
+/// words: no quotes, references, comments or patterns, no variable with a prefix. What may be anything else is left to be read word by
 /// word, so this says nothing about it; it is there because a stub's configuration may have thousands of such lines.
 fn plain_command(source: &[u8], but: &[u8]) -> Option<usize> {
     let name_len = source.iter().position(|byte| class(*byte) != 0)?;

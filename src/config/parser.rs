@@ -272,6 +272,9 @@ impl Parser<'_, '_, '_> {
             self.read(Place::Elsewhere)?;
             let is_next = self.variables_end == self.next_number();
             let is_variable = is_next && self.is_variable(in_section)?;
+            if is_variable {
+                self.check_pattern()?;
+            }
             self.keep()?;
             self.variables_end += u32::from(is_variable);
         }
@@ -286,6 +289,14 @@ impl Parser<'_, '_, '_> {
             [_, rest @ ..] => Ok(has(rest, b'=')),
             [] => Ok(false),
         }
+    }
+
+    /// Checks that a `*` in a variable's name ends it, and that no value follows.
+    fn check_pattern(&self) -> Result<(), Fault> {
+        let (text, star) = (self.text(), until(self.text(), b'*').len());
+        // The first byte is a prefix, or the first of the name.
+        let name_end = 1 + until(after(text, 1), b'=').len();
+        if star < name_end && after(text, star) != b"*=" { self.wrong(Reason::BadPattern) } else { Ok(()) }
     }
 
     /// Reads a word.
@@ -478,6 +489,14 @@ mod tests {
             ("[a]\n[b]\n[a:^1121]", Reason::PortConflict),
             ("[^'a]", Reason::OpenQuote),
             ("[a] ^==x", Reason::EmptyVariable),
+            ("[s]\nc ^A*=x", Reason::BadPattern),
+            ("[s]\nc ^A**=", Reason::BadPattern),
+            ("[s]\nc ^*A=", Reason::BadPattern),
+            ("[s]\nc A= ^?A*B=", Reason::BadPattern),
+            ("[s]\nc ^=*=x", Reason::BadPattern),
+            ("[s]\nc ^'**='", Reason::BadPattern),
+            ("[s ^A*=x]\n", Reason::SectionWords),
+            ("[s] ^A*=x\n", Reason::BadPattern),
             ("[a] ^?=x", Reason::EmptyVariable),
         ]);
     }
@@ -623,6 +642,11 @@ mod tests {
             "'c' z",
             "cc c",
             "b ?=x",
+            "b A*=",
+            "c A*= ?*=",
+            "d *=x",
+            "d *.c",
+            "b e *x=",
             ".",
             "e/f",
             "c ${U:-x y}",

@@ -60,6 +60,8 @@ pub enum Reason {
     CommandNameLong,
     /// `?=value` or `==value`.
     EmptyVariable,
+    /// A variable's name with a `*` that does not end it, or with a value behind it.
+    BadPattern,
     /// A number of milliseconds that is none.
     BadNumber,
     /// A `baseDirectory` longer than any path can be.
@@ -144,6 +146,7 @@ impl Show for Problem<'_> {
             }
             Reason::CommandNameLong => add!(line, "command {}: the name is longer than {} bytes", word, NAME),
             Reason::EmptyVariable => add!(line, "variable {} has no name", word),
+            Reason::BadPattern => add!(line, "variable {}: a * ends the name, and takes no value", word),
             Reason::BadNumber => add!(line, "{}: {} is not a number of milliseconds, {} at most", owner, word, MOST),
             Reason::PathLong => add!(line, "{}: the path is longer than {} bytes", owner, PATH - 1),
             Reason::FileLong => add!(line, "the file is longer than {} bytes", FILE),

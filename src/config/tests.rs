@@ -171,6 +171,34 @@ fn read_everything(config: &Config) {
 }
 
 #[test]
+fn a_star_at_the_end_of_a_name_makes_a_pattern() {
+    let config = loaded("[ s ] L_*=\nc *= ?A*= =B_*= 'Q*=' A=* B=x*=\n");
+    let command = config.command(b"c").expect("the command");
+    let stems: Vec<_> = command.environment().map(|variable| variable.stem().map(core::str::from_utf8)).collect();
+    assert_eq!(stems, [Some(Ok("L_")), Some(Ok("")), Some(Ok("A")), Some(Ok("B_")), Some(Ok("Q")), None, None]);
+    assert_eq!(command.arguments().next().map(text), Some("c"));
+}
+
+#[test]
+fn of_all_words_that_match_the_strictest_counts() {
+    let config = loaded("[ s ] *= ?A*= =AB*= ABC= =D=\nc\n[ t ]\nnone A=\nown ?*=\n");
+    let kinds = |command: &str, names: &[&str]| -> Vec<_> {
+        let command = config.command(command.as_bytes()).expect("the command");
+        let entry = |name: &&str| std::ffi::CString::new(format!("{name}=x")).expect("no NUL");
+        names.iter().map(|name| command.pattern_for(&entry(name))).collect()
+    };
+    let (sent, optional, fixed) = (Some(Kind::Sent), Some(Kind::Optional), Some(Kind::Fixed));
+    assert_eq!(
+        kinds("c", &["X", "A", "AX", "AB", "ABX", "ABC", "ABCD", "D", "DD", "K8PSH_X", "K8PSH"]),
+        [sent, optional, optional, fixed, fixed, None, fixed, None, sent, None, sent]
+    );
+    assert_eq!(kinds("none", &["A", "AX", "X", ""]), [None; 4]);
+    assert_eq!(kinds("own", &["A", "K8PSH_CONFIG"]), [optional, None]);
+    let own = config.command(b"own").expect("the command");
+    assert_eq!(own.pattern_for(c"no-variable"), None);
+}
+
+#[test]
 fn random_sources_never_panic() {
     const PARTS: [&[u8]; 38] = [
         b"\"",

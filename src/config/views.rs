@@ -123,12 +123,37 @@ impl<'c> Command<'c> {
         Server { config: self.config, header: self.config.headers.get(header.first as usize).unwrap_or(header) }
     }
 
-    /// Its variables: those of the section header above it, then its own.
+    /// Its variables and patterns: those of the section header above it, then its own.
     pub fn environment(self) -> impl Iterator<Item = Variable<'c>> {
         let (config, header) = (self.config, self.config.header(self.entry));
         let shared = config.range(header.name + 1..header.options);
         let own = config.range(self.entry.name + 1..self.entry.arguments);
         shared.iter().chain(own).map(move |word| Variable::new(config, *word))
+    }
+
+    /// Whether there are patterns among them.
+    pub fn has_patterns(self) -> bool {
+        self.environment().any(|variable| variable.stem().is_some())
+    }
+
+    /// The kind of the pattern by which the command gets the variable of an entry `NAME=value`. `None`: no pattern matches
+    /// it, or a word has its full name, which wins. If several patterns match, the strictest counts. None matches k8psh's own
+    /// variables, which mean something else in another container.
+    pub fn pattern_for(self, entry: &CStr) -> Option<Kind> {
+        let entry = entry.to_bytes();
+        let name = until(entry, b'=');
+        if name.is_empty() || name.len() == entry.len() || name.starts_with(b"K8PSH_") {
+            return None;
+        }
+        let mut strictest = None;
+        for variable in self.environment() {
+            match variable.stem() {
+                Some(stem) if name.starts_with(stem) => strictest = strictest.max(Some(variable.kind)),
+                None if variable.name == name => return None,
+                _ => {}
+            }
+        }
+        strictest
     }
 
     /// The executable and its arguments. The executable is the name if the file gives none.
@@ -139,8 +164,8 @@ impl<'c> Command<'c> {
     }
 }
 
-/// Where a variable's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a variable's value comes from. The strictest is the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `NAME=default`: the client's, else the default.
     Sent,
@@ -155,17 +180,26 @@ pub enum Kind {
 pub struct Variable<'c> {
     /// Where its value comes from.
     pub kind: Kind,
-    /// Its name; never empty.
+    /// Its name, never empty; that of a pattern ends in `*`.
     pub name: &'c [u8],
     /// Its default or value; may be empty.
     pub value: &'c [u8],
     /// `NAME=value`, as execve takes it.
     pub word: &'c CStr,
+    /// The whole word, with its prefix.
+    pub written: &'c [u8],
+    /// The offset in the source where it is written.
+    pub at: usize,
     /// The value may have references that [`super::expansion::expand`] has to replace when the command starts.
     pub deferred: bool,
 }
 
 impl<'c> Variable<'c> {
+    /// What the names begin with that it stands for, if it is a pattern.
+    pub fn stem(&self) -> Option<&'c [u8]> {
+        self.name.strip_suffix(b"*")
+    }
+
     fn new(config: &'c Config, word: Word) -> Self {
         let (kind, prefix) = match config.text.get(word.start as usize) {
             Some(b'?') => (Kind::Optional, 1),
@@ -175,6 +209,7 @@ impl<'c> Variable<'c> {
         let text = config.c_str_from(word.start as usize + prefix);
         let bytes = text.to_bytes();
         let name = until(bytes, b'=');
-        Self { kind, name, value: after(bytes, name.len() + 1), word: text, deferred: word.deferred }
+        let (value, written, at) = (after(bytes, name.len() + 1), config.bytes(word), word.at as usize);
+        Self { kind, name, value, word: text, deferred: word.deferred, written, at }
     }
 }

@@ -47,10 +47,11 @@ pub struct Environment<'h> {
     hidden: Option<&'h CStr>,
 }
 
-impl Environment<'_> {
+impl<'h> Environment<'h> {
     /// All entries.
-    pub fn entries(&self) -> Strings {
-        self.entries
+    pub fn entries(&self) -> impl Iterator<Item = &'static CStr> + use<'h> {
+        let hidden = self.hidden;
+        self.entries.filter(move |entry| hidden.is_none_or(|hidden| value_of(entry, hidden.to_bytes()).is_none()))
     }
 
     /// The whole `NAME=value` entry of a variable.
@@ -73,7 +74,7 @@ impl Environment<'_> {
     }
 
     /// The same without the variable `hidden`, whose value is secret.
-    pub fn without(self, hidden: Option<&CStr>) -> Environment<'_> {
+    pub fn without<'n>(self, hidden: Option<&'n CStr>) -> Environment<'n> {
         Environment { entries: self.entries, hidden }
     }
 }

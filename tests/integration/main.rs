@@ -37,4 +37,5 @@ mod supervise;
 mod terminals;
 mod tokens;
 mod triggers;
+mod variables;
 mod workers;

@@ -19,6 +19,7 @@ use crate::sys::{fd, process, signal};
 use crate::text::line::{Line, Show};
 use crate::text::number;
 use crate::{limits, reported};
+use core::ffi::CStr;
 use descriptors::Numbers;
 
 /// The working directory relative to `baseDirectory`, which all containers share.
@@ -84,9 +85,13 @@ pub(super) fn write(
 
 /// Adds the variables that the configuration has clients send.
 fn add_variables(request: &mut Writer<'_>, command: Command<'static>, caller: &Caller<'_>, descriptors: &mut Numbers) {
+    let mut add = |entry: &CStr| jobserver::add_variable(request, entry.to_bytes(), caller.connection, descriptors);
     for variable in command.environment().filter(|variable| variable.kind != VariableKind::Fixed) {
-        let Some(entry) = caller.environment.entry(variable.name) else { continue };
-        jobserver::add_variable(request, entry.to_bytes(), caller.connection, descriptors);
+        caller.environment.entry(variable.name).map(&mut add);
+    }
+    if command.has_patterns() {
+        let is_sent = |entry: &&CStr| command.pattern_for(entry).is_some_and(|kind| kind != VariableKind::Fixed);
+        caller.environment.entries().filter(is_sent).for_each(add);
     }
 }
 

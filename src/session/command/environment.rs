@@ -28,27 +28,49 @@ impl<'w> ResolvedEnvironment<'w> {
         ResolvedEnvironment { server, entries, free, length: 0 }
     }
 
-    /// Resolves the variables that the configuration lists for the command, in their order.
+    /// Resolves what patterns match, then the variables that the configuration lists for the command, in their order.
     pub(super) fn resolve(
         &mut self,
         command: Command<'w>,
         request: &Request<'w>,
         reason: &mut Line,
     ) -> Result<(), Refused> {
+        let too_many = |reason| unavailable!(reason, "more variables than {}", limits::VARIABLES);
+        if !self.set_matching(command, request) {
+            return Err(too_many(reason));
+        }
         let mut sent = Sent::NONE;
         for (index, variable) in command.environment().enumerate() {
             if index % BATCH == 0 {
                 sent.read(command.environment().skip(index).take(BATCH), request);
+            }
+            if variable.stem().is_some() {
+                continue;
             }
             let entry = self.entry_for(&variable, sent.entry(&variable)).ok_or_else(|| {
                 const TEXT: &str = "{}: its value needs more than {} bytes";
                 unavailable!(reason, TEXT, variable.name, limits::EXPANSION)
             })?;
             if !self.set(variable.name, entry) {
-                return Err(unavailable!(reason, "more variables than {}", limits::VARIABLES));
+                return Err(too_many(reason));
             }
         }
         Ok(())
+    }
+
+    /// Sets the variables that patterns match: the server's own, then those that the client has sent in their place. False
+    /// where there are too many.
+    fn set_matching(&mut self, command: Command<'w>, request: &Request<'w>) -> bool {
+        if !command.has_patterns() {
+            return true;
+        }
+        let (server, kind) = (self.server, |entry: &CStr| command.pattern_for(entry));
+        let mut own = server.entries().filter(|entry| matches!(kind(entry), Some(Kind::Optional | Kind::Fixed)));
+        let mut sent = request.variables().filter(|entry| matches!(kind(entry), Some(Kind::Sent | Kind::Optional)));
+        let mut set = |entry: &'w CStr| self.set(until(entry.to_bytes(), b'='), Some(entry));
+        #[allow(clippy::redundant_closure, reason = "the two have items of different lifetimes")]
+        let fits = own.all(|entry| set(entry)) && sent.all(set);
+        fits
     }
 
     /// The entry of a variable that the client has sent, or not: `Some(None)` where the variable is not set; `None` where
