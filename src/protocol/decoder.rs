@@ -2,6 +2,7 @@
 
 use super::error::ProtocolError;
 use super::frame::{HEADER, Kind};
+use core::hash::{Hash, Hasher};
 
 /// A frame, or a part of one with a body: bodies are handed on as they come, never collected here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +30,18 @@ pub(super) struct Decoder {
 }
 
 /// A body of which some is still to come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Body {
     kind: Kind,
     number: u32,
     left: u32,
+}
+
+/// What has come counts, and not what is left of an earlier header.
+impl Hash for Decoder {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (&self.header[..self.length], self.body).hash(hasher);
+    }
 }
 
 impl Decoder {

@@ -38,7 +38,7 @@ pub(super) const OUTBOX: usize = 2 * limits::FRAME + CONTROL;
 const CONTROL: usize = limits::MESSAGE + 1024;
 
 /// A stream that is read here and leaves in frames.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct Outgoing {
     kind: Kind,
     /// Bytes that may be sent before credit comes; below 0 where more left while the window did not hold.
@@ -102,6 +102,7 @@ impl Outgoing {
 }
 
 /// A stream that arrives in frames and is written here.
+#[derive(Hash)]
 pub struct Incoming<'a> {
     backlog: Queue<'a>,
     /// Bytes passed on for which no credit was given yet.

@@ -47,6 +47,7 @@ impl Buffers {
 }
 
 /// The server's end of one session.
+#[derive(Hash)]
 pub struct ServerEnd<'a> {
     /// Whether the client speaks protocol 2, and so was greeted.
     pub negotiated: bool,
