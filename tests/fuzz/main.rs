@@ -30,9 +30,23 @@ mod limits;
 #[path = "../../src/options/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses the rest of it")]
 mod options;
+#[path = "../orders/process.rs"]
+mod process;
 #[path = "../../src/protocol/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses the rest of it")]
 mod protocol;
+#[path = "../orders/rules.rs"]
+mod rules;
+#[path = "../orders/scenes.rs"]
+mod scenes;
+#[path = "../orders/session.rs"]
+mod session;
+#[path = "../orders/stub.rs"]
+mod stub;
+#[path = "../orders/wire.rs"]
+mod wire;
+#[path = "../orders/world.rs"]
+mod world;
 
 use k8psh::{add, exit, files, line, secure, sys, text};
 use options_of_run::Run;

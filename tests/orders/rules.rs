@@ -62,7 +62,11 @@ fn check_end(world: &World<'_>, over: Over) {
             for which in Which::BOTH {
                 let (sink, had_written) = (&stub.sinks[which as usize], process.had_written[which as usize]);
                 let may_be_dropped = sink.has_no_reader || server.has_late_signal;
-                assert!(may_be_dropped || sink.passed >= had_written, "{which:?} is lost: {} of {had_written}", sink.passed);
+                assert!(
+                    may_be_dropped || sink.passed >= had_written,
+                    "{which:?} is lost: {} of {had_written}",
+                    sink.passed
+                );
             }
         }
     }
@@ -101,8 +105,19 @@ fn next(world: &World<'_>, actions: &[Action]) -> Option<Action> {
     let process = &world.server.process;
     let is_possible = |action: &&Action| actions.contains(action);
     let of_ends = [
-        Reaps, StubReceives, Flush(Which::Output), Flush(Which::Error), Receives, PassesOutput(Which::Output),
-        PassesOutput(Which::Error), PassesInput, Sends, StubSends, Read, Type, EndInput,
+        Reaps,
+        StubReceives(usize::MAX),
+        Flush(Which::Output),
+        Flush(Which::Error),
+        Receives(usize::MAX),
+        PassesOutput(Which::Output),
+        PassesOutput(Which::Error),
+        PassesInput,
+        Sends,
+        StubSends,
+        Read,
+        Type,
+        EndInput,
     ];
     if let Some(action) = of_ends.iter().find(is_possible) {
         return Some(*action);

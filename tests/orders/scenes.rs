@@ -59,10 +59,10 @@ const QUIET: Scene = Scene {
 
 /// All of them.
 pub(crate) const ALL: &[Scene] = &[
-    Scene { name: "frames", cuts_frames: true, output: [1, 0], input: 1, ..QUIET },
-    Scene { name: "output", output: [4, 0], is_slow: true, can_hang_up: true, ..QUIET },
-    Scene { name: "outputs", output: [2, 2], is_slow: true, command_closes: true, ..QUIET },
-    Scene { name: "input", input: 4, command_closes: true, ..QUIET },
+    Scene { name: "frames", cuts_frames: true, output: [1, 0], ..QUIET },
+    Scene { name: "output", output: [3, 0], is_slow: true, can_hang_up: true, ..QUIET },
+    Scene { name: "outputs", output: [1, 1], is_slow: true, command_closes: true, ..QUIET },
+    Scene { name: "input", input: 3, command_closes: true, ..QUIET },
     Scene { name: "late-greeting", input: 6, output: [1, 0], greeting_can_be_late: true, ..QUIET },
     Scene { name: "signals", signals: &[name::INT, name::TERM], output: [1, 0], command_crashes: true, ..QUIET },
     Scene { name: "guarded", signals: &[name::INT, name::TERM], output: [1, 0], guards: true, ..QUIET },
@@ -83,7 +83,15 @@ pub(crate) const ALL: &[Scene] = &[
         ..QUIET
     },
     Scene { name: "ends-guarded", has_timeout: true, can_drain: true, server_can_end: true, guards: true, ..QUIET },
-    Scene { name: "lost", input: 1, output: [1, 1], stub_can_die: true, can_be_cut: true, command_stops: true, ..QUIET },
+    Scene {
+        name: "lost",
+        input: 1,
+        output: [1, 1],
+        stub_can_die: true,
+        can_be_cut: true,
+        command_stops: true,
+        ..QUIET
+    },
     Scene {
         name: "lost-guarded",
         output: [1, 0],

@@ -172,8 +172,7 @@ impl<'s> Server<'s> {
         self.state.link.on_request(false);
         let streams = Streams { input: Some(()), outputs: [Some(()); 2], ..Streams::default() };
         let until = if self.has_timeout { self.now().plus(TIME) } else { Instant::NEVER };
-        self.state.command =
-            Command::Running { running: Running { pid: 7, ignored: Set::default(), streams }, until };
+        self.state.command = Command::Running { running: Running { pid: 7, ignored: Set::default(), streams }, until };
         self.end.started(None, None, false);
     }
 
@@ -355,7 +354,9 @@ impl<'s> Server<'s> {
         self.process.input.has_writer = false;
         let unread = |index: usize| self.process.outputs[index].waiting();
         let unread = [0, 1].map(unread);
-        self.state.command.on_end(end, |streams| [0, 1].map(|index| streams.outputs[index].map_or(0, |()| unread[index])));
+        self.state
+            .command
+            .on_end(end, |streams| [0, 1].map(|index| streams.outputs[index].map_or(0, |()| unread[index])));
     }
 
     fn command_stopped(&mut self, signal: u8) {

@@ -28,10 +28,9 @@ impl Wire {
         Some(count)
     }
 
-    /// Takes what has come: all that one read takes, or half of it.
-    pub(crate) fn receive(&mut self, is_half: bool) -> Vec<u8> {
-        let all = self.bytes.len().min(limits::INBOX);
-        self.bytes.drain(..if is_half { all / 2 } else { all }).collect()
+    /// Takes what has come, no more than one read takes, or than so many bytes.
+    pub(crate) fn receive(&mut self, most: usize) -> Vec<u8> {
+        self.bytes.drain(..self.bytes.len().min(limits::INBOX).min(most)).collect()
     }
 
     /// The bytes that were sent last, so many of them.

@@ -1,5 +1,6 @@
 //! Both ends, the wire between them, and what can happen to them.
 
+use crate::exit::End;
 use crate::limits;
 use crate::process::Process;
 use crate::protocol::client::{self, Peer};
@@ -8,7 +9,6 @@ use crate::protocol::{Queue, Which, request, server};
 use crate::scenes::Scene;
 use crate::session::server::Server;
 use crate::stub::{Over, Stub};
-use crate::exit::End;
 use crate::sys::signal::name;
 use crate::wire::{Tap, Wire};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,15 +23,15 @@ pub(crate) enum Action {
     HangUp(Which),
     Flush(Which),
     StubSends,
-    StubReceives,
-    StubReceivesHalf,
+    /// Of what has come, so many bytes at the most.
+    StubReceives(usize),
     GreetingIsLate,
     StubDies,
     // The connection.
     Cut,
     // The session.
-    Receives,
-    ReceivesHalf,
+    /// Likewise.
+    Receives(usize),
     Sends,
     Reaps,
     PassesInput,
@@ -125,7 +125,11 @@ impl<'w> World<'w> {
     /// What can happen now.
     pub(crate) fn enabled(&self, actions: &mut Vec<Action>) {
         actions.clear();
-        let mut add = |action, is_possible: bool| if is_possible { actions.push(action) };
+        let mut add = |action, is_possible: bool| {
+            if is_possible {
+                actions.push(action)
+            }
+        };
         self.enabled_at_stub(&mut add);
         self.enabled_at_server(&mut add);
         self.enabled_at_command(&mut add);
@@ -146,8 +150,9 @@ impl<'w> World<'w> {
         add(EndInput, stub.may_read() && !has_more);
         add(StubSends, stub.wants_to_send() && self.up.has_room());
         let has_come = self.down.len() > 0 || self.down.has_ended();
-        add(StubReceives, stub.told.is_none() && stub.end.has_room() && has_come);
-        add(StubReceivesHalf, scene.cuts_frames && stub.told.is_none() && stub.end.has_room() && self.down.len() > 1);
+        let may_receive = stub.told.is_none() && stub.end.has_room();
+        add(StubReceives(usize::MAX), may_receive && has_come);
+        add(StubReceives(self.down.len() / 2), scene.cuts_frames && may_receive && self.down.len() > 1);
         add(GreetingIsLate, scene.greeting_can_be_late && !stub.has_overflowed && stub.end.awaits_greeting());
         for which in Which::BOTH {
             add(Flush(which), stub.has_waiting(which));
@@ -161,8 +166,8 @@ impl<'w> World<'w> {
             return;
         }
         let may_receive = server.is_connected() && (self.up.has_ended() || server.reads() && self.up.len() > 0);
-        add(Receives, may_receive);
-        add(ReceivesHalf, scene.cuts_frames && server.reads() && self.up.len() > 1);
+        add(Receives(usize::MAX), may_receive);
+        add(Receives(self.up.len() / 2), scene.cuts_frames && server.reads() && self.up.len() > 1);
         add(Sends, server.wants_to_send() && self.down.has_room());
         add(Reaps, server.has_command() && !server.process.news.is_empty());
         add(PassesInput, server.input_is_ready());
@@ -181,7 +186,10 @@ impl<'w> World<'w> {
             let pipe = &process.outputs[which as usize];
             let has_more = pipe.written < scene.output[which as usize] * limits::FRAME;
             let is_open = pipe.has_writer && (runs || process.has_orphan && !process.is_alive);
-            add(Write(which), self.server.has_command() && is_open && has_more && (pipe.room() > 0 || !pipe.has_reader));
+            add(
+                Write(which),
+                self.server.has_command() && is_open && has_more && (pipe.room() > 0 || !pipe.has_reader),
+            );
             add(Close(which), runs && scene.command_closes && pipe.has_writer);
         }
         add(Read, runs && process.input.has_reader && process.input.waiting() > 0);
@@ -200,8 +208,7 @@ impl<'w> World<'w> {
             HangUp(which) => self.stub.hang_up(which),
             Flush(which) => self.stub.flush(which),
             StubSends => self.stub_sends(),
-            StubReceives => self.stub_receives(false),
-            StubReceivesHalf => self.stub_receives(true),
+            StubReceives(most) => self.stub_receives(most),
             GreetingIsLate => self.stub.stop_awaiting(),
             StubDies => {
                 self.stub.over = Some(Over::Killed);
@@ -212,8 +219,7 @@ impl<'w> World<'w> {
                 self.up.reset();
                 self.down.reset();
             }
-            Receives => self.receives(false),
-            ReceivesHalf => self.receives(true),
+            Receives(most) => self.receives(most),
             Sends => {}
             Reaps => self.server.reap(),
             PassesInput => self.server.on_input_ready(),
@@ -231,7 +237,7 @@ impl<'w> World<'w> {
             ResumeCommand => self.server.process.signal(name::CONT),
             action => self.command_acts(action),
         }
-        if !matches!(action, Type | EndInput | Signal | StubSends | StubReceives | StubReceivesHalf) {
+        if !matches!(action, Type | EndInput | Signal | StubSends | StubReceives(_)) {
             self.advance();
         }
         self.stub.leave();
@@ -280,21 +286,21 @@ impl<'w> World<'w> {
         pass_credit(&mut self.taps[1], &sent, &mut self.counts.given);
     }
 
-    fn stub_receives(&mut self, is_half: bool) {
+    fn stub_receives(&mut self, most: usize) {
         if self.down.has_ended() {
             return self.stub.on_disconnect();
         }
-        let bytes = self.down.receive(is_half);
+        let bytes = self.down.receive(most);
         let come = &mut self.counts.come[0];
         self.taps[2].pass(&bytes, |kind, number| *come += if kind == Kind::InputCredit { number as usize } else { 0 });
         self.stub.arrive(&bytes);
     }
 
-    fn receives(&mut self, is_half: bool) {
+    fn receives(&mut self, most: usize) {
         if self.up.has_ended() {
             return self.server.on_disconnect();
         }
-        let bytes = self.up.receive(is_half);
+        let bytes = self.up.receive(most);
         pass_credit(&mut self.taps[3], &bytes, &mut self.counts.come);
         self.server.arrive(&bytes);
     }

@@ -8,6 +8,7 @@ mod handshake;
 mod options;
 mod queue;
 mod reference;
+mod relay;
 mod request;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,6 +25,7 @@ pub(crate) struct Target {
 pub(crate) const ALL: &[Target] = &[
     Target { name: "config", run: config::run, words: config::WORDS },
     Target { name: "options", run: options::run, words: options::WORDS },
+    Target { name: "relay", run: relay::run, words: &[] },
     Target { name: "frames", run: frames::run, words: frames::WORDS },
     Target { name: "queue", run: queue::run, words: queue::WORDS },
     Target { name: "handshake", run: handshake::run, words: &[] },
