@@ -163,7 +163,9 @@ impl<'a> ServerEnd<'a> {
             Kind::Size => Some(ClientMessage::Resize(self.change.size(chunk.number))),
             Kind::Foreground => Some(ClientMessage::Foreground(chunk.number != 0)),
             // Of any other length they would be another kernel's.
-            Kind::Modes if chunk.number == MODES as u32 => self.change.add_modes(chunk).then_some(ClientMessage::Modes),
+            Kind::Modes if usize::try_from(chunk.number) == Ok(MODES) => {
+                self.change.add_modes(chunk).then_some(ClientMessage::Modes)
+            }
             Kind::Waiting => Some(ClientMessage::Waiting(chunk.number != 0)),
             kind => return Err(ProtocolError::Unexpected(kind)),
         };

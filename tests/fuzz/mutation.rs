@@ -9,7 +9,7 @@ pub(crate) const LONGEST: usize = 2048;
 type Change = fn(&mut Vec<u8>, &[u8], &[&[u8]], &mut Rng);
 
 const CHANGES: [Change; 9] =
-    [flip, replace, insert_word, insert_word, remove, repeat, splice, append_random, change_number];
+    [change_byte, change_byte, change_byte, insert_word, insert_word, remove, repeat, splice, append_random];
 
 /// One of the inputs, changed.
 pub(crate) fn mutate(pool: &[Vec<u8>], words: &[&[u8]], random: &mut Rng) -> Vec<u8> {
@@ -41,24 +41,16 @@ fn range(input: &[u8], random: &mut Rng) -> std::ops::Range<usize> {
     start..start + random.usize(..=longest)
 }
 
-fn flip(input: &mut Vec<u8>, _: &[u8], _: &[&[u8]], random: &mut Rng) {
+/// Changes a byte: a bit of it, all of it, or by a little.
+#[allow(clippy::ptr_arg, reason = "all changes have one type")]
+fn change_byte(input: &mut Vec<u8>, _: &[u8], _: &[&[u8]], random: &mut Rng) {
     if !input.is_empty() {
         let at = random.usize(..input.len());
-        input[at] ^= 1 << random.u32(..8);
-    }
-}
-
-fn replace(input: &mut Vec<u8>, _: &[u8], _: &[&[u8]], random: &mut Rng) {
-    if !input.is_empty() {
-        let at = random.usize(..input.len());
-        input[at] = random.u8(..);
-    }
-}
-
-fn change_number(input: &mut Vec<u8>, _: &[u8], _: &[&[u8]], random: &mut Rng) {
-    if !input.is_empty() {
-        let at = random.usize(..input.len());
-        input[at] = input[at].wrapping_add(random.u8(..9)).wrapping_sub(4);
+        input[at] = match random.u8(..3) {
+            0 => input[at] ^ 1 << random.u32(..8),
+            1 => random.u8(..),
+            _ => input[at].wrapping_add(random.u8(..9)).wrapping_sub(4),
+        };
     }
 }
 

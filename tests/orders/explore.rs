@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 /// How many states of a scene are visited unless more are asked for.
-pub(crate) const FEW: usize = 12_000;
+pub(crate) const FEW: usize = 30_000;
 
 /// A state: what led to it from an earlier one.
 struct Visited {

@@ -127,7 +127,7 @@ impl<'w> World<'w> {
         actions.clear();
         let mut add = |action, is_possible: bool| {
             if is_possible {
-                actions.push(action)
+                actions.push(action);
             }
         };
         self.enabled_at_stub(&mut add);
