@@ -39,7 +39,6 @@ mod protocol;
 mod rules;
 #[path = "../orders/scenes.rs"]
 mod scenes;
-#[path = "../orders/session.rs"]
 mod session;
 #[path = "../orders/stub.rs"]
 mod stub;

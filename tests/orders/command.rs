@@ -5,7 +5,7 @@
 mod keyboard;
 
 use crate::sys::signal::Set;
-pub(in crate::session) use keyboard::Keyboard;
+pub(in crate::session) use keyboard::{Event, Keyboard, Look, Step};
 
 /// See `src/session/command/running.rs`.
 #[derive(Debug, Default)]

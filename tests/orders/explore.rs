@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 /// How many states of a scene are visited unless more are asked for.
-pub(crate) const FEW: usize = 30_000;
+pub(crate) const FEW: usize = 20_000;
 
 /// A state: what led to it from an earlier one.
 struct Visited {
@@ -23,13 +23,19 @@ static WAY: Mutex<Vec<Action>> = Mutex::new(Vec::new());
 
 /// Visits up to so many states: what was seen, or the shortest way to a broken rule.
 pub(crate) fn explore(scene: &'static Scene, most: usize) -> Result<String, String> {
-    std::panic::set_hook(Box::new(|_| ()));
-    let outcome = catch_unwind(AssertUnwindSafe(|| visit(scene, most)));
-    let _ = std::panic::take_hook();
+    let outcome = quietly(|| catch_unwind(AssertUnwindSafe(|| visit(scene, most))));
     outcome.map_err(|why| {
         let why = why.downcast::<String>().map_or_else(|why| format!("{:?}", why.downcast::<&str>()), |why| *why);
         format!("{why}\n  after {:?}", WAY.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     })
+}
+
+/// Does something whose panics are told in another way.
+pub(crate) fn quietly<T>(then: impl FnOnce() -> T) -> T {
+    std::panic::set_hook(Box::new(|_| ()));
+    let outcome = then();
+    let _ = std::panic::take_hook();
+    outcome
 }
 
 fn visit(scene: &'static Scene, most: usize) -> String {

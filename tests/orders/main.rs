@@ -8,10 +8,13 @@
 //! cargo test --release --test orders -- --states 10000000
 //! ```
 //!
+//! The scene `terminals` is another one: a terminal that a command shares with its caller, to six events and all that follows.
+//!
 //! The machines are those of the program, compiled once more from the same files with small [`limits`]: a window is two
 //! frames of sixteen bytes. What carries their actions out makes system calls, so that part of both ends is told again here
-//! (`stub`, `session::server`), as are the command and the kernel's pipes (`process`).
+//! (`stub`, `session::server`, `client`, `session::keys`), as are the command and the kernel's pipes (`process`).
 
+mod client;
 mod explore;
 mod limits;
 mod process;
@@ -19,6 +22,8 @@ mod rules;
 mod scenes;
 mod session;
 mod stub;
+mod sys;
+mod terminals;
 mod wire;
 mod world;
 
@@ -26,7 +31,7 @@ mod world;
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses the rest of it")]
 mod protocol;
 
-use k8psh::{add, exit, line, sys, text};
+use k8psh::{add, diag, exit, line, report, text};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -47,6 +52,15 @@ fn main() -> ExitCode {
             Ok(report) => println!("orders: {report}"),
             Err(why) => {
                 println!("orders: {}: FAILED: {why}", scene.name);
+                has_failed = true;
+            }
+        }
+    }
+    if names.is_empty() || names.iter().any(|name| name == "terminals") {
+        match explore::quietly(|| terminals::explore(usize::MAX)) {
+            Ok(report) => println!("orders: {report}"),
+            Err(why) => {
+                println!("orders: terminals: FAILED: {why}");
                 has_failed = true;
             }
         }

@@ -5,6 +5,8 @@ pub(crate) mod command;
 #[path = "../../src/session/deadlines.rs"]
 #[allow(dead_code, unused_imports, reason = "the library uses the rest of it")]
 mod deadlines;
+#[path = "keys.rs"]
+pub(crate) mod keys;
 #[path = "../../src/session/phases.rs"]
 #[allow(dead_code, unused_imports, reason = "the library uses the rest of it")]
 mod phases;

@@ -13,6 +13,7 @@ use crate::options::table::{CLIENT, OptionSpec, SERVER};
 use crate::options::value::{Kind, Transport, Tty};
 use crate::options::words::{UsageError, Word, next};
 use crate::sys::program::{Program, Strings};
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -61,6 +62,10 @@ pub(crate) const WORDS: &[&[u8]] = &[
     b"-k\0",
     b"-n\0x\0",
     b"9223372036854775808",
+    b"=4294967295\0",
+    b"=4096\0",
+    b"=4097\0",
+    b"=0\0",
 ];
 
 static PLACE: Mutex<Config> = Mutex::new(Config::empty());
@@ -106,7 +111,8 @@ pub(crate) fn run(input: &[u8]) -> u64 {
         check_bounds(&settings);
         said();
     });
-    signature(&(seen, behaviour))
+    let behaviour: BTreeSet<_> = behaviour.into_iter().collect();
+    signature(&(seen, behaviour.len().min(3), behaviour.first().cloned()))
 }
 
 /// A section with these words.
@@ -146,7 +152,8 @@ fn check_words(words: &[CString]) -> u64 {
             }
         }
     }
-    signature(&seen)
+    // Many words do not make an input a new one.
+    signature(&seen.iter().rev().take(2).collect::<Vec<_>>())
 }
 
 fn needs_value(option: &OptionSpec) -> bool {
