@@ -23,19 +23,10 @@ static WAY: Mutex<Vec<Action>> = Mutex::new(Vec::new());
 
 /// Visits up to so many states: what was seen, or the shortest way to a broken rule.
 pub(crate) fn explore(scene: &'static Scene, most: usize) -> Result<String, String> {
-    let outcome = quietly(|| catch_unwind(AssertUnwindSafe(|| visit(scene, most))));
-    outcome.map_err(|why| {
+    catch_unwind(AssertUnwindSafe(|| visit(scene, most))).map_err(|why| {
         let why = why.downcast::<String>().map_or_else(|why| format!("{:?}", why.downcast::<&str>()), |why| *why);
         format!("{why}\n  after {:?}", WAY.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     })
-}
-
-/// Does something whose panics are told in another way.
-pub(crate) fn quietly<T>(then: impl FnOnce() -> T) -> T {
-    std::panic::set_hook(Box::new(|_| ()));
-    let outcome = then();
-    let _ = std::panic::take_hook();
-    outcome
 }
 
 fn visit(scene: &'static Scene, most: usize) -> String {

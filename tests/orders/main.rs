@@ -45,25 +45,20 @@ fn main() -> ExitCode {
             _ => names.push(word),
         }
     }
-    let wanted = scenes::ALL.iter().filter(|scene| names.is_empty() || names.iter().any(|name| scene.name == name));
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    // What panics is told with the way that has led there.
+    std::panic::set_hook(Box::new(|_| ()));
+    let terminals = is_wanted("terminals").then(|| std::thread::spawn(|| terminals::explore(usize::MAX)));
+    let wanted = scenes::ALL.iter().filter(|scene| is_wanted(scene.name));
+    let outcomes = wanted.map(|scene| (scene.name, explore::explore(scene, states.unwrap_or(explore::FEW))));
+    let of_terminals = || terminals.map(|thread| ("terminals", thread.join().expect("what fails is told")));
     let mut has_failed = false;
-    for scene in wanted {
-        match explore::explore(scene, states.unwrap_or(explore::FEW)) {
-            Ok(report) => println!("orders: {report}"),
-            Err(why) => {
-                println!("orders: {}: FAILED: {why}", scene.name);
-                has_failed = true;
-            }
+    for (name, outcome) in outcomes.chain(std::iter::once_with(of_terminals).flatten()) {
+        match outcome {
+            Ok(ref report) => println!("orders: {report}"),
+            Err(ref why) => println!("orders: {name}: FAILED: {why}"),
         }
-    }
-    if names.is_empty() || names.iter().any(|name| name == "terminals") {
-        match explore::quietly(|| terminals::explore(usize::MAX)) {
-            Ok(report) => println!("orders: {report}"),
-            Err(why) => {
-                println!("orders: terminals: FAILED: {why}");
-                has_failed = true;
-            }
-        }
+        has_failed |= outcome.is_err();
     }
     if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
