@@ -44,6 +44,9 @@ const _: () = assert!(WINDOW_CREDIT.unsigned_abs() == WINDOW as u64);
 /// Largest data frame that is sent, in bytes: half a window, so that one frame is on its way while the next is made.
 pub const FRAME: usize = 128 << 10;
 
+/// Smallest part of a window, in bytes, that a read of the source is worth. Less only waits for credit.
+pub const WORTHWHILE: u16 = 4096;
+
 /// Bytes read from the connection at once: two data frames.
 pub const INBOX: usize = 256 << 10;
 

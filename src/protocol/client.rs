@@ -34,7 +34,7 @@ pub enum ServerMessage<'i> {
 }
 
 /// What is known of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// Nothing has come yet. One of protocol 2 greets at once; one of protocol 1 is silent until the command writes.
     Unknown,
@@ -60,7 +60,7 @@ impl Buffers {
 const CONT: u8 = 18;
 
 /// The signals that were passed on.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 struct Signals {
     sent: u32,
     /// The last of them that is meant to end a process, and how many were sent before it.
@@ -103,6 +103,7 @@ fn signal_of(kind: Kind, number: u32) -> Result<u8, ProtocolError> {
 }
 
 /// The stub's end of one session.
+#[derive(Hash)]
 pub struct ClientEnd<'a> {
     decoder: Decoder,
     peer: Peer,

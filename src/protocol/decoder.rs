@@ -3,6 +3,7 @@
 use super::error::ProtocolError;
 use super::frame::{HEADER, Kind};
 use crate::limits;
+use core::hash::{Hash, Hasher};
 
 /// A frame, or a part of one with a body: bodies are handed on as they come, never collected here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +31,18 @@ pub(super) struct Decoder {
 }
 
 /// A body, of which `left` bytes are still to come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Body {
     kind: Kind,
     number: u32,
     left: u32,
+}
+
+/// What has come counts, and not what is left of an earlier header.
+impl Hash for Decoder {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (&self.header[..self.length], self.body).hash(hasher);
+    }
 }
 
 impl Decoder {

@@ -43,11 +43,8 @@ pub(super) const OUTBOX: usize = 2 * limits::FRAME + CONTROL;
 /// Bytes that a stream leaves free in the outbox, so that a frame about something else always finds room.
 const CONTROL: usize = limits::MESSAGE + 1024;
 
-/// The smallest window's worth, in bytes, that a read of the source is worth. Less only waits for credit.
-const WORTHWHILE: u16 = 4096;
-
 /// A stream that is read here and leaves in frames.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(super) struct Outgoing {
     kind: Kind,
     /// Bytes that may be sent before credit comes; below 0 where more left while the window did not hold.
@@ -76,12 +73,12 @@ impl Outgoing {
         let room = outbox.room().saturating_sub(CONTROL + HEADER);
         let window = if holds { usize::try_from(self.window).unwrap_or(0) } else { limits::FRAME };
         let bytes = room.min(window).min(limits::FRAME);
-        if bytes < WORTHWHILE.into() { 0 } else { bytes }
+        if bytes < limits::WORTHWHILE.into() { 0 } else { bytes }
     }
 
     /// Whether the window is used up.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.window < WORTHWHILE.into()
+        self.window < limits::WORTHWHILE.into()
     }
 
     /// Where to read `count` bytes to, no more than the allowance.
@@ -119,6 +116,7 @@ impl Outgoing {
 }
 
 /// A stream that arrives in frames and is written here.
+#[derive(Hash)]
 pub struct Incoming<'a> {
     backlog: Queue<'a>,
     /// Bytes passed on for which no credit was given yet.

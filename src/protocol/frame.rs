@@ -83,7 +83,7 @@ pub struct Row {
 macro_rules! frames {
     ($($kind:ident = $number:literal, $name:literal, $direction:ident, $content:ident: $description:literal;)*) => {
         /// The type of a frame.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Kind {
             $(

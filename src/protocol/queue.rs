@@ -2,6 +2,7 @@
 //! never grows.
 
 use crate::text::bytes::{after, first};
+use core::hash::{Hash, Hasher};
 
 /// A queue in a borrowed buffer.
 pub struct Queue<'a> {
@@ -10,6 +11,13 @@ pub struct Queue<'a> {
     /// first pages.
     head: usize,
     tail: usize,
+}
+
+/// What waits counts, and whether anything can be brought back.
+impl Hash for Queue<'_> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.waiting(), self.has_consumed()).hash(hasher);
+    }
 }
 
 /// What was to be added does not fit.

@@ -17,7 +17,7 @@ pub const FRAMES: usize = limits::REQUEST_BYTES + 4 * limits::REQUEST_STRINGS;
 pub const COLLECTED: usize = limits::REQUEST_BYTES + limits::REQUEST_STRINGS;
 
 /// Counts a request's strings against execve's limits, the same way at both ends.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Measure {
     bytes: usize,
     strings: usize,
@@ -88,7 +88,7 @@ impl<'a> Writer<'a> {
 }
 
 /// What the client says of itself in [`attribute`]s.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Hash)]
 pub struct Attributes {
     /// Its protocol; 0 for one that does not say: protocol 1.
     pub protocol: u32,
@@ -134,6 +134,7 @@ impl Attributes {
 }
 
 /// Collects a request from the pieces of its frames.
+#[derive(Hash)]
 pub struct Collector<'a> {
     /// Strings one behind the other: the byte of its kind, its text, a NUL.
     bytes: &'a mut [u8],

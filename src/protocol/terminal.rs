@@ -13,7 +13,7 @@ use crate::text::number;
 /// | 1     | flags: [`Terminal::ERROR`] and so on |
 /// | 8     | rows, columns, width and height in pixels, 16 bits each: the kernel's `struct winsize` |
 /// | 36    | input, output, control and local modes, 32 bits each, the line discipline and 19 special characters: the kernel's `struct termios` by its generic layout (`asm-generic/termbits.h`) |
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Terminal([u8; BYTES]);
 
 /// What a command does with the keys of its terminal.
@@ -38,7 +38,7 @@ impl Keys {
 }
 
 /// What has arrived of a change of a stub's terminal.
-#[derive(Default)]
+#[derive(Default, Hash)]
 pub(super) struct Change {
     /// Its size in pixels, which comes ahead of its rows and columns.
     pub(super) pixels: u32,

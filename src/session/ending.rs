@@ -48,7 +48,10 @@ impl Session<'_> {
         let now = Instant::now();
         self.state.leave_at = self.state.leave_at.min(now.plus(limits::GRACE_MS));
         self.state.cleanup.hasten(now);
-        self.end_command(EndReason::Server, &"the server ends");
+        // One that has ended by itself has that told to its client first.
+        if self.state.command.end().is_none() {
+            self.end_command(EndReason::Server, &"the server ends");
+        }
     }
 
     /// Takes all children that have ended: the command, and its orphans.

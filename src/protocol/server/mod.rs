@@ -49,6 +49,7 @@ impl Buffers {
 }
 
 /// The server's end of one session.
+#[derive(Hash)]
 pub struct ServerEnd<'a> {
     /// Whether the client speaks protocol 2, and so was greeted.
     pub negotiated: bool,
@@ -163,7 +164,10 @@ impl<'a> ServerEnd<'a> {
             }
             Kind::Size => Some(ClientMessage::Resize(self.change.size(chunk.number))),
             Kind::Foreground => Some(ClientMessage::Foreground(chunk.number != 0)),
-            Kind::Modes => self.change.add_modes(chunk).then_some(ClientMessage::Modes),
+            // Of any other length they would be another kernel's.
+            Kind::Modes if usize::try_from(chunk.number) == Ok(MODES) => {
+                self.change.add_modes(chunk).then_some(ClientMessage::Modes)
+            }
             Kind::Waiting => Some(ClientMessage::Waiting(chunk.number != 0)),
             kind => return Err(ProtocolError::Unexpected(kind)),
         };
@@ -418,6 +422,26 @@ mod tests {
             assert_eq!(server.receive(&mut arrived), Ok(Some(ClientMessage::InputEnded)));
             assert_eq!(server.receive(&mut arrived), Ok(None));
             assert!(server.write_input(b"", &mut |_| unreachable!("nothing waits")));
+        });
+    }
+
+    #[test]
+    fn modes_of_another_length_are_a_fault_wherever_they_are_cut() {
+        for length in [0, 1, 35, 37, 72] {
+            for size in 1..=80 {
+                with(|mut server| {
+                    start(&mut server, true);
+                    let bytes = frame(Kind::Modes, &vec![7; length]);
+                    let faults = bytes.chunks(size).filter(|part| server.receive(&mut &**part).is_err()).count();
+                    assert!(faults > 0, "{length} bytes in parts of {size}");
+                });
+            }
+        }
+        with(|mut server| {
+            start(&mut server, true);
+            let modes = frame(Kind::Modes, &[7; MODES]);
+            assert_eq!(server.receive(&mut &modes[..]), Ok(Some(ClientMessage::Modes)));
+            assert_eq!(server.terminal_modes(), Some(&[7; MODES]));
         });
     }
 

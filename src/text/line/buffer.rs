@@ -1,6 +1,7 @@
 //! The buffer behind a line: of fixed size, cut with an ellipsis, or handed on whenever it is full.
 
 use crate::limits::MESSAGE;
+use crate::text::bytes::first;
 
 /// A line that is being put together.
 pub struct Line {
@@ -11,6 +12,9 @@ pub struct Line {
 
 /// Most bytes of a line before the ellipsis and what it ends with.
 const MOST: usize = MESSAGE - 5;
+
+/// What stands for the rest.
+const ELLIPSIS: &[u8] = "…".as_bytes();
 
 impl Default for Line {
     fn default() -> Line {
@@ -53,10 +57,15 @@ impl Line {
         if let Some(overflow) = self.overflow {
             self.flush();
             overflow(bytes);
-        } else if let Some(bytes) = MOST.checked_sub(self.bytes.len()).and_then(|room| bytes.get(..room)) {
+        } else if !self.bytes.ends_with(ELLIPSIS) {
+            let mut room = MOST.saturating_sub(self.bytes.len());
+            // A character of UTF-8 is not cut in two.
+            while room > 0 && bytes.get(room).is_some_and(|byte| byte & 0xc0 == 0x80) {
+                room -= 1;
+            }
             // Behind them only the ellipsis stands, and nothing follows it: both have room.
-            let _ = self.bytes.extend_from_slice(bytes);
-            let _ = self.bytes.extend_from_slice("…".as_bytes());
+            let _ = self.bytes.extend_from_slice(first(bytes, room));
+            let _ = self.bytes.extend_from_slice(ELLIPSIS);
         }
     }
 

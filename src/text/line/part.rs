@@ -282,6 +282,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_cut_between_characters_wherever_it_ends() {
+        for before in MESSAGE - 20..MESSAGE {
+            let line = line!("{}{}{}", Part::Words(&vec![b'x'; before]), "ä…😀".repeat(4).as_bytes(), "more");
+            let text = str::from_utf8(line.bytes()).expect("UTF-8");
+            assert!(text.ends_with('…') && text.len() <= MESSAGE - 2, "{before}: {text}");
+            assert_eq!(text.matches("……").count(), 0, "{before}: {text}");
+        }
+    }
+
+    #[test]
     fn placeholders_are_counted() {
         assert_eq!([placeholders(""), placeholders("{}: {}"), placeholders("{\"{}\":}")], [0, 2, 1]);
     }

@@ -68,3 +68,32 @@ fn a_server_that_is_told_twice_leaves_a_client_that_does_not_read() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     drop(peer);
 }
+
+#[test]
+fn a_server_that_is_told_twice_still_tells_how_a_command_has_ended() {
+    const MORE: usize = 1000;
+    let pod = Pod::new("head head -c 263144 /dev/zero");
+    let mut server = pod.server();
+    let mut peer = Peer::connect(pod.port());
+    peer.send(&request("", &["K8PSH_PROTOCOL=2"], &[], "head"));
+    let command = pod.until_running("head", 1)[0];
+    let session = command.parent().expect("it is a session's");
+    let mut output = 0;
+    while output < WINDOW {
+        output += peer.frame().filter(|frame| frame.kind == OUTPUT).map_or(0, |frame| frame.body.len());
+    }
+    // The rest is in its pipe: there is no credit for it.
+    until_true("the command has ended", || command.is_gone());
+    server.signal(Signal::SIGTERM);
+    until_true("the port is closed", || !is_listening(pod.port()));
+    server.signal(Signal::SIGTERM);
+    let has_taken = |pid: u32| {
+        pod.processes().iter().find(|one| one.0 == pid).is_none_or(|one| one.number("status", "ShdPnd") == Some(0))
+    };
+    until_true("the listener has passed it on", || has_taken(server.process().0));
+    until_true("the session has taken it", || has_taken(session));
+    peer.send(&number(OUTPUT_CREDIT, u32::try_from(WINDOW).expect("small")));
+    let frames = peer.frames();
+    assert_eq!((content(&frames, OUTPUT).len(), numbers(&frames, EXIT)), (MORE, vec![0]));
+    assert_eq!(server.end().code(), Some(0));
+}
