@@ -30,8 +30,8 @@ pub fn is_same_device(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     device(one) == device(other)
 }
 
-/// Whether two descriptors write to one place in one order: they share an open file (kcmp(2)), or are of one pipe, socket or
-/// device. Two open files of one regular file each have an offset of their own. False where it cannot be told.
+/// Whether two descriptors write to one place in one order: they share an open file, or are of one pipe, socket or device.
+/// Two open files of one regular file each have an offset of their own. False where it cannot be told.
 pub fn is_same_output(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     let (Ok(first), Ok(second)) = (fstat(one), fstat(other)) else { return false };
     if (first.st_dev, first.st_ino) != (second.st_dev, second.st_ino) {
