@@ -5,6 +5,7 @@ use super::queue::{Full, Queue};
 use crate::text::bytes::first;
 
 /// An outbox in a borrowed buffer.
+#[derive(Hash)]
 pub(super) struct Outbox<'a> {
     queue: Queue<'a>,
     /// Bytes of the queue that go before the body.

@@ -12,12 +12,11 @@ use crate::sys::process::{self, end_like};
 use crate::sys::program::{Program, Strings};
 use crate::sys::statics::StaticCell;
 use crate::text::name;
-use crate::{debug, limits, report};
+use crate::{debug, report};
 
 /// Runs the server. Its process ends here and nowhere else; those that it forks end by themselves.
 pub fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(name::SERVER);
-    diag::set_patience(limits::LOG_MS);
     end_like(run(program, arguments).unwrap_or(End::Code(exit::FAILURE)))
 }
 

@@ -7,7 +7,7 @@ use super::sockets::Sockets;
 use super::stubs::{Spot, Stubs, Wish};
 use super::supervise::{Invocation, Supervised};
 use crate::config::Server;
-use crate::diag::Reported;
+use crate::diag::{self, Reported};
 use crate::sys::clock::Instant;
 use crate::sys::{epoll, fd, poll, signal};
 use crate::{limits, report, reported};
@@ -28,6 +28,8 @@ pub(super) fn start(setup: &Setup<'_>, generation: &mut Generation) -> Result<Op
     let mut listener = None;
     if plan.server.is_some() {
         check_kernel()?;
+        // Not before: it takes calls that have just been checked, and what is missing has to be said without them.
+        diag::set_patience(limits::LOG_MS);
         listener = Some(make_listener(setup).map_err(|errno| reported!("cannot start: {}", errno))?);
     }
     // From here on, signals wait until what is made can be removed again.

@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use crate::support::{PROGRAM, Pod, Run, copy_program, lacks_programs, lacks_root, names_in, skip, skipped};
+use crate::support::{
+    PROGRAM, Pod, Run, copy_program, lacks_namespaces, lacks_programs, lacks_root, names_in, skip, skipped,
+};
 
 fn version(pod: &Pod, program: impl AsRef<Path>) -> String {
     let mut command = pod.command(program.as_ref());
@@ -181,7 +183,7 @@ fn a_place_that_cannot_be_written_is_named_and_nothing_is_left() {
 
 #[test]
 fn a_read_only_file_system_is_told_with_what_to_do() {
-    if lacks_root() || lacks_programs(&["unshare", "mount"]) {
+    if lacks_namespaces() || lacks_programs(&["mount"]) {
         return;
     }
     let pod = Pod::new("true");
@@ -198,7 +200,7 @@ fn a_read_only_file_system_is_told_with_what_to_do() {
 
 #[test]
 fn a_full_file_system_leaves_the_old_program_in_place() {
-    if lacks_root() || lacks_programs(&["unshare", "mount"]) {
+    if lacks_namespaces() || lacks_programs(&["mount"]) {
         return;
     }
     let pod = Pod::new("true");
@@ -218,7 +220,7 @@ fn a_full_file_system_leaves_the_old_program_in_place() {
 
 #[test]
 fn containers_that_share_a_volume_do_not_meet_in_it() {
-    if lacks_root() || lacks_programs(&["unshare"]) {
+    if lacks_namespaces() {
         return;
     }
     let pod = Pod::new("true");

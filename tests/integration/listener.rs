@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::frames::{ERROR, EXIT, OUTPUT, Peer, request};
 use crate::support::{
-    Live, Pod, Process, Run, Server, is_listening, lacks_open_files, lacks_programs, lacks_root, read_line, skip,
-    until, until_true, wait_for_file,
+    Live, Pod, Process, Run, Server, is_listening, lacks_namespaces, lacks_open_files, read_line, skip, until,
+    until_true, wait_for_file,
 };
 use nix::sys::signal::Signal;
 
@@ -276,7 +276,7 @@ fn as_process_1(pod: &Pod) -> (Server, Process) {
 
 #[test]
 fn as_process_1_the_server_answers_signals() {
-    if lacks_root() || lacks_programs(&["unshare"]) {
+    if lacks_namespaces() {
         return;
     }
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -298,7 +298,7 @@ fn as_process_1_the_server_answers_signals() {
 
 #[test]
 fn as_process_1_the_server_reaps_whatever_it_inherits() {
-    if lacks_root() || lacks_programs(&["unshare"]) {
+    if lacks_namespaces() {
         return;
     }
     let pod = Pod::new("stay sh -c '(sleep 0.3 &) ; echo $$; exec sleep 1000'");

@@ -30,6 +30,7 @@ mod protocol;
 mod reload;
 mod replicas;
 mod sessions;
+mod shortages;
 mod signals;
 mod streams;
 mod stubs;

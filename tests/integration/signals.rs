@@ -4,7 +4,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
 use crate::support::transport::{Transport, by_each_transport};
-use crate::support::{Live, Pod, Run, lacks_programs, lacks_root, read_all, read_line, until, until_true};
+use crate::support::{Live, Pod, Run, lacks_namespaces, lacks_programs, read_all, read_line, until, until_true};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -325,7 +325,7 @@ fn as_process_1(pod: &Pod, name: &str) -> Command {
 
 by_each_transport!(as_process_1_a_stub_says_by_its_status_how_the_command_ended);
 fn as_process_1_a_stub_says_by_its_status_how_the_command_ended(transport: Transport) {
-    if lacks_root() || lacks_programs(&["unshare"]) {
+    if lacks_namespaces() {
         return;
     }
     let pod = transport.pod("end sh -c 'ulimit -c 0; eval \"$1\"' sh");
@@ -338,7 +338,7 @@ fn as_process_1_a_stub_says_by_its_status_how_the_command_ended(transport: Trans
 
 by_each_transport!(as_process_1_a_stub_passes_signals_on_and_its_end_is_that_of_the_command);
 fn as_process_1_a_stub_passes_signals_on_and_its_end_is_that_of_the_command(transport: Transport) {
-    if lacks_root() || lacks_programs(&["unshare"]) {
+    if lacks_namespaces() {
         return;
     }
     let pod = transport.pod("stay sh -c 'trap \"echo told; exit 5\" TERM; echo ready; while :; do sleep 0.01; done'");

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 use crate::support::{
-    Outcome, PROGRAM, Pod, Run, copy_program, lacks_programs, lacks_root, lacks_users, names_in, skipped,
+    Outcome, PROGRAM, Pod, Run, copy_program, lacks_namespaces, lacks_programs, lacks_users, names_in, skipped,
 };
 use nix::sys::signal::Signal;
 
@@ -115,7 +115,7 @@ fn a_directory_that_takes_no_stubs_is_told_with_what_to_do() {
     let missing = pod.k8pshd().args(["-n", "nobody", "-e", "nowhere"]).run();
     missing.fails(1, "k8pshd", &["nowhere: No such file or directory; make the directory, or mount a volume"]);
     let advice = "give --executable-directory a writable volume";
-    if lacks_root() || lacks_programs(&["unshare", "mount"]) {
+    if lacks_namespaces() || lacks_programs(&["mount"]) {
         return;
     }
     let script = "mount -t tmpfs -o ro none \"$1\" || exit 77; exec \"$0\" -n nobody -e \"$1\"";

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::support::scene::Scene;
 use crate::support::shell::Shell;
 use crate::support::terminal::{Terminal, code};
-use crate::support::{Live, Pod, Process, Run, is_listening, lacks_programs, lacks_root, read_line, until, until_true};
+use crate::support::{Live, Pod, Process, Run, is_listening, lacks_namespaces, read_line, until, until_true};
 use nix::sys::signal::Signal;
 
 /// A server of section `box` with stubs for its own commands, and a program behind it.
@@ -259,7 +259,7 @@ fn the_programs_streams_are_its_own() {
 
 #[test]
 fn as_process_1_it_says_a_signal_by_its_status_and_reaps_orphans() {
-    if lacks_root() || lacks_programs(&["unshare"]) {
+    if lacks_namespaces() {
         return;
     }
     let pod = Pod::new("true");

@@ -115,7 +115,7 @@ impl<'r> CommandIo<'r> {
                 None => {
                     let Some(descriptor) = slot else { continue };
                     fd::raise(descriptor, highest)
-                        .map_err(|errno| unavailable!(reason, "descriptor {}: {}{}", number, errno, LIMIT_LOW))?;
+                        .map_err(|errno| unavailable!(reason, "descriptor {}: {}{}", highest, errno, LIMIT_LOW))?;
                     // As many fit as can come.
                     drop(slot.take().map(|descriptor| self.others.push((number, descriptor))));
                 }

@@ -136,11 +136,11 @@ fn check_words(words: &[CString]) -> u64 {
             match word {
                 Ok(Word::Option(option, value)) => {
                     assert!(option.value.map_or(value.is_empty(), |kind| is_strictly(kind, value)), "{value:?}");
-                    seen.push((option.name, true));
+                    seen.push((option.name(), true));
                 }
                 Err(UsageError::BadValue(option, kind, value)) => {
                     assert!(option.value == Some(kind) && !is_strictly(kind, value), "{kind:?} refuses {value:?}");
-                    seen.push((option.name, false));
+                    seen.push((option.name(), false));
                 }
                 Err(UsageError::Unknown(word)) => {
                     assert!(word.to_bytes().starts_with(b"-") && program.find(word.to_bytes()).is_none_or(needs_value));
@@ -232,7 +232,7 @@ fn check_settings(settings: &Settings<'_>, server: Server<'_>, words: &[CString]
                     [&b"--tok"[..], b"--all", b"--ser", b"--tra"].iter().any(|one| word.to_bytes().starts_with(one));
                 assert!(!is_like && settings.ignore_invalid, "{word:?} was passed over");
             }
-            Err(error) => panic!("{:?} was passed over", error.option().map(|option| option.name)),
+            Err(error) => panic!("{:?} was passed over", error.option().map(OptionSpec::name)),
             Ok(Word::End) => break,
             Ok(_) => {}
         }

@@ -104,8 +104,10 @@ fn a_server_that_may_open_too_few_files_says_so() {
     }
     let many = bash(&pod, "for n in {10..99}; do eval \"exec $n</dev/null\"; done; exec descriptors").run();
     many.fails(125, "descriptors", &["of 93 descriptors", "limit of open files"]);
-    let high = bash(&pod, "exec descriptors 300</dev/null").run();
-    high.fails(125, "descriptors", &["descriptor 300", "limit of open files"]);
+    for redirections in ["300</dev/null", "9</dev/null 300</dev/null"] {
+        let high = bash(&pod, &format!("exec descriptors {redirections}")).run();
+        high.fails(125, "descriptors", &["descriptor 300", "limit of open files"]);
+    }
     assert_eq!(bash(&pod, "exec descriptors 9</dev/null").run().succeeds(), "0\n1\n2\n3\n9\n");
 }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::terminal::Terminal;
 use crate::support::{
-    Outcome, PROGRAM, Pod, Run, copy_program, lacks_open_files, lacks_programs, lacks_root, read_all, read_line, skip,
+    Outcome, PROGRAM, Pod, Run, copy_program, lacks_open_files, lacks_programs, lacks_users, read_all, read_line, skip,
     until_true, wait_for_file,
 };
 use nix::fcntl::{FcntlArg, OFlag, fcntl};

@@ -203,7 +203,7 @@ fn open_to_all(pod: &Pod) -> std::path::PathBuf {
 
 #[test]
 fn a_name_that_another_user_has_taken_is_refused() {
-    if lacks_root() {
+    if lacks_users() {
         return;
     }
     let pod = Pod::with_header("--server-uid=0", WAY);
@@ -222,7 +222,7 @@ fn a_name_that_another_user_has_taken_is_refused() {
 
 #[test]
 fn a_user_that_is_not_let_in_uses_the_relay() {
-    if lacks_root() {
+    if lacks_users() {
         return;
     }
     for (list, as_root, as_nobody) in

@@ -1,7 +1,9 @@
 //! Files, programs and streams.
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 
@@ -51,4 +53,10 @@ pub(crate) fn names_in(directory: impl AsRef<Path>) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
     names.sort();
     names
+}
+
+/// Whether the descriptor is ready for these within half a second.
+pub(crate) fn is_ready(descriptor: &impl AsFd, events: PollFlags) -> bool {
+    let mut set = [PollFd::new(descriptor.as_fd(), events)];
+    poll(&mut set, PollTimeout::from(500_u16)).expect("poll") > 0
 }

@@ -1,4 +1,6 @@
 //! Ports that no other test has, and which addresses have listeners.
+//!
+//! `scripts/endurance` has this file too.
 
 use std::fs;
 use std::os::linux::net::SocketAddrExt;

@@ -1,4 +1,6 @@
 //! Processes, as /proc shows them, and children that do not outlive their test.
+//!
+//! `scripts/endurance` has this file too.
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
@@ -11,7 +13,7 @@ use nix::unistd::Pid;
 use super::until;
 
 /// All processes.
-fn numbers() -> impl Iterator<Item = Process> {
+pub(crate) fn all() -> impl Iterator<Item = Process> {
     fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
         entry.ok().and_then(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).map(Process)
     })
@@ -31,7 +33,7 @@ pub(crate) fn of_pod(id: &str) -> Vec<Process> {
         // A server shows its environment to root alone. It is called by a path of its Pod's.
         None => process.file("cmdline").is_some_and(|text| text.contains(&path)),
     };
-    numbers().filter(|process| has_marker(process) && process.state().is_some_and(|state| state != 'Z')).collect()
+    all().filter(|process| has_marker(process) && process.state().is_some_and(|state| state != 'Z')).collect()
 }
 
 /// A process that is not this one's child.
@@ -74,7 +76,7 @@ impl Process {
 
     /// Whether no process is its child.
     fn has_no_child(self) -> bool {
-        numbers().all(|process| process.parent() != Some(self.0))
+        all().all(|process| process.parent() != Some(self.0))
     }
 
     /// Whether these bytes are anywhere in the memory that it can write to.

@@ -183,8 +183,10 @@ impl Scene {
     }
 }
 
+/// Whether this is the program under test, or an emulator that runs it: nothing else here is of another architecture.
 fn is_program(path: PathBuf) -> bool {
-    fs::canonicalize(PROGRAM).is_ok_and(|program| program == path)
+    let is_emulator = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("qemu-"));
+    is_emulator || fs::canonicalize(PROGRAM).is_ok_and(|program| program == path)
 }
 
 /// Plays a scene with the programs themselves, and with their stubs.

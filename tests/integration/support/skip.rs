@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::io::Write;
+use std::process::Command;
 
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::inherited;
+use super::{Run, inherited};
 
 /// Leaves the test that calls it, as skipped, with a reason.
 macro_rules! skip {
@@ -68,9 +69,15 @@ pub(crate) fn lacks_root() -> bool {
 /// one user alone.
 #[track_caller]
 pub(crate) fn lacks_users() -> bool {
+    lacks_user(65532)
+}
+
+/// Likewise, because a process of this user cannot be started: in a user namespace there may be no more than 65536.
+#[track_caller]
+pub(crate) fn lacks_user(user: u32) -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let count = map.split_whitespace().nth(2).and_then(|count| count.parse().ok());
-    lacks_root() || lacks(count.is_none_or(|count: u32| count <= 65532), "needs other users")
+    lacks_root() || lacks(count.is_none_or(|count: u32| count <= user), "needs other users")
 }
 
 /// Whether the test has to be skipped because one of these programs is not on the PATH.
@@ -79,6 +86,14 @@ pub(crate) fn lacks_programs(names: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let missing = names.iter().find(|name| !std::env::split_paths(&path).any(|dir| dir.join(name).exists()));
     lacks(missing.is_some(), &format!("no {} here", missing.unwrap_or(&"")))
+}
+
+/// Whether the test has to be skipped because it cannot give a program a PID namespace and mounts of its own: containers
+/// usually may not.
+#[track_caller]
+pub(crate) fn lacks_namespaces() -> bool {
+    let can_be_made = || Command::new("unshare").args(["--mount", "--pid", "--fork", "true"]).run().status.success();
+    lacks_root() || lacks_programs(&["unshare"]) || lacks(!can_be_made(), "no namespaces can be made here")
 }
 
 /// Whether the test has to be skipped because it needs more open files than the hard limit allows.

@@ -63,7 +63,7 @@ fn a_word_for_terminals_that_means_nothing_is_refused() {
 
 #[test]
 fn a_server_that_cannot_make_terminals_says_so_and_the_command_runs_without() {
-    if lacks_root() || lacks_programs(&["unshare", "mount", "setsid", "stty"]) {
+    if lacks_namespaces() || lacks_programs(&["mount", "setsid", "stty"]) {
         return;
     }
     let pod = Pod::new(&format!("answers sh -c '{ANSWERS}'"));

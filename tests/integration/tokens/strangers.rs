@@ -118,10 +118,12 @@ fn guess(port: u16) -> Duration {
 fn the_delay_of_an_address_grows_and_is_its_own() {
     let pod = with_file("--listen=0.0.0.0", "true");
     let server = server_listening(&pod);
+    let start = Instant::now();
     assert!(guess(pod.port()) < Duration::from_millis(90), "the first is judged at once");
-    let waits: Vec<_> = (0..5).map(|_| guess(pod.port())).collect();
-    for (wait, least) in waits.iter().zip([90, 190, 390, 790, 1590]) {
-        assert!(*wait >= Duration::from_millis(least), "{waits:?}");
+    // Together: a delay begins where the server closed the connection before it, which a busy machine shows late.
+    let ends: Vec<_> = (0..5).map(|_| (guess(pod.port()), start.elapsed()).1).collect();
+    for (end, least) in ends.iter().zip([100, 300, 700, 1500, 3100]) {
+        assert!(*end >= Duration::from_millis(least), "{ends:?}");
     }
     until_logged(&server, "127.0.0.1: wrong token", 6);
     // From another address, beside one that waits for three seconds.
