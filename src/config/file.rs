@@ -17,7 +17,7 @@ use core::ffi::CStr;
 use rustix::io::Errno;
 
 /// The variable that names the file.
-pub const VARIABLE: &[u8] = b"K8PSH_CONFIG";
+const VARIABLE: &[u8] = b"K8PSH_CONFIG";
 /// The file where nothing names one.
 const DEFAULT: &CStr = c"k8psh.conf";
 

@@ -9,19 +9,19 @@
 //! its own, and have to take the terminal from its owner. A signal from another process is passed on to the program
 //! alone, as tini does: this server is in the group as well, and a program that has children knows what to tell them.
 
-use crate::config::file;
 use crate::exit::End;
+use crate::files::make_absolute;
+use crate::files::path::Path;
 use crate::session::command::{DEFAULT_PATH, Refused, explain};
 use crate::sys::fd;
 use crate::sys::process::{self, ExecError, Pointers, Reaped, Vector};
 use crate::sys::program::{Environment, Strings};
 use crate::sys::signal::{self, Arrival, Set, name};
 use crate::sys::statics::StaticCell;
-use crate::text::bytes::{c_str, value_of};
+use crate::text::bytes::after;
 use crate::text::line::Line;
-use crate::{exit, fail, limits};
+use crate::{exit, fail};
 use core::ffi::CStr;
-use heapless::Vec;
 use rustix::fd::IntoRawFd;
 use rustix::io::{Errno, Result};
 
@@ -119,8 +119,8 @@ impl Supervised {
     }
 }
 
-/// The entry of the environment that names the configuration.
-type Entry = Vec<u8, { file::VARIABLE.len() + 1 + limits::PATH }>;
+/// What the entry of the environment begins with that names the configuration.
+const ENTRY: &[u8] = b"K8PSH_CONFIG=";
 
 impl Invocation<'_> {
     /// Replaces this process by the program.
@@ -129,7 +129,7 @@ impl Invocation<'_> {
         let [argv, envp] = POINTERS.take();
         let program = self.words.clone().next().unwrap_or_default();
         let mut error = ExecError { errno: Errno::TOOBIG, exists: true };
-        let mut entry = Entry::new();
+        let mut entry = Path::new();
         let mut variables = Vector::new(envp);
         if let Some(mut arguments) = Vector::of(argv, self.words)
             && self.list_environment(&mut entry, &mut variables)
@@ -148,30 +148,26 @@ impl Invocation<'_> {
 
     /// Lists this process's environment, and the configuration that the command line names unless the environment names
     /// one: the program's stubs need it too. False if there is no room.
-    fn list_environment<'v>(self, entry: &'v mut Entry, variables: &mut Vector<'v>) -> bool {
+    fn list_environment<'v>(self, entry: &'v mut Path, variables: &mut Vector<'v>) -> bool {
         let (mut is_named, mut fits) = (false, true);
         for variable in self.environment.entries() {
-            let name = value_of(variable, file::VARIABLE);
+            let name = variable.to_bytes().strip_prefix(ENTRY);
             is_named |= name.is_some_and(|name| !name.is_empty());
             // An empty one names none, and would stand before the other.
             fits &= name == Some(b"") || variables.push(variable);
         }
         if let Some(config) = self.config.filter(|_| !is_named) {
-            fits &= name_config(config.to_bytes_with_nul(), entry).is_some_and(|entry| variables.push(entry));
+            fits &= name_config(config, entry).is_ok_and(|entry| variables.push(entry));
         }
         fits
     }
 }
 
-/// Puts the entry together. Its path is that of the command line, behind the working directory if it is relative.
-fn name_config<'v>(path: &[u8], entry: &'v mut Entry) -> Option<&'v CStr> {
-    let mut here = [0; limits::PATH];
-    let (here, path) = match path {
-        [b'/', path @ ..] => (&[][..], path),
-        path => (process::working_directory(&mut here).ok()?, path),
-    };
-    for part in [file::VARIABLE, b"=", here, b"/", path] {
-        entry.extend_from_slice(part).ok()?;
-    }
-    c_str(entry)
+/// Makes `entry` the one that names this path, seen from the working directory if it is relative.
+fn name_config<'v>(path: &CStr, entry: &'v mut Path) -> Result<&'v CStr> {
+    let mut absolute = Path::new();
+    make_absolute(&mut absolute, path.to_bytes())?;
+    // Below the variable's name and `=`, as though these were a directory.
+    entry.join(ENTRY, after(absolute.as_bytes(), 1))?;
+    Ok(entry.as_c_str())
 }

@@ -108,11 +108,10 @@ fn the_program_finds_the_configuration_that_an_option_names_from_anywhere() {
         command.env_remove("K8PSH_CONFIG").envs(set.map(|value| ("K8PSH_CONFIG", value))).run().succeeds()
     };
     let config = pod.config().display().to_string();
-    let relative = format!("{}/../k8psh.conf", pod.work().display());
     for make in [supervising as fn(&Pod, &[&str]) -> Command, without_commands] {
         assert_eq!(run(make, &config, None), format!("{config}\n1\n"));
-        assert_eq!(run(make, "../k8psh.conf", None), format!("{relative}\n1\n"));
-        assert_eq!(run(make, "../k8psh.conf", Some("")), format!("{relative}\n1\n"), "empty is unset");
+        assert_eq!(run(make, "../k8psh.conf", None), format!("{config}\n1\n"));
+        assert_eq!(run(make, "../k8psh.conf", Some("")), format!("{config}\n1\n"), "empty is unset");
         assert_eq!(run(make, &config, Some("other.conf")), "other.conf\n1\n", "one that is set stays");
     }
     // Its stub needs nothing else.
