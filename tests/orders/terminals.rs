@@ -12,6 +12,9 @@ use std::time::Instant;
 /// How many events there are at the most, without those that follow from them.
 const EVENTS: usize = 6;
 
+/// Steps in which everything that follows has happened.
+const STEPS: usize = 400;
+
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Happening {
@@ -131,8 +134,10 @@ impl Scene {
 
     /// What holds once everything that follows has happened.
     fn settle(&mut self) {
-        let mut looks = 0;
+        let (mut looks, mut steps) = (0, 0);
         while looks < 40 {
+            steps += 1;
+            assert!(steps < STEPS, "it never comes to rest");
             let enabled = self.enabled();
             let next = [Reaps, SessionHears, StubHears, StubReads].into_iter().find(|next| enabled.contains(next));
             looks += usize::from(next.is_none());
