@@ -36,6 +36,7 @@ pub enum Id {
     Server,
     ServerUid,
     SessionTimeout,
+    Status,
     Timeout,
     TokenEnv,
     TokenFile,

@@ -20,7 +20,7 @@ pub struct Chunk<'i> {
 
 /// Takes frames apart. What it keeps between calls is at most a header.
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
+pub struct Decoder {
     /// The header so far, always below [`HEADER`] bytes between calls while no body is under way.
     header: [u8; HEADER],
     length: usize,
@@ -38,7 +38,7 @@ struct Body {
 
 impl Decoder {
     /// At the beginning of a stream.
-    pub(super) const fn new() -> Decoder {
+    pub const fn new() -> Decoder {
         Decoder { header: [0; HEADER], length: 0, body: None }
     }
 
@@ -48,7 +48,7 @@ impl Decoder {
     }
 
     /// The next chunk of `input`, which is moved past it; `None` when it is used up.
-    pub(super) fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Chunk<'i>>, ProtocolError> {
+    pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Chunk<'i>>, ProtocolError> {
         match self.body {
             Some(body) => Ok(self.continue_body(body, input)),
             None => self.begin_frame(input),

@@ -30,6 +30,7 @@ mod reload;
 mod replicas;
 mod sessions;
 mod signals;
+mod status;
 mod streams;
 mod stubs;
 mod supervise;
