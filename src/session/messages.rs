@@ -3,8 +3,10 @@
 use super::command::{self, Event, Refused, Running};
 use super::event_loop::{Client, Session};
 use super::log::EndReason;
-use super::phases::{Command, Link, Patience};
+use super::phases::{Cleanup, Command, Link, Patience};
+use super::status::board::Phase;
 use crate::protocol::Which;
+use crate::protocol::frame::{ARRAY, TABLE};
 use crate::protocol::request::{Attributes, Request};
 use crate::protocol::server::ClientMessage;
 use crate::sys::clock::Instant;
@@ -54,6 +56,11 @@ impl<'s> Session<'s> {
         let is_lent = self.client == Client::Plain;
         self.state.link.on_request(is_lent);
         self.name = request.command();
+        match self.name.to_bytes() {
+            TABLE => return self.tell_status(false),
+            ARRAY => return self.tell_status(true),
+            _ => {}
+        }
         self.record.started(self.service, &request, self.state.link.socket().filter(|_| is_lent));
         let mut reason = Line::new();
         let result = self.restrict(&mut request, &mut reason).and_then(|()| self.launch(&request, &mut reason));
@@ -94,6 +101,7 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
+        self.record.note_command(self.service, running.pid);
         let has_keys = streams.has_keys;
         let is_watched = has_keys && streams.shared_modes.is_some() && streams.background.is_none();
         self.state.command = Command::Running {
@@ -125,6 +133,9 @@ impl<'s> Session<'s> {
             self.on_terminal_event(Event::Signal(signal));
             // A group in any case: others may be in it.
             let _ = signal::send(-self.target_of(signal, pid), signal);
+            if signal == signal::name::CONT && self.state.cleanup == Cleanup::NotNeeded {
+                self.record.note(Phase::Running);
+            }
             if !before.is_exiting && (survives(before) || survives(process::reception(pid))) {
                 self.server_end.delivered();
             }
