@@ -16,8 +16,10 @@ use core::cell::Cell;
 use core::ffi::CStr;
 use rustix::io::Errno;
 
-/// The variable that names the file.
-const VARIABLE: &[u8] = b"K8PSH_CONFIG";
+/// What the entry of the environment begins with that names the file.
+pub const ENTRY: &[u8] = b"K8PSH_CONFIG=";
+/// The variable's name.
+const VARIABLE: &[u8] = ENTRY.split_at(ENTRY.len() - 1).0;
 /// The file where nothing names one.
 const DEFAULT: &CStr = c"k8psh.conf";
 
@@ -189,7 +191,7 @@ fn unreadable(file: &CStr, errno: Errno) -> Reported {
 /// The file that the environment names. Its value is a string of the process's own, so it ends with a NUL.
 fn from_environment(environment: &Environment) -> Option<&'static CStr> {
     let entry = environment.entry(VARIABLE)?;
-    let path = crate::text::bytes::c_str(entry.to_bytes_with_nul().get(VARIABLE.len() + 1..)?)?;
+    let path = crate::text::bytes::c_str(entry.to_bytes_with_nul().get(ENTRY.len()..)?)?;
     (!path.is_empty()).then_some(path)
 }
 

@@ -332,8 +332,9 @@ const fn mark(classes: &mut [u8; 256], bytes: &[u8], class: u8) {
 }
 
 /// The length of the line that `source` begins with, its end included, if it is a command of another name and made of plain
-/// words: no quotes, references, comments or patterns, no variable with a prefix. What may be anything else is left to be read word by
-/// word, so this says nothing about it; it is there because a stub's configuration may have thousands of such lines.
+/// words: no quotes, references, comments or patterns, no variable with a prefix. What may be anything else is left to be
+/// read word by word, so this says nothing about it; it is there because a stub's configuration may have thousands of such
+/// lines.
 fn plain_command(source: &[u8], but: &[u8]) -> Option<usize> {
     let name_len = source.iter().position(|byte| class(*byte) != 0)?;
     let is_own = source.starts_with(PROGRAM) && name_len <= SERVER.len();

@@ -22,6 +22,29 @@ const fn in_header(
     OptionSpec { scope, audience, ..on_command_line(id, letter, value, text) }
 }
 
+/// Options that both programs have.
+const CONFIG: OptionSpec = on_command_line(
+    Id::Config,
+    Some(b'c'),
+    Some(Kind::Any),
+    "--config FILE\n\
+     the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
+);
+const HELP: OptionSpec = on_command_line(
+    Id::Help,
+    Some(b'h'),
+    None,
+    "--help\n\
+     print this",
+);
+const VERSION: OptionSpec = on_command_line(
+    Id::Version,
+    Some(b'v'),
+    None,
+    "--version\n\
+     print the version",
+);
+
 /// `k8psh`.
 pub static CLIENT: ProgramSpec = ProgramSpec {
     name: "k8psh",
@@ -37,20 +60,8 @@ name, as stubs are, it runs the command of that name.",
             "--check\n\
              print all errors in the configuration; exit with 1 if there are any",
         ),
-        on_command_line(
-            Id::Config,
-            Some(b'c'),
-            Some(Kind::Any),
-            "--config FILE\n\
-             the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
-        ),
-        on_command_line(
-            Id::Help,
-            Some(b'h'),
-            None,
-            "--help\n\
-             print this",
-        ),
+        CONFIG,
+        HELP,
         on_command_line(
             Id::Install,
             None,
@@ -100,13 +111,7 @@ name, as stubs are, it runs the command of that name.",
             "--timeout MS\n\
              how long --probe waits, in milliseconds; default: 1000",
         ),
-        on_command_line(
-            Id::Version,
-            Some(b'v'),
-            None,
-            "--version\n\
-             print the version",
-        ),
+        VERSION,
     ],
     notes: "\
 To begin, write k8psh.conf: a line [ tools:2102 ] =PATH= and below it a line for each command, as upper tr a-z A-Z. Where \
@@ -140,13 +145,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             "--background\n\
              become a daemon once the port is bound and the stubs exist",
         ),
-        on_command_line(
-            Id::Config,
-            Some(b'c'),
-            Some(Kind::Any),
-            "--config FILE\n\
-             the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
-        ),
+        CONFIG,
         in_header(
             Id::Connect,
             None,
@@ -187,13 +186,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             "--generate-local-executables\n\
              make stubs for this server's commands too",
         ),
-        on_command_line(
-            Id::Help,
-            Some(b'h'),
-            None,
-            "--help\n\
-             print this",
-        ),
+        HELP,
         in_header(
             Id::IgnoreInvalid,
             Some(b'i'),
@@ -369,13 +362,7 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             "--tty WHEN\n\
              give commands a terminal: auto (where stubs have one), always or never",
         ),
-        on_command_line(
-            Id::Version,
-            Some(b'v'),
-            None,
-            "--version\n\
-             print the version",
-        ),
+        VERSION,
     ],
     notes: "\
 INT, TERM and HUP end it when the running commands have ended; a second one ends them. A program behind -- gets all \

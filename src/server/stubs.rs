@@ -47,7 +47,8 @@ impl Stubs {
     /// No stubs.
     pub(super) const NONE: Stubs = Stubs([false; limits::CONFIG_COMMANDS]);
 
-    /// Makes all stubs, or none if one fails, and returns how many there are. Those that were made for `before` are this server's as well.
+    /// Makes all stubs, or none if one fails, and returns how many there are. Those that were made for `before` are this
+    /// server's as well.
     pub(super) fn make(
         &mut self,
         spot: &Spot,

@@ -9,6 +9,7 @@
 //! its own, and have to take the terminal from its owner. A signal from another process is passed on to the program
 //! alone, as tini does: this server is in the group as well, and a program that has children knows what to tell them.
 
+use crate::config::file::ENTRY;
 use crate::exit::End;
 use crate::files::make_absolute;
 use crate::files::path::Path;
@@ -118,9 +119,6 @@ impl Supervised {
         is_it
     }
 }
-
-/// What the entry of the environment begins with that names the configuration.
-const ENTRY: &[u8] = b"K8PSH_CONFIG=";
 
 impl Invocation<'_> {
     /// Replaces this process by the program.

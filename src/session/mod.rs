@@ -3,8 +3,8 @@
 //! The connection is a lease. When it goes before the command has ended, the command goes, and everything that it left
 //! behind: its orphans become children of this process, so each of them can be found.
 //!
-//! [`Session::run`] is the poll loop. What a session is at is one value, `phases::State`; all its deadlines are one table,
-//! in `deadlines`. Neither makes a system call.
+//! [`Session::serve`] runs one, in a poll loop. What a session is at is one value, `phases::State`; all its deadlines are
+//! one table, in `deadlines`. Neither makes a system call.
 
 pub mod command;
 pub mod connection;

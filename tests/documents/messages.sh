@@ -82,7 +82,7 @@ gcc /bin/no-such-program
 vi no-such-program'
 server --name gcc --executable-directory ..
 (cd ../root && K8PSH_CONFIG=../workspace/k8psh.conf gcc)
-(export K8PSH_CONFIG=$PWD/k8psh.conf && mkdir gone && cd gone && rmdir ../gone && gcc)
+(mkdir gone && cd gone && rmdir ../gone && K8PSH_CONFIG="$OLDPWD/k8psh.conf" gcc)
 gcc
 vi
 rmdir src

@@ -1,11 +1,15 @@
 //! Signals sent to the stub act on the command, and stopping and continuing work as for a local job.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
 use crate::support::transport::{Transport, by_each_transport};
 use crate::support::{Live, Pod, Run, lacks_namespaces, lacks_programs, read_all, read_line, until, until_true};
 use nix::sys::signal::Signal;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBuf;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -180,30 +184,33 @@ fn has_read_everything(pod: &Pod) -> bool {
     connections().iter().any(has_heard)
 }
 
-/// A stub that has still to write what its command had written, and knows that this has ended.
-fn start_late(pod: &Pod) -> Live {
+/// A stub that has still to write what its command had written, and knows that this has ended; and where it writes to: a
+/// socket with little room, since nobody knows how much a pipe holds into which the kernel moves what has come.
+fn start_late(pod: &Pod) -> (Live, UnixStream) {
     start_late_by(pod, pod.stub("late"))
 }
 
 /// The same, of a stub that this command becomes.
-fn start_late_by(pod: &Pod, mut stub: Command) -> Live {
-    let stub = stub.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).live();
+fn start_late_by(pod: &Pod, mut stub: Command) -> (Live, UnixStream) {
+    let (reader, stdout) = UnixStream::pair().expect("sockets");
+    setsockopt(&stdout, SndBuf, &4096).expect("the size of the socket");
+    let stub = stub.stdin(Stdio::null()).stdout(OwnedFd::from(stdout)).process_group(0).live();
     until_true("the stub knows that the command has ended", || has_read_everything(pod));
-    stub
+    (stub, reader)
 }
 
-/// Writes more than a pipe holds, and ends; by the relay the stub holds what nobody has read yet.
+/// Writes more than the stub's stdout takes, and ends; by the relay the stub holds what nobody has read yet.
 const LATE: &str = "late sh -c 'head -c 200000 /dev/zero; exit 3'";
 
 #[test]
 fn a_signal_after_the_command_has_ended_costs_no_output() {
     let pod = Transport::Relay.pod(LATE);
     let _server = pod.server();
-    let mut stub = start_late(&pod);
+    let (mut stub, stdout) = start_late(&pod);
     for signal in [Signal::SIGCONT, Signal::SIGWINCH, Signal::SIGURG, Signal::SIGCHLD] {
         stub.signal(signal);
     }
-    assert_eq!(read_all(stub.stdout.take().expect("stdout")).len(), 200_000);
+    assert_eq!(read_all(stdout).len(), 200_000);
     assert_eq!(stub.end().code(), Some(3));
 }
 
@@ -212,7 +219,7 @@ fn a_deadly_signal_after_the_command_has_ended_ends_a_stub_that_nobody_reads() {
     let pod = Transport::Relay.pod(LATE);
     let server = pod.server();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let mut stub = start_late(&pod);
+        let (mut stub, _stdout) = start_late(&pod);
         stub.signal(signal);
         assert_eq!(stub.end().signal(), Some(signal as i32));
         until_true("only the server is left", || pod.processes() == [server.process()]);
@@ -245,11 +252,11 @@ fn a_signal_that_the_stub_ignores_does_nothing_after_the_command_has_ended() {
     let pod = Transport::Relay.pod(LATE);
     let _server = pod.server();
     pod.stub_path("late");
-    let mut stub = start_late_by(&pod, pod.shell("trap '' HUP INT TSTP; exec late"));
+    let (mut stub, stdout) = start_late_by(&pod, pod.shell("trap '' HUP INT TSTP; exec late"));
     for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTSTP] {
         stub.signal(signal);
     }
-    assert_eq!(read_all(stub.stdout.take().expect("stdout")).len(), 200_000);
+    assert_eq!(read_all(stdout).len(), 200_000);
     assert_eq!(stub.end().code(), Some(3));
 }
 

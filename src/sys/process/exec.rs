@@ -20,6 +20,7 @@ pub struct ExecError {
 /// between them. Returns only the error.
 pub fn execute(program: &CStr, search: &[u8], arguments: &mut Vector<'_>, environment: &Vector<'_>) -> ExecError {
     let name = program.to_bytes();
+    // Not by `contains`, which comes with a search that is made for long texts.
     if name.iter().position(|byte| *byte == b'/').is_some() {
         let errno = execute_path(program, arguments, environment);
         let exists = || rustix::fs::accessat(rustix::fs::CWD, program, Access::EXISTS, AtFlags::empty()).is_ok();

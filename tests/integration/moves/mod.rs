@@ -7,6 +7,7 @@ mod wire;
 
 use std::fs::{self, File};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 
@@ -14,10 +15,12 @@ use crate::support::frames::{
     ERROR, EXIT, Frame, HELLO, INPUT, OUTPUT, Peer, SIGNAL, START, content, data, number, request,
 };
 use crate::support::transport::Transport;
-use crate::support::{Live, Pod, Process, Run, is_ready, lacks_root, read_all, read_line, until, until_true};
+use crate::support::{Live, Pod, Process, Run, is_ready, lacks_root, read_all, read_line, skipped, until, until_true};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
+use rustix::fd::BorrowedFd;
+use rustix::io::{Errno, IoSliceMut, ReadWriteFlags, preadv2};
 
 /// Many frames.
 const MANY: usize = 8 << 20;
@@ -40,6 +43,26 @@ fn large_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().expect("a pipe");
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(1 << 20)).expect("a large pipe");
     (reader, writer)
+}
+
+/// Reads one byte if it is there.
+#[expect(unsafe_code, reason = "nix knows no flags of a read")]
+fn read_without_waiting(end: &impl AsFd) -> Result<usize, Errno> {
+    // SAFETY: it is open as long as the reference to it lives.
+    let end = unsafe { BorrowedFd::borrow_raw(end.as_fd().as_raw_fd()) };
+    preadv2(end, &mut [IoSliceMut::new(&mut [0])], u64::MAX, ReadWriteFlags::NOWAIT)
+}
+
+/// Whether the test has to be skipped because a pipe cannot be read without waiting, which it can since Linux 6.4: then no
+/// read tells that there is much to move.
+#[track_caller]
+fn lacks_nowait() -> bool {
+    let (reader, _writer) = pipe().expect("a pipe");
+    let lacks = read_without_waiting(&reader) != Err(Errno::AGAIN);
+    if lacks {
+        skipped("pipes have no RWF_NOWAIT");
+    }
+    lacks
 }
 
 /// Checks that two streams are the same without showing them.

@@ -72,12 +72,13 @@ fn a_server_that_is_told_twice_leaves_a_client_that_does_not_read() {
 #[test]
 fn a_server_that_is_told_twice_still_tells_how_a_command_has_ended() {
     const MORE: usize = 1000;
-    let pod = Pod::new("head head -c 263144 /dev/zero");
+    let pod = Pod::new("late /bin/sh -c 'read line; exec head -c 263144 /dev/zero'");
     let mut server = pod.server();
     let mut peer = Peer::connect(pod.port());
-    peer.send(&request("", &["K8PSH_PROTOCOL=2"], &[], "head"));
-    let command = pod.until_running("head", 1)[0];
+    peer.send(&request("", &["K8PSH_PROTOCOL=2"], &[], "late"));
+    let command = pod.until_running("sh", 1)[0];
     let session = command.parent().expect("it is a session's");
+    peer.send(&data(INPUT, b"now\n"));
     let mut output = 0;
     while output < WINDOW {
         output += peer.frame().filter(|frame| frame.kind == OUTPUT).map_or(0, |frame| frame.body.len());
