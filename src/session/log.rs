@@ -78,12 +78,18 @@ impl<'s> Record<'s> {
         Record { cut: None, refused: 0, peer, bytes: None, ahead: 0, place: None, start: None }
     }
 
-    /// Notes that the command runs, as this process.
-    pub fn note_command(&mut self, service: &Service<'_>, command: i32) {
+    /// Notes that the command of this request runs, as this process.
+    pub fn note_command(&mut self, service: &Service<'_>, request: &Request<'s>, command: i32) {
         let Some(start) = &self.start else { return };
-        let (mut name, written) = ([0; limits::NAME + 1], first(start.command.to_bytes(), limits::NAME));
-        name[..written.len()].copy_from_slice(written);
-        let note = Note { number: start.number, processes: [process::id(), command], peer: self.peer, name };
+        let mut line = Line::new();
+        line.add(first(start.command.to_bytes(), limits::NAME));
+        line.add(b"\0");
+        if service.settings.log_arguments {
+            Arguments(request).show(&mut line);
+        }
+        let mut text = [0; limits::MESSAGE];
+        text[..line.bytes().len()].copy_from_slice(line.bytes());
+        let note = Note { number: start.number, processes: [process::id(), command], peer: self.peer, text };
         self.place = service.board.place(&note);
     }
 
@@ -132,7 +138,7 @@ impl<'s> Record<'s> {
     pub fn ended(&self, service: &Service<'_>, end: Option<End>) {
         let Some(start) = &self.start else { return };
         let (outcome, code) = self.outcome(end);
-        service.board.count(outcome);
+        service.board.count(outcome, self.traffic());
         if let Some(place) = self.place {
             place.set_mark(0);
         }

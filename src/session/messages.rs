@@ -7,7 +7,7 @@ use super::phases::{Cleanup, Command, Link, Patience};
 use super::status::board::Phase;
 use crate::protocol::Which;
 use crate::protocol::frame::{ARRAY, TABLE};
-use crate::protocol::request::{Attributes, Request};
+use crate::protocol::request::Request;
 use crate::protocol::server::ClientMessage;
 use crate::sys::clock::Instant;
 use crate::sys::process::{self, Reception};
@@ -70,7 +70,7 @@ impl<'s> Session<'s> {
         match result {
             Ok(running) => {
                 self.server_end.warn(reason.bytes());
-                self.started(running, request.attributes());
+                self.started(running, &request);
             }
             Err(Refused(code)) => {
                 self.record.refused = code;
@@ -88,7 +88,8 @@ impl<'s> Session<'s> {
     }
 
     /// The command runs. A stub that has a terminal hears whether the command shares it.
-    fn started(&mut self, mut running: Running, attributes: &Attributes) {
+    fn started(&mut self, mut running: Running, request: &Request<'s>) {
+        let attributes = request.attributes();
         let streams = &mut running.streams;
         for which in Which::BOTH {
             if streams.outputs[which as usize].is_none() {
@@ -101,7 +102,7 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
-        self.record.note_command(self.service, running.pid);
+        self.record.note_command(self.service, request, running.pid);
         let has_keys = streams.has_keys;
         let is_watched = has_keys && streams.shared_modes.is_some() && streams.background.is_none();
         self.state.command = Command::Running {

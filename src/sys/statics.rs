@@ -3,7 +3,7 @@
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering, fence};
 use rustix::io::Result;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
@@ -45,6 +45,13 @@ fn take_once(taken: &AtomicBool) {
 pub fn shared<const COUNT: usize>() -> Result<&'static [AtomicI32; COUNT]> {
     let memory = map(size_of::<[AtomicI32; COUNT]>())?;
     // SAFETY: the memory is as long, aligned to a page, all zero, which is a valid `AtomicI32`, and never unmapped.
+    Ok(unsafe { &*memory.cast() })
+}
+
+/// The same for what is counted without end: 2^32 is 0 again where a processor has 32 bits.
+pub fn counters<const COUNT: usize>() -> Result<&'static [AtomicUsize; COUNT]> {
+    let memory = map(size_of::<[AtomicUsize; COUNT]>())?;
+    // SAFETY: as above, for `AtomicUsize`.
     Ok(unsafe { &*memory.cast() })
 }
 

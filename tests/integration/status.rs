@@ -129,8 +129,21 @@ fn what_has_run_is_counted_by_its_end() {
     let all = until_none(&pod);
     let counted = ["exit", "refused", "timeout", "signal", "gone"].map(|name| all[name].as_u64());
     assert_eq!(counted, [3, 1, 1, 1, 0].map(Some), "{all}");
+    assert_eq!((&all["in"], &all["out"]), (&5.into(), &5.into()), "the bytes of cat: {all}");
     let again = ["exit", "gone", "refused"].map(|name| told(&pod).0[name].as_u64());
     assert_eq!(again, [3, 0, 1].map(Some), "asking is not counted");
+}
+
+#[test]
+fn arguments_are_shown_where_they_are_logged() {
+    let pod = Pod::with_header("--log-arguments --log=json", "nap sleep");
+    let server = pod.server();
+    let mut stub = pod.stub("nap");
+    stub.args(["1000", "1"]);
+    let (live, _) = started(stub, &pod, "sleep");
+    assert_eq!(until_in(&pod, "running")["arguments"], serde_json::json!(["1000", "1"]));
+    assert!(status(&pod, &["box"]).succeeds().contains(r#"nap ["1000","1"]"#));
+    drop((live, server));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a client that asks is told: two tables for people, objects for programs. Each row is a frame of its own.
 
-use super::board::{Note, OUTCOMES};
+use super::board::{COUNTERS, Note};
 use crate::add;
 use crate::exit::{self, End};
 use crate::protocol::frame::Kind;
@@ -11,7 +11,8 @@ use crate::text::bytes::{after, first, until};
 use crate::text::line::{Line, Part, Show};
 
 /// The columns of the table of one row, which are the names in its object.
-const TOTALS: &[u8] = b"section     connected idle  exit  signal refused timeout gone  terminated fault server\n";
+const TOTALS: &[u8] =
+    b"section     connected idle  exit  signal refused timeout gone  terminated fault server in         out\n";
 /// Those of the table of sessions.
 const SESSION: &[u8] =
     b"section     session              since                    state     pid     transport peer            command\n";
@@ -34,21 +35,22 @@ impl Session<'_> {
         if !is_json {
             out.push_body(Kind::Output, &[TOTALS]);
         }
-        let mut values = [section; 3 + OUTCOMES.len()];
+        let mut values = [section; 3 + COUNTERS];
         // The worker that answers serves a connection, too.
         values[1] = Part::Number(waiting.saturating_sub(1) as u64);
         values[2] = Part::Number(idle as u64);
         for (value, count) in values[3..].iter_mut().zip(service.board.counts()) {
-            *value = Part::Number(count.into());
+            *value = Part::Number(count as u64);
         }
-        print_row(TOTALS, &values, is_json, out);
+        print_row(TOTALS, &values, b"", is_json, out);
         out.finish(End::Code(exit::SUCCESS));
         self.begin_linger();
     }
 }
 
-/// Prints a session.
+/// Prints a session, with its arguments if they may be shown.
 fn print_session(section: Part<'_>, phase: &'static str, note: &Note, is_json: bool, out: &mut ServerEnd<'_>) {
+    let name = until(&note.text, 0);
     let values = [
         section,
         Part::Other(note),
@@ -57,9 +59,10 @@ fn print_session(section: Part<'_>, phase: &'static str, note: &Note, is_json: b
         Part::Signed(note.processes[1]),
         Part::Words(if matches!(note.peer, Peer::User(_)) { b"direct" } else { b"relay" }),
         Part::Other(&note.peer),
-        Part::Json(until(&note.name, 0)),
+        Part::Json(name),
     ];
-    print_row(SESSION, &values, is_json, out);
+    let arguments = until(after(&note.text, name.len() + 1), 0);
+    print_row(SESSION, &values, arguments, is_json, out);
 }
 
 /// Shown by the name of its session, as the log has it.
@@ -69,8 +72,9 @@ impl Show for Note {
     }
 }
 
-/// Prints values below these heads, or behind them as names in an object, whose first bracket is the client's.
-fn print_row(mut heads: &[u8], values: &[Part<'_>], is_json: bool, out: &mut ServerEnd<'_>) {
+/// Prints values below these heads, or behind them as names in an object, whose first bracket is the client's; and behind
+/// them a list of JSON's, if there is one.
+fn print_row(mut heads: &[u8], values: &[Part<'_>], arguments: &[u8], is_json: bool, out: &mut ServerEnd<'_>) {
     let (mut line, mut end) = (Line::new(), 0);
     for value in values {
         let name = first(heads, heads.iter().position(|byte| *byte <= b' ').unwrap_or_default());
@@ -95,6 +99,10 @@ fn print_row(mut heads: &[u8], values: &[Part<'_>], is_json: bool, out: &mut Ser
         end += name.len() + blanks;
         heads = after(heads, name.len() + blanks);
     }
-    line.add(if is_json { b"}\n" } else { b"\n" });
-    out.push_body(Kind::Output, &[line.bytes()]);
+    let before: &[u8] = match (arguments, is_json) {
+        ([], _) => b"",
+        (_, true) => b",\"arguments\":",
+        (_, false) => b" ",
+    };
+    out.push_body(Kind::Output, &[line.bytes(), before, arguments, if is_json { b"}\n" } else { b"\n" }]);
 }

@@ -3,8 +3,8 @@
 
 use crate::limits;
 use crate::session::connection::Peer;
-use crate::sys::statics::{SharedCell, shared, shared_cells};
-use core::sync::atomic::{AtomicI32, Ordering};
+use crate::sys::statics::{SharedCell, counters, shared_cells};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::io::Result;
 
 /// What a session does.
@@ -27,6 +27,9 @@ const PHASES: [&str; 4] = ["running", "stopped", "ending", "lingering"];
 pub(super) const OUTCOMES: [&str; 8] =
     ["exit", "signal", "refused", "timeout", "gone", "terminated", "fault", "server"];
 
+/// How much is counted: each outcome, and bytes in both directions.
+pub(super) const COUNTERS: usize = OUTCOMES.len() + 2;
+
 /// What is known of a session whose command has started.
 #[derive(Clone, Copy)]
 pub struct Note {
@@ -35,10 +38,9 @@ pub struct Note {
     /// Its PID, and the command's.
     pub processes: [i32; 2],
     /// Its peer.
-    /// The peer.
     pub peer: Peer,
-    /// The command's name, and NULs.
-    pub name: [u8; limits::NAME + 1],
+    /// The command's name, NUL, its arguments as a list of JSON's if they may be shown, and NULs.
+    pub text: [u8; limits::MESSAGE],
 }
 
 /// Where a session has its note. The mark is its [`Phase`].
@@ -48,13 +50,14 @@ pub type Place = SharedCell<Note>;
 #[derive(Clone, Copy)]
 pub struct Board {
     places: &'static [Place; limits::MAX_SESSIONS],
-    outcomes: &'static [AtomicI32; OUTCOMES.len()],
+    /// Sessions by their outcome, and bytes that came from peers and went to them.
+    counters: &'static [AtomicUsize; COUNTERS],
 }
 
 impl Board {
     /// An empty board.
     pub fn new() -> Result<Board> {
-        Ok(Board { places: shared_cells()?, outcomes: shared()? })
+        Ok(Board { places: shared_cells()?, counters: counters()? })
     }
 
     /// Places this note of a session whose command runs: in the first place that is free, so that those behind the last one
@@ -82,18 +85,18 @@ impl Board {
         });
     }
 
-    /// Counts a session that has ended so.
-    pub fn count(self, outcome: &str) {
-        for (name, count) in OUTCOMES.iter().zip(self.outcomes) {
-            if *name == outcome {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
+    /// Counts a session that has ended so, and bytes that came from its peer and went to it, as far as they are known.
+    #[allow(clippy::cast_possible_truncation, reason = "it wraps like the counter")]
+    pub fn count(self, outcome: &str, traffic: [Option<u64>; 2]) {
+        let outcomes = OUTCOMES.iter().map(|name| u64::from(*name == outcome));
+        for (counter, more) in self.counters.iter().zip(outcomes.chain(traffic.map(Option::unwrap_or_default))) {
+            counter.fetch_add(more as usize, Ordering::Relaxed);
         }
     }
 
-    /// How many sessions have ended in each way, in the order of [`OUTCOMES`].
-    pub(super) fn counts(self) -> [u32; OUTCOMES.len()] {
-        self.outcomes.each_ref().map(|count| count.load(Ordering::Relaxed).cast_unsigned())
+    /// How many sessions have ended in each way, in the order of [`OUTCOMES`], and the bytes.
+    pub(super) fn counts(self) -> [usize; COUNTERS] {
+        self.counters.each_ref().map(|counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -106,7 +109,7 @@ mod tests {
             number,
             processes: [i32::try_from(number).expect("small"), 2],
             peer: Peer::User(3),
-            name: [b'x'; limits::NAME + 1],
+            text: [b'x'; limits::MESSAGE],
         }
     }
 
@@ -135,7 +138,9 @@ mod tests {
     #[test]
     fn ends_are_counted_by_their_name() {
         let board = Board::new().expect("memory");
-        ["gone", "server", "gone"].into_iter().for_each(|outcome| board.count(outcome));
-        assert_eq!(board.counts(), [0, 0, 0, 0, 2, 0, 0, 1]);
+        for (outcome, traffic) in [("gone", [Some(1), Some(20)]), ("server", [None; 2]), ("gone", [None, Some(3)])] {
+            board.count(outcome, traffic);
+        }
+        assert_eq!(board.counts(), [0, 0, 0, 0, 2, 0, 0, 1, 1, 23]);
     }
 }
