@@ -158,8 +158,17 @@ impl Stub {
         Ok(())
     }
 
-    fn process(&mut self, mut arrived: &[u8]) -> Handled {
+    fn process(&mut self, arrived: &[u8]) -> Handled {
         let was_unknown = self.machine.peer() == Peer::Unknown;
+        let result = self.process_frames(arrived);
+        self.write_company();
+        if was_unknown && self.machine.peer() == Peer::Negotiated && !self.connection.is_direct {
+            reset_at_end(&self.connection.socket);
+        }
+        result
+    }
+
+    fn process_frames(&mut self, mut arrived: &[u8]) -> Handled {
         while self.end.is_none() {
             match self.machine.receive(&mut arrived) {
                 Ok(Some(message)) => self.handle(message)?,
@@ -168,15 +177,16 @@ impl Stub {
             }
             self.check_overrun()?;
         }
-        if was_unknown && self.machine.peer() == Peer::Negotiated && !self.connection.is_direct {
-            reset_at_end(&self.connection.socket);
-        }
         Ok(())
     }
 
     fn handle(&mut self, message: ServerMessage<'_>) -> Handled {
+        if let ServerMessage::Output(which, bytes) = message {
+            return self.output(which, bytes);
+        }
+        self.write_company();
         match message {
-            ServerMessage::Output(which, bytes) => self.output(which, bytes)?,
+            ServerMessage::Output(..) => {}
             ServerMessage::InputClosed => self.close_input(),
             ServerMessage::Failure(text) => text.show(self.reason),
             ServerMessage::Ended(end) => self.ended(end),

@@ -3,11 +3,11 @@
 use super::stub::{Handled, Stub};
 use crate::protocol::Which;
 use crate::protocol::client::Peer;
-use crate::report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::signal::{self, name};
 use crate::sys::terminal;
 use crate::text::bytes::after;
+use crate::{limits, report};
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
@@ -129,17 +129,45 @@ impl Stub {
         false
     }
 
-    /// Bytes of the command's output: written at once as far as possible, unless others wait already.
+    /// Bytes of the command's output. Few of them wait for those that have come with them; others are written at once as far
+    /// as possible, unless some wait for room already.
     pub(super) fn output(&mut self, which: Which, bytes: &[u8]) -> Handled {
-        let mut rest = bytes;
         if self.streams.output(which).is_none() {
             self.drop_output(which)?;
-            rest = &[];
         }
-        while let Some(output) = &mut self.streams.outputs[which as usize] {
-            if rest.is_empty() || !self.machine.stream(which).waiting().is_empty() {
-                break;
+        let is_in_company = self.streams.company == Some(which);
+        if !is_in_company || self.waiting(which) + bytes.len() > limits::COMPANY {
+            self.write_company();
+        }
+        let mut written = 0;
+        if self.waiting(which) == 0 || is_in_company {
+            if bytes.len() < limits::COMPANY {
+                self.streams.company = Some(which);
+            } else {
+                written = self.write(which, bytes);
             }
+        }
+        // What is kept for a stream without a reader is dropped.
+        self.machine.keep(which, bytes, written);
+        Ok(())
+    }
+
+    /// Writes what waits for nothing but company: nothing more has come with it.
+    pub(super) fn write_company(&mut self) {
+        if let Some(which) = self.streams.company.take() {
+            self.flush(which, PollFlags::OUT);
+        }
+    }
+
+    /// How many bytes of the command's output wait here.
+    fn waiting(&self, which: Which) -> usize {
+        self.machine.stream(which).waiting().len()
+    }
+
+    /// Writes bytes as far as possible: how many.
+    fn write(&mut self, which: Which, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while let Some(output) = self.streams.outputs[which as usize].as_mut().filter(|_| !rest.is_empty()) {
             match output.write(rest) {
                 Ok(count) => rest = after(rest, count),
                 Err(Errno::INTR) => {}
@@ -147,9 +175,7 @@ impl Stub {
                 Err(errno) => self.cannot_write(which, errno),
             }
         }
-        // What is kept for a stream without a reader is dropped.
-        self.machine.keep(which, bytes, bytes.len() - rest.len());
-        Ok(())
+        bytes.len() - rest.len()
     }
 
     /// The stream has room, or has lost its reader.

@@ -26,15 +26,17 @@ impl<'s> Session<'s> {
                 Err(error) => self.protocol_error(&error),
             }
         }
+        self.write_company();
     }
 
     fn handle(&mut self, message: ClientMessage<'_>) {
+        if let ClientMessage::Input(bytes) = message {
+            return self.input(bytes);
+        }
+        self.write_company();
         match message {
+            ClientMessage::Input(_) => {}
             ClientMessage::Start => self.start(),
-            ClientMessage::Input(bytes) => {
-                self.record.count(0, bytes.len());
-                self.write_input(bytes);
-            }
             ClientMessage::InputEnded => self.write_input(b""),
             ClientMessage::Signal(signal) => self.signal(signal),
             ClientMessage::Terminate => self.end_command(EndReason::Client, &"the client terminates it"),

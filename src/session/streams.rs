@@ -6,11 +6,30 @@ use super::phases::Link;
 use super::terminal::without_returns;
 use crate::protocol::Which;
 use crate::sys::fd::{self, OwnedFd};
-use crate::{exit, report};
+use crate::{exit, limits, report};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 impl Session<'_> {
+    /// Bytes for the command's stdin. Few of them wait for those that have come with them.
+    pub(super) fn input(&mut self, bytes: &[u8]) {
+        self.record.count(0, bytes.len());
+        if bytes.len() < limits::COMPANY && (self.has_company || !self.server_end.has_input()) {
+            self.has_company = true;
+            let _ = self.server_end.write_input(bytes, &mut |_| Some(0));
+        } else {
+            self.write_company();
+            self.write_input(bytes);
+        }
+    }
+
+    /// Writes what waits for nothing but company: nothing more has come with it.
+    pub(super) fn write_company(&mut self) {
+        if core::mem::take(&mut self.has_company) {
+            self.write_input(b"");
+        }
+    }
+
     /// Writes to the command's stdin: what has arrived, or with nothing what waits.
     pub(super) fn write_input(&mut self, arrived: &[u8]) {
         let pipe = self.state.command.streams().and_then(|streams| streams.input.as_ref());
