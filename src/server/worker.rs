@@ -51,6 +51,7 @@ impl Worker<'_> {
             self.sockets = Sockets::NONE;
         }
         process::adopt_orphans();
+        process::yield_to_wakers();
         let Ok(set) = self.set() else { process::exit(exit::UNAVAILABLE) };
         loop {
             let connection = first.take().or_else(|| self.next(&set));

@@ -1,11 +1,13 @@
 //! A server's processes serve one connection after the other, and nothing of one is seen by the next.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::support::frames::{HELLO, Peer, START, VARIABLE, data};
 use crate::support::transport::Transport;
-use crate::support::{Pod, Process, Run, Server, lacks_root, read_line, until, until_true, wait_for_file};
+use crate::support::{
+    Pod, Process, Run, Server, lacks_programs, lacks_root, read_line, until, until_true, wait_for_file,
+};
 use nix::sys::signal::Signal;
 
 /// The processes of a server that wait for a connection.
@@ -222,6 +224,35 @@ fn a_session_leaves_nothing_of_its_client_in_the_worker_that_serves_the_next_one
                     worker.0
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn a_command_is_scheduled_as_its_server_is() {
+    if lacks_programs(&["nice", "chrt"]) {
+        return;
+    }
+    for before in [&["nice", "-n", "5"][..], &["nice", "-n", "-5"], &["chrt", "--batch", "0"], &["chrt", "--idle", "0"]]
+    {
+        if Command::new(before[0]).args(&before[1..]).arg("true").stderr(Stdio::null()).run().code() != Some(0) {
+            // Not as this user.
+            continue;
+        }
+        let pod = Pod::new("show cat");
+        let mut command = pod.command(before[0]);
+        command.args(&before[1..]).arg(pod.path("bin/k8pshd")).args(["-n", "box", "-l", "-e", "../stubs"]);
+        let _server = pod.start(command);
+        let mut local = Command::new(before[0]);
+        local.args(&before[1..]).args(["cat", "/proc/self/stat"]);
+        // Nice value and policy, fields 19 and 41 (proc(5)), of which the first one behind the name is field 3.
+        let scheduled = |stat: &str| {
+            let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+            [fields[16].to_owned(), fields[38].to_owned()]
+        };
+        let expected = scheduled(&local.run().succeeds());
+        for _ in 0..3 {
+            assert_eq!(scheduled(&pod.stub("show").arg("/proc/self/stat").run().succeeds()), expected, "{before:?}");
         }
     }
 }

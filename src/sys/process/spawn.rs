@@ -4,6 +4,7 @@ use super::argv::Vector;
 use super::exec::{ExecError, execute};
 use super::exit::exit;
 use super::ids::{follow_parent, id};
+use super::schedule::yield_no_more;
 use crate::sys::arch::{clone_arguments, clone_onto};
 use crate::sys::call::{check, number, syscall6};
 use crate::sys::fd::own::{OwnedFd, above, pipe, place, read, write};
@@ -131,9 +132,10 @@ extern "C" fn run_child(argument: *mut c_void) -> ! {
     exit(child.start.failure_code)
 }
 
-/// Sets up what execve leaves as it is: group, streams, mask, signals.
+/// Sets up what execve leaves as it is: group, schedule, streams, mask, signals.
 fn prepare_child(child: &mut Child<'_, '_>) -> Result<()> {
     rustix::process::setpgid(None, None)?;
+    yield_no_more();
     // A session that is killed takes its command along.
     if !follow_parent(child.parent, rustix::process::Signal::KILL) {
         exit(child.start.failure_code);
