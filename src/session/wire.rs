@@ -116,8 +116,11 @@ impl Session<'_> {
                 Err(_) => self.on_disconnect(),
             }
         }
-        if let Link::Lingering { socket, .. } = &self.state.link {
-            // A client of protocol 1 learns a death by signal from the end of the connection.
+        if let Link::Lingering { socket, .. } = &self.state.link
+            && !self.server_end.negotiated
+        {
+            // A client of protocol 1 learns a death by signal from the end of the connection. A later one knows by its last
+            // frame, and is not woken once more.
             let _ = rustix::net::shutdown(socket, Shutdown::Write);
         }
     }
