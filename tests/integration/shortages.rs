@@ -155,16 +155,19 @@ fn without_proc_and_devices_calls_are_right_and_a_lost_command_ends(transport: T
     if lacks_namespaces() || lacks_programs(&["mount"]) {
         return;
     }
-    let pod = transport.pod("answer sh -c 'cat; echo end >&2; exit 7'\nstay sh -c 'echo ready; read line; sleep 1000'");
+    let pod = transport.pod("answer sh -c 'cat; echo end >&2; exit 7'\nstay sh -c 'echo ready; read line; sleep 1000'\nseven sh -c 'echo text >&7'");
     let without = |program: PathBuf| {
         let mut command = pod.command("unshare");
-        let script = "mount -t tmpfs none /proc && mount -t tmpfs none /dev && exec \"$@\"";
+        let script = "mount -t tmpfs none /proc && mount -t tmpfs none /dev && exec \"$@\" 7>&1";
         command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(program);
         command
     };
     let server = pod.start(serve(without(pod.path("bin/k8pshd")), &pod));
     let outcome = without(pod.stub_path("answer")).run_with(b"line\n");
     assert_eq!((outcome.code(), outcome.out(), outcome.err()), (Some(7), "line\n".into(), "end\n".into()));
+    if transport == Transport::Direct {
+        assert_eq!(without(pod.stub_path("seven")).run().succeeds(), "text\n");
+    }
     let mut stay = without(pod.stub_path("stay")).stdin(Stdio::piped()).stdout(Stdio::piped()).live();
     assert_eq!(read_line(stay.stdout.as_mut().expect("stdout")), "ready\n");
     stay.signal(Signal::SIGKILL);

@@ -19,13 +19,10 @@ pub(in crate::client) fn inherited(transport: Transport) -> &'static mut Numbers
     if transport == Transport::Relay {
         return inherited;
     }
-    let listed = process::open_descriptors(|number| {
-        let _ = inherited.push(number);
-    });
-    if listed.is_err() || inherited.is_empty() {
-        // Without /proc only the standard streams are known.
+    if fd::are_low() || process::open_descriptors(&mut |number| _ = inherited.push(number)).is_err() {
+        // Without /proc, high ones are not known.
         inherited.clear();
-        inherited.extend((0..3).filter(|number| fd::is_open(*number)));
+        fd::each_low(&mut |number| _ = inherited.push(number));
     }
     inherited
 }

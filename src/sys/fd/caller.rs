@@ -1,11 +1,12 @@
 //! Descriptors that this program was started with: its caller's.
 
 use super::own::{OwnedFd, close_number, open, pipe, place};
-use crate::sys::call::{call, word};
+use crate::sys::call::{call, check, number, syscall6, word};
 use crate::sys::process::id;
 use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Result;
+use rustix::process::{Resource, getrlimit};
 
 /// The three standard streams. Where the caller closed one, a call on it is an error.
 pub fn standard_fds() -> [BorrowedFd<'static>; 3] {
@@ -58,10 +59,37 @@ fn is_same_open_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     signal(one, F_GETSIG, 0).is_ok_and(|found| found != own)
 }
 
-/// Whether a descriptor of this number is open.
-pub fn is_open(number: RawFd) -> bool {
-    // SAFETY: it is asked for its flags, which does nothing to whatever has the number.
-    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) }).is_ok()
+/// Numbers below this are low.
+const LOW: usize = 256;
+
+/// No time, as both layouts of a `struct timespec` have it.
+static NO_TIME: [u64; 2] = [0; 2];
+
+/// Whether no descriptor but low ones can be open. select(2) leaves out those for which the kernel's table has no room, as it
+/// has for no more than twice the highest one (or 64), and fails for any other that is closed.
+pub fn are_low() -> bool {
+    let mut set = [0_u64; 2 * LOW / 64];
+    set[LOW / 64..].fill(u64::MAX);
+    let arguments = [2 * LOW, set.as_mut_ptr() as usize, 0, 0, (&raw const NO_TIME) as usize, 0];
+    // SAFETY: the set has a bit for each number, and the kernel reads and writes no more. Looking at a file does nothing to it.
+    unsafe { check(syscall6(number(libc::SYS_pselect6), arguments)) == Ok(0) }
+}
+
+/// Calls `each` with every low descriptor that is open: of the others poll(2) says that they are not. That takes a fifth of
+/// the time that /proc/self/fd does, where the kernel makes an inode of each descriptor.
+pub fn each_low(each: &mut dyn FnMut(RawFd)) {
+    let mut all = [libc::pollfd { fd: 0, events: 0, revents: libc::POLLNVAL }; LOW];
+    for (number, entry) in (0..).zip(&mut all) {
+        entry.fd = number;
+    }
+    // One call takes no more entries than this process may have descriptors.
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+    for part in all.chunks_mut(limit.unwrap_or(LOW).clamp(1, LOW)) {
+        let arguments = [part.as_mut_ptr() as usize, part.len(), (&raw const NO_TIME) as usize, 0, 0, 0];
+        // SAFETY: the kernel is told how many entries there are. Looking at a file does nothing to it.
+        let _ = unsafe { check(syscall6(number(libc::SYS_ppoll), arguments)) };
+    }
+    all.iter().filter(|entry| entry.revents & libc::POLLNVAL == 0).for_each(|entry| each(entry.fd));
 }
 
 /// Closes every descriptor that this program was started with beyond the three streams: they must not reach what it starts.

@@ -6,7 +6,8 @@ pub(in crate::sys) mod own;
 pub(in crate::sys) mod stream;
 
 pub use caller::{
-    close_inherited, close_passed, error, is_open, is_same_device, is_same_output, leave_streams, output, standard_fds,
+    are_low, close_inherited, close_passed, each_low, error, is_same_device, is_same_output, leave_streams, output,
+    standard_fds,
 };
 pub use conduit::{Conduit, enlarge, splice};
 pub use own::{

@@ -21,7 +21,7 @@ pub fn children(mut each: impl FnMut(i32)) -> Result<()> {
 }
 
 /// Calls `each` with every descriptor that this process has open (proc(5)).
-pub fn open_descriptors(mut each: impl FnMut(i32)) -> Result<()> {
+pub fn open_descriptors(each: &mut dyn FnMut(i32)) -> Result<()> {
     numbers(c"/proc/self/fd", &mut |directory, number| {
         if number != directory.as_fd().as_raw_fd() {
             each(number);
