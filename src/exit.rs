@@ -2,7 +2,7 @@
 
 /// The exit code of a successful run.
 pub const SUCCESS: u8 = 0;
-/// The server, `--check`, `--list`, `--probe` or `--install` failed.
+/// The server, `--check`, `--list`, `--probe`, `--status` or `--install` failed.
 pub const FAILURE: u8 = 1;
 /// The command ran longer than `--session-timeout` lets it, as in timeout(1).
 pub const TIMED_OUT: u8 = 124;

@@ -13,7 +13,7 @@
 //! Rooms by subject:
 //!
 //! - [`cli`]: which role this process plays; the command line of `k8psh`: check, list, install.
-//! - [`client`]: a stub: its route, its request, its relay; the probe.
+//! - [`client`]: a stub: its route, its request, its relay; the probe, the status.
 //! - [`server`]: `k8pshd`: start and reload, the listener, its workers, stubs as files, the program behind `--`.
 //! - [`session`]: the server's end of one connection: launch, relay, end, the log.
 //! - [`auth`]: the token, and connections that have not proven that they have it.

@@ -1,7 +1,7 @@
 //! `k8psh`: runs a command by name, inspects the configuration, installs the program, or turns into the server.
 
 use super::{check, install, list, run_command};
-use crate::client::probe;
+use crate::client::inspect::{self, Question};
 use crate::options::help;
 use crate::options::table::{CLIENT, Id, SERVER};
 use crate::options::words::{UsageError, Word, next};
@@ -17,7 +17,7 @@ enum Task {
     Check,
     Install { target: &'static CStr },
     List,
-    Probe { name: Option<&'static CStr> },
+    Ask { question: Question, name: Option<&'static CStr> },
 }
 
 /// What the options say so far.
@@ -63,7 +63,8 @@ impl Invocation {
             Id::Check => self.begin(Task::Check),
             Id::Install => self.begin(Task::Install { target: value }),
             Id::List => self.begin(Task::List),
-            Id::Probe => self.begin(Task::Probe { name: None }),
+            Id::Probe => self.begin(Task::Ask { question: Question::Probe, name: None }),
+            Id::Status => self.begin(Task::Ask { question: Question::Status, name: None }),
             _ => {}
         }
     }
@@ -71,11 +72,11 @@ impl Invocation {
     /// Takes the task, of which there is one at the most.
     fn begin(&mut self, task: Task) {
         if self.task.replace(task).is_some() {
-            self.usage_error(&"only one of --check, --install, --list and --probe can be given");
+            self.usage_error(&"only one of --check, --install, --list, --probe and --status can be given");
         }
     }
 
-    /// Takes a word that is not an option: the name of a server to probe, or else the command, which gets all words
+    /// Takes a word that is not an option: the name of a server to ask, or else the command, which gets all words
     /// behind it.
     fn take_word(&mut self, program: &Program, word: &'static CStr, arguments: Strings) {
         match &mut self.task {
@@ -83,18 +84,20 @@ impl Invocation {
                 self.check_options();
                 run_command(program, self.config, word.to_bytes(), arguments)
             }
-            Some(Task::Probe { name: name @ None }) => *name = Some(word),
+            Some(Task::Ask { name: name @ None, .. }) => *name = Some(word),
             _ => self.usage_error(&UsageError::Unexpected(word)),
         }
     }
 
     /// Checks that each option belongs to the task, or to the command.
     fn check_options(&self) {
-        if self.is_json && !matches!(self.task, Some(Task::Check | Task::List)) {
-            self.usage_error(&"--json belongs to --check or --list");
+        if self.is_json
+            && !matches!(self.task, Some(Task::Check | Task::List | Task::Ask { question: Question::Status, .. }))
+        {
+            self.usage_error(&"--json belongs to --check, --list or --status");
         }
-        if self.timeout.is_some() && !matches!(self.task, Some(Task::Probe { .. })) {
-            self.usage_error(&"--timeout belongs to --probe");
+        if self.timeout.is_some() && !matches!(self.task, Some(Task::Ask { .. })) {
+            self.usage_error(&"--timeout belongs to --probe or --status");
         }
     }
 
@@ -105,8 +108,9 @@ impl Invocation {
             Some(Task::Check) => check::run(self.config, environment, self.is_json),
             Some(Task::Install { target }) => install::run(program, target),
             Some(Task::List) => list::run(self.config, environment, self.is_json),
-            Some(Task::Probe { name }) => {
-                probe::run(program, self.config, name, self.timeout.unwrap_or(limits::PROBE_MS))
+            Some(Task::Ask { question, name }) => {
+                let timeout = self.timeout.unwrap_or(limits::PROBE_MS);
+                inspect::run(program, self.config, (question, name), timeout, self.is_json)
             }
             None => self.usage_error(&"no command given; k8psh --list shows all"),
         };
@@ -129,7 +133,8 @@ fn asks_for_task(mut words: Strings) -> bool {
             Ok(Word::Plain(_) | Word::End) => return false,
             Err(error) => error.option(),
         };
-        if option.is_some_and(|option| matches!(option.id, Id::Check | Id::Install | Id::List | Id::Probe)) {
+        if option.is_some_and(|option| matches!(option.id, Id::Check | Id::Install | Id::List | Id::Probe | Id::Status))
+        {
             return true;
         }
     }

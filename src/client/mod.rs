@@ -1,5 +1,5 @@
-//! A stub: finds the command's server, sends the request, relays, and ends as the command ended. And the probe, which asks
-//! a server whether it is there.
+//! A stub: finds the command's server, sends the request, relays, and ends as the command ended. And what asks
+//! a server something else: `inspect`.
 //!
 //! - `run`: from the configuration to a connected `Stub`
 //! - `route`, `connect`: where a server is, and how to get there
@@ -10,7 +10,7 @@
 
 mod connect;
 mod connection;
-pub mod probe;
+pub mod inspect;
 mod request;
 mod route;
 mod run;

@@ -167,7 +167,7 @@ impl<'g> Settings<'g> {
             Id::Trigger => self.trigger = Some(value),
             Id::Tty => self.tty = Tty::named(bytes).unwrap_or_default(),
             Id::Check | Id::Config | Id::Help | Id::Install | Id::Json | Id::List | Id::Name | Id::Probe => {}
-            Id::Server | Id::Version => {}
+            Id::Server | Id::Status | Id::Version => {}
         }
     }
 

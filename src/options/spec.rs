@@ -37,6 +37,7 @@ pub enum Id {
     Server,
     ServerUid,
     SessionTimeout,
+    Status,
     Timeout,
     TokenEnv,
     TokenFile,

@@ -74,7 +74,7 @@ name, as stubs are, it runs the command of that name.",
             None,
             None,
             "--json\n\
-             --check and --list print JSON",
+             --check, --list and --status print JSON",
         ),
         on_command_line(
             Id::List,
@@ -96,6 +96,13 @@ name, as stubs are, it runs the command of that name.",
             None,
             "--server\n\
              be the server, with all the arguments (see k8pshd --help)",
+        ),
+        on_command_line(
+            Id::Status,
+            None,
+            None,
+            "--status [NAME]\n\
+             print what that server, or every one, runs, and how many calls ended how",
         ),
         on_command_line(
             Id::Timeout,

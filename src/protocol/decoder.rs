@@ -22,7 +22,7 @@ pub struct Chunk<'i> {
 
 /// Takes frames apart. What it keeps between calls is at most a header.
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
+pub struct Decoder {
     /// The header so far, always below [`HEADER`] bytes between calls while no body is under way.
     header: [u8; HEADER],
     length: usize,
@@ -47,7 +47,7 @@ impl Hash for Decoder {
 
 impl Decoder {
     /// At the beginning of a stream.
-    pub(super) const fn new() -> Decoder {
+    pub const fn new() -> Decoder {
         Decoder { header: [0; HEADER], length: 0, body: None }
     }
 
@@ -70,7 +70,7 @@ impl Decoder {
     }
 
     /// The next chunk of `input`, which is moved past it; `None` when it is used up.
-    pub(super) fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Chunk<'i>>, ProtocolError> {
+    pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Chunk<'i>>, ProtocolError> {
         match self.body {
             Some(body) if body.left > 0 => Ok(self.continue_body(body, input)),
             _ => self.begin_frame(input),

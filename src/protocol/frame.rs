@@ -202,6 +202,16 @@ const FIRST: [u8; HEADER + 16] = frame(Kind::Variable, b"K8PSH_PROTOCOL=2");
 /// every request that is cut short.
 pub const PROBE: &[u8] = &FIRST;
 
+/// The name by which a server is asked for its status as tables. No command has it: a name has no `/`.
+pub const TABLE: &[u8] = b"/table";
+
+/// The same as an array of objects.
+pub const ARRAY: &[u8] = b"/array";
+
+/// What a client sends that asks for the one or the other: a request of protocol 1, so that the server does not wait for
+/// credit.
+pub const STATUS: [[u8; HEADER + TABLE.len()]; 2] = [frame(Kind::Start, TABLE), frame(Kind::Start, ARRAY)];
+
 /// Bytes that the request of a stub of protocol 2 and later begins with, whatever its protocol: all of [`PROBE`] but the number.
 pub const STUB: usize = PROBE.len() - 1;
 

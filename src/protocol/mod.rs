@@ -19,6 +19,7 @@ pub mod request;
 pub mod server;
 mod terminal;
 
+pub use decoder::Decoder;
 pub use error::{ProtocolError, RequestTooLarge};
 pub use flow::{Incoming, Which};
 pub use queue::Queue;

@@ -1,6 +1,7 @@
 //! The pool of workers: which processes there are and what each is doing, in memory that all of them share.
 
 use crate::limits;
+use crate::session::status::board::Board;
 use crate::sys::signal;
 use crate::sys::statics;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -98,6 +99,8 @@ impl Slot {
 pub(super) struct Pool {
     /// A slot for each worker, as many as there may ever be.
     slots: &'static [AtomicI32; limits::MAX_SESSIONS],
+    /// What their sessions note.
+    pub(super) board: Board,
     /// The PID of the process that has reported a shortage; 0: none has.
     shortage: &'static AtomicI32,
     /// How many workers there may be now.
@@ -110,7 +113,7 @@ impl Pool {
     /// No worker, and room for none. Fails if there is no memory.
     pub(super) fn new() -> Result<Pool> {
         let [shortage] = statics::shared::<1>()?;
-        Ok(Pool { slots: statics::shared()?, shortage, most: 0, used: 0 })
+        Ok(Pool { slots: statics::shared()?, board: Board::new()?, shortage, most: 0, used: 0 })
     }
 
     /// Allows `most` workers, no more than [`limits::MAX_SESSIONS`]. If there are more, none is started until enough have
@@ -160,10 +163,17 @@ impl Pool {
         self.states().filter(|state| matches!(state, State::Starting | State::Idle(_))).count()
     }
 
+    /// How many workers are idle, and how many serve a connection.
+    pub(super) fn workers(self) -> [usize; 2] {
+        let busy = self.states().filter(|state| matches!(state, State::Busy(_))).count();
+        [self.spares(), busy]
+    }
+
     /// Forgets a process that has ended, and returns whether it was an idle worker. `None`: it was not a worker.
     pub(super) fn forget(self, pid: i32) -> Option<bool> {
         let slot = self.find(pid)?;
         let was_idle = slot.state() == State::Idle(pid);
+        self.board.forget(pid);
         slot.free();
         Some(was_idle)
     }

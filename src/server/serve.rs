@@ -74,9 +74,12 @@ fn serve_plan(
     debug!(Server, "server {} listens on port {}", server.name(), server.port());
     let daemon = settings.background.then_some(settings.pid_file);
     running.listener.follow(settings);
+    let pool = running.listener.pool;
     let service = Service {
         loaded,
         server: *server,
+        board: pool.board,
+        workers: &|| pool.workers(),
         environment: setup.program.environment.without(settings.token_variable()),
         settings,
         umask: process::umask(),

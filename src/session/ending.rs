@@ -4,6 +4,7 @@ use super::command::{Event, Streams};
 use super::event_loop::Session;
 use super::log::EndReason;
 use super::phases::{Cleanup, Link};
+use super::status::board::Phase;
 use crate::exit::End;
 use crate::protocol::Which;
 use crate::sys::clock::Instant;
@@ -94,6 +95,7 @@ impl Session<'_> {
                 self.read_output(which);
             }
         }
+        self.record.note(Phase::Stopped);
         self.on_terminal_event(Event::Stopped(signal));
     }
 
@@ -108,6 +110,7 @@ impl Session<'_> {
             return;
         }
         self.record.cut = Some(reason);
+        self.record.note(Phase::Ending);
         report!("{}: {}: ending process {}", self.name, why, pid);
         if matches!(self.state.link, Link::Closed) {
             self.close_input();

@@ -6,6 +6,7 @@ use super::deadlines::Due;
 use super::log::{EndReason, Record};
 use super::phases::{Command, Link, Patience, State};
 use super::service::{Intake, Service};
+use super::status::board::Phase;
 use crate::options::value::uids;
 use crate::protocol::server::{self, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
@@ -282,6 +283,7 @@ impl<'s> Session<'s> {
         let is_plain = self.client == Client::Plain;
         let patience = if is_plain { Patience::WhileReading(0) } else { Patience::UntilAcknowledged };
         self.state.link.linger(patience, Instant::now());
+        self.record.note(Phase::Lingering);
     }
 
     /// The client has had its time to read the end. One that reads slowly gets more: what it still sends would otherwise

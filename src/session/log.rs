@@ -3,6 +3,7 @@
 
 use super::connection::Peer;
 use super::service::Service;
+use super::status::board::{Note, Phase, Place};
 use crate::exit::{self, End};
 use crate::options::value::Format;
 use crate::protocol::request::Request;
@@ -11,6 +12,7 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::process;
 use crate::sys::socket::tcp;
 use crate::sys::statics::Global;
+use crate::text::bytes::first;
 use crate::text::json::string;
 use crate::text::line::{Line, Part, Show};
 use crate::{add, diag, limits};
@@ -56,6 +58,8 @@ pub struct Record<'s> {
     bytes: Option<[u64; 2]>,
     /// Bytes of a trigger's connection that were read before the session began: the token.
     ahead: u64,
+    /// Where it is noted what the session does, once its command has started.
+    place: Option<&'static Place>,
     /// `None` before a request is complete.
     start: Option<Started<'s>>,
 }
@@ -71,7 +75,29 @@ struct Started<'s> {
 impl<'s> Record<'s> {
     /// That of a session that has not begun.
     pub fn new(peer: Peer) -> Record<'s> {
-        Record { cut: None, refused: 0, peer, bytes: None, ahead: 0, start: None }
+        Record { cut: None, refused: 0, peer, bytes: None, ahead: 0, place: None, start: None }
+    }
+
+    /// Notes that the command of this request runs, as this process.
+    pub fn note_command(&mut self, service: &Service<'_>, request: &Request<'s>, command: i32) {
+        let Some(start) = &self.start else { return };
+        let mut line = Line::new();
+        line.add(first(start.command.to_bytes(), limits::NAME));
+        line.add(b"\0");
+        if service.settings.log_arguments {
+            Arguments(request).show(&mut line);
+        }
+        let mut text = [0; limits::MESSAGE];
+        text[..line.bytes().len()].copy_from_slice(line.bytes());
+        let note = Note { number: start.number, processes: [process::id(), command], peer: self.peer, text };
+        self.place = service.board.place(&note);
+    }
+
+    /// Notes what the session does.
+    pub fn note(&self, phase: Phase) {
+        if let Some(place) = self.place {
+            place.set_mark(phase as i32);
+        }
     }
 
     /// A request is complete. `connection` is that of a trigger, which can be asked for its bytes at the end; those of a
@@ -112,6 +138,10 @@ impl<'s> Record<'s> {
     pub fn ended(&self, service: &Service<'_>, end: Option<End>) {
         let Some(start) = &self.start else { return };
         let (outcome, code) = self.outcome(end);
+        service.board.count(outcome, self.traffic());
+        if let Some(place) = self.place {
+            place.set_mark(0);
+        }
         match service.settings.log() {
             Format::None => {}
             Format::Text => self.log_end(service, start, outcome, code),

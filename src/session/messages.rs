@@ -3,9 +3,11 @@
 use super::command::{self, Event, Refused, Running};
 use super::event_loop::{Client, Session};
 use super::log::EndReason;
-use super::phases::{Command, Link, Patience};
+use super::phases::{Cleanup, Command, Link, Patience};
+use super::status::board::Phase;
 use crate::protocol::Which;
-use crate::protocol::request::{Attributes, Request};
+use crate::protocol::frame::{ARRAY, TABLE};
+use crate::protocol::request::Request;
 use crate::protocol::server::ClientMessage;
 use crate::sys::clock::Instant;
 use crate::sys::process::{self, Reception};
@@ -54,6 +56,11 @@ impl<'s> Session<'s> {
         let is_lent = self.client == Client::Plain;
         self.state.link.on_request(is_lent);
         self.name = request.command();
+        match self.name.to_bytes() {
+            TABLE => return self.tell_status(false),
+            ARRAY => return self.tell_status(true),
+            _ => {}
+        }
         self.record.started(self.service, &request, self.state.link.socket().filter(|_| is_lent));
         let mut reason = Line::new();
         let result = self.restrict(&mut request, &mut reason).and_then(|()| self.launch(&request, &mut reason));
@@ -63,7 +70,7 @@ impl<'s> Session<'s> {
         match result {
             Ok(running) => {
                 self.server_end.warn(reason.bytes());
-                self.started(running, request.attributes());
+                self.started(running, &request);
             }
             Err(Refused(code)) => {
                 self.record.refused = code;
@@ -81,7 +88,8 @@ impl<'s> Session<'s> {
     }
 
     /// The command runs. A stub that has a terminal hears whether the command shares it.
-    fn started(&mut self, mut running: Running, attributes: &Attributes) {
+    fn started(&mut self, mut running: Running, request: &Request<'s>) {
+        let attributes = request.attributes();
         let streams = &mut running.streams;
         for which in Which::BOTH {
             if streams.outputs[which as usize].is_none() {
@@ -94,6 +102,7 @@ impl<'s> Session<'s> {
         if attributes.is_background() {
             streams.background = Some(running.pid);
         }
+        self.record.note_command(self.service, request, running.pid);
         let has_keys = streams.has_keys;
         let is_watched = has_keys && streams.shared_modes.is_some() && streams.background.is_none();
         self.state.command = Command::Running {
@@ -125,6 +134,9 @@ impl<'s> Session<'s> {
             self.on_terminal_event(Event::Signal(signal));
             // A group in any case: others may be in it.
             let _ = signal::send(-self.target_of(signal, pid), signal);
+            if signal == signal::name::CONT && self.state.cleanup == Cleanup::NotNeeded {
+                self.record.note(Phase::Running);
+            }
             if !before.is_exiting && (survives(before) || survives(process::reception(pid))) {
                 self.server_end.delivered();
             }

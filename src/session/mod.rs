@@ -15,6 +15,7 @@ pub mod log;
 mod messages;
 mod phases;
 pub mod service;
+pub mod status;
 mod streams;
 mod terminal;
 mod trigger;

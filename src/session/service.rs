@@ -1,5 +1,6 @@
 //! What every session of a server works from: plain data.
 
+use super::status::board::Board;
 use crate::config::Server;
 use crate::config::file::Loaded;
 use crate::options::settings::Settings;
@@ -12,6 +13,10 @@ pub struct Service<'g> {
     pub loaded: Loaded<'g>,
     /// This server's part of it.
     pub server: Server<'g>,
+    /// What its sessions note.
+    pub board: Board,
+    /// How many of its workers are idle, and how many serve a connection.
+    pub workers: &'g dyn Fn() -> [usize; 2],
     /// What its options say.
     pub settings: &'g Settings<'g>,
     /// This server's own environment, without its token.

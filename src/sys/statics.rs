@@ -2,7 +2,8 @@
 //! for good.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering, fence};
 use rustix::io::Result;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
@@ -42,17 +43,87 @@ fn take_once(taken: &AtomicBool) {
 /// Numbers, 0 at first, in memory that this process shares with its future children (mmap(2)). A page of it is allocated
 /// when it is touched.
 pub fn shared<const COUNT: usize>() -> Result<&'static [AtomicI32; COUNT]> {
-    let length = size_of::<[AtomicI32; COUNT]>();
-    // SAFETY: the kernel chooses an address range where nothing is mapped. The memory is `length` bytes long, aligned to
-    // a page, all zero, which is a valid `AtomicI32`, and never unmapped.
-    unsafe {
-        let place = rustix::mm::mmap_anonymous(
-            core::ptr::null_mut(),
-            length,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-        )?;
-        Ok(&*place.cast())
+    let memory = map(size_of::<[AtomicI32; COUNT]>())?;
+    // SAFETY: the memory is as long, aligned to a page, all zero, which is a valid `AtomicI32`, and never unmapped.
+    Ok(unsafe { &*memory.cast() })
+}
+
+/// The same for what is counted without end: 2^32 is 0 again where a processor has 32 bits.
+pub fn counters<const COUNT: usize>() -> Result<&'static [AtomicUsize; COUNT]> {
+    let memory = map(size_of::<[AtomicUsize; COUNT]>())?;
+    // SAFETY: as above, for `AtomicUsize`.
+    Ok(unsafe { &*memory.cast() })
+}
+
+/// The same with cells, none of which has a value at first.
+pub fn shared_cells<T: Copy, const COUNT: usize>() -> Result<&'static [SharedCell<T>; COUNT]> {
+    let memory = map(size_of::<[SharedCell<T>; COUNT]>())?;
+    // SAFETY: as above; all zero, a `SharedCell` has no value.
+    Ok(unsafe { &*memory.cast() })
+}
+
+/// Maps so many bytes that this process shares with its children.
+fn map(length: usize) -> Result<*mut core::ffi::c_void> {
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: the kernel chooses an address range where nothing is mapped.
+    unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), length, protection, MapFlags::SHARED) }
+}
+
+/// A value in memory that processes share. One of them writes it, others read it, and none waits for another.
+pub struct SharedCell<T> {
+    /// How often the value was written, times two; odd while it is being written, 0 if it never was.
+    version: AtomicI32,
+    /// What the process that has the cell says; 0: none has it.
+    mark: AtomicI32,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: a reader uses its copy of the value only if nobody wrote while it was made.
+unsafe impl<T: Copy> Sync for SharedCell<T> {}
+
+impl<T: Copy> SharedCell<T> {
+    /// Takes the cell for this value, unless a process has it. It has this mark then.
+    pub fn take(&self, value: &T, mark: i32) -> bool {
+        if self.mark.compare_exchange(0, -1, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return false;
+        }
+        // A process that was killed while it wrote has left an odd number.
+        let version = self.version.load(Ordering::SeqCst) | 1;
+        self.version.store(version, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        // SAFETY: only the process that has the cell writes, and there is no reference to the value: others copy it, and
+        // look at the version.
+        unsafe { self.value.get().cast::<T>().copy_from_nonoverlapping(value, 1) };
+        self.version.store(version.wrapping_add(1) & i32::MAX, Ordering::SeqCst);
+        self.set_mark(mark);
+        true
+    }
+
+    /// Whether it ever had a value.
+    pub fn was_taken(&self) -> bool {
+        self.version.load(Ordering::SeqCst) != 0
+    }
+
+    /// The value; `None` if there is none, or if it was written meanwhile.
+    pub fn load(&self) -> Option<T> {
+        let version = self.version.load(Ordering::SeqCst);
+        let mut value = MaybeUninit::uninit();
+        // SAFETY: any bytes are a `MaybeUninit`.
+        unsafe { (&raw mut value).copy_from_nonoverlapping(self.value.get(), 1) };
+        fence(Ordering::SeqCst);
+        let is_whole = version != 0 && version & 1 == 0 && self.version.load(Ordering::SeqCst) == version;
+        // SAFETY: the version was even and has not changed, so this is a value that was written whole.
+        is_whole.then(|| unsafe { value.assume_init() })
+    }
+
+    /// The mark: below 0 while the value is being written.
+    pub fn mark(&self) -> i32 {
+        self.mark.load(Ordering::SeqCst)
+    }
+
+    /// Changes the mark; 0 gives the cell back.
+    pub fn set_mark(&self, mark: i32) {
+        self.mark.store(mark, Ordering::SeqCst);
     }
 }
 

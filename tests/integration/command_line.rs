@@ -333,7 +333,7 @@ fn the_tasks_of_the_client_exclude_each_other() {
         &[&install[..], &install].concat(),
     ] {
         let outcome = pod.k8psh().args(words).run();
-        outcome.fails(1, "k8psh", &["only one of --check, --install, --list and --probe can be given"]);
+        outcome.fails(1, "k8psh", &["only one of --check, --install, --list, --probe and --status can be given"]);
     }
     assert!(!pod.path("target").exists());
 }
@@ -346,16 +346,16 @@ fn nothing_behind_a_task_is_ignored() {
         (&["--install", &*target, "extra"][..], "unexpected argument extra"),
         (&["--install", &target, ""], "unexpected argument ''"),
         (&["--install", &target, "--nope"], "unknown option --nope"),
-        (&["--install", &target, "--json"], "--json belongs to --check or --list"),
-        (&["--install", &target, "--timeout", "5"], "--timeout belongs to --probe"),
+        (&["--install", &target, "--json"], "--json belongs to --check, --list or --status"),
+        (&["--install", &target, "--timeout", "5"], "--timeout belongs to --probe or --status"),
         (&["--install"], "--install needs a value"),
         (&["--install", "--check"], "--install: --check is not"),
         (&["--install=-x"], "--install: -x is not"),
         (&["--install", ""], "--install has an empty value"),
         (&["--check", "extra"], "unexpected argument extra"),
-        (&["--check", "--timeout", "5"], "--timeout belongs to --probe"),
-        (&["--probe", "--json"], "--json belongs to --check or --list"),
-        (&["--probe", "--json", "box"], "--json belongs to --check or --list"),
+        (&["--check", "--timeout", "5"], "--timeout belongs to --probe or --status"),
+        (&["--probe", "--json"], "--json belongs to --check, --list or --status"),
+        (&["--probe", "--json", "box"], "--json belongs to --check, --list or --status"),
         (&["--nope", "--check"], "unknown option --nope"),
         (&["--list=x"], "--list takes no value"),
         (&["--probe=box"], "--probe takes no value behind =; see k8psh --help"),
@@ -373,10 +373,10 @@ fn nothing_behind_a_task_is_ignored() {
 fn an_option_of_a_task_does_not_go_with_a_command() {
     let pod = Pod::new("true");
     for (words, about) in [
-        (&["--timeout", "5", "true"][..], "--timeout belongs to --probe"),
-        (&["--timeout", "5"], "--timeout belongs to --probe"),
-        (&["--json", "true"], "--json belongs to --check or --list"),
-        (&["--json"], "--json belongs to --check or --list"),
+        (&["--timeout", "5", "true"][..], "--timeout belongs to --probe or --status"),
+        (&["--timeout", "5"], "--timeout belongs to --probe or --status"),
+        (&["--json", "true"], "--json belongs to --check, --list or --status"),
+        (&["--json"], "--json belongs to --check, --list or --status"),
     ] {
         pod.k8psh().args(words).run().fails(125, "k8psh", &[about]);
     }

@@ -32,6 +32,7 @@ mod replicas;
 mod sessions;
 mod shortages;
 mod signals;
+mod status;
 mod streams;
 mod stubs;
 mod supervise;

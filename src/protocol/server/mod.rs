@@ -223,11 +223,12 @@ impl<'a> ServerEnd<'a> {
     /// Why something is not as the stub wished it, if there is anything to say. Said before anything else of the command.
     pub fn warn(&mut self, reason: &[u8]) {
         if self.negotiated && !reason.is_empty() {
-            self.explain(Kind::Failure, &[reason]);
+            self.push_body(Kind::Failure, &[reason]);
         }
     }
 
-    fn explain(&mut self, kind: Kind, parts: &[&[u8]]) {
+    /// Sends a frame whose body is these parts.
+    pub fn push_body(&mut self, kind: Kind, parts: &[&[u8]]) {
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
         self.push(kind, u32::try_from(length).unwrap_or(u32::MAX));
         for part in parts {
@@ -307,9 +308,9 @@ impl<'a> ServerEnd<'a> {
                 self.overrun |= self.outbox.push(part).is_err();
             }
         } else if self.negotiated {
-            self.explain(Kind::Failure, &[reason]);
+            self.push_body(Kind::Failure, &[reason]);
         } else {
-            self.explain(Kind::Error, &[self.name, b": ", reason, b"\n"]);
+            self.push_body(Kind::Error, &[self.name, b": ", reason, b"\n"]);
         }
         self.finish(End::Code(code));
     }

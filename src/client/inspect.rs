@@ -1,0 +1,161 @@
+//! `k8psh --probe`: whether servers are up, for the probes of containers that have no shell. `k8psh --status`: what they
+//! run. Neither starts anything.
+//!
+//! A kernel accepts connections for a process that hangs, so a probe asks the server something: [`frame::PROBE`].
+
+use super::connect::connect;
+use super::route::Route;
+use crate::config::Server;
+use crate::config::file::{self, Loaded};
+use crate::diag::{self, Reported, array};
+use crate::options::settings::{NOT_FOR_STUBS, Settings, is_trigger};
+use crate::options::value::Transport;
+use crate::protocol::Decoder;
+use crate::protocol::frame::{self, Kind};
+use crate::reported;
+use crate::secure::channel::{Channel, Sealed};
+use crate::secure::record::RECORD;
+use crate::sys::clock::Instant;
+use crate::sys::program::{Environment, Program};
+use crate::sys::socket::tcp;
+use crate::sys::statics::StaticCell;
+use crate::sys::{fd, poll};
+use crate::text::line::Show;
+use core::ffi::CStr;
+use core::net::{IpAddr, SocketAddr};
+use rustix::event::PollFlags;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::net::{Shutdown, sockopt};
+
+/// What a server is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it answers.
+    Probe,
+    /// What it runs.
+    Status,
+}
+
+/// Asks the server of that name, or every server that has commands: a probe up to the first that does not answer, and for
+/// the status those that are no triggers.
+pub fn run(
+    program: &Program,
+    config: Option<&'static CStr>,
+    (question, name): (Question, Option<&'static CStr>),
+    milliseconds: u64,
+    is_json: bool,
+) -> Result<(), Reported> {
+    static BUFFERS: StaticCell<[Sealed; 2]> = StaticCell::new([[0; RECORD]; 2]);
+    let buffers = BUFFERS.take();
+    let deadline = Instant::after(milliseconds);
+    let loaded = file::load(config, &program.environment)?;
+    array::begin(is_json);
+    let mut ask = |server| ask(question, server, loaded, &program.environment, buffers, deadline);
+    let mut outcome = Ok(());
+    if let Some(name) = name {
+        let server = loaded.config.server(name.to_bytes());
+        let server = server.ok_or_else(|| reported!("{}: there is no server {}", loaded.path(), name))?;
+        outcome = ask(server);
+    }
+    for server in loaded.config.servers().filter(|server| name.is_none() && server.has_commands()) {
+        match question {
+            Question::Probe => ask(server)?,
+            Question::Status if is_trigger(server) => {}
+            Question::Status => outcome = ask(server).and(outcome),
+        }
+    }
+    array::end(&mut diag::output());
+    outcome
+}
+
+/// Asks a server. What it is asked is decided here and nowhere else.
+fn ask(
+    question: Question,
+    server: Server<'static>,
+    loaded: Loaded<'static>,
+    environment: &Environment,
+    [sealed, inbox]: &mut [Sealed; 2],
+    deadline: Instant,
+) -> Result<(), Reported> {
+    let settings = Settings::of_section(server, loaded)?;
+    let mut route = Route::to(server, &settings, environment)?;
+    if route.transport == Transport::Auto {
+        // The port is open to every user, the direct transport's name may not be.
+        route.transport = Transport::Relay;
+    }
+    if question == Question::Status && settings.trigger.is_some() {
+        return Err(reported!(NOT_FOR_STUBS, server.name(), server.port()));
+    }
+    if settings.plain_trigger().is_some() {
+        return look(settings.listen, server.port()).map_err(|errno| route.report(&errno));
+    }
+    let socket = connect(&route, deadline, false).map_err(|errno| route.report_unreachable(errno))?.socket;
+    let keys = route.authenticate(environment, &socket, deadline).map_err(|why| route.refused(why))?;
+    let answer = talk(question, &socket, Channel::of_initiator(keys, sealed), inbox, deadline);
+    answer.map_err(|errno| route.report(&errno))
+}
+
+/// Looks for a trigger without connecting, which would set it off: where something listens on a port, a socket with
+/// `SO_REUSEADDR` cannot bind it (`EADDRINUSE`; socket(7)).
+fn look(address: IpAddr, port: u16) -> Result<(), Errno> {
+    let socket = tcp::socket(&address)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    match rustix::net::bind(&socket, &SocketAddr::new(address, port)) {
+        Err(Errno::ADDRINUSE) => Ok(()),
+        Ok(()) => Err(Errno::CONNREFUSED),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Asks the server at the other end, and waits for its answer.
+fn talk(
+    question: Question,
+    socket: &fd::OwnedFd,
+    mut channel: Channel<'_>,
+    inbox: &mut Sealed,
+    deadline: Instant,
+) -> Result<(), Errno> {
+    let is_probe = question == Question::Probe;
+    let words = if is_probe { frame::PROBE } else { &frame::STATUS[usize::from(array::is_array())] };
+    channel.seal(words);
+    fd::send(socket, channel.unsent(words))?;
+    if is_probe {
+        // The end of the request. Where the connection has ended already this fails, which the answer shows as well.
+        let _ = rustix::net::shutdown(socket, Shutdown::Write);
+    }
+    let (mut decoder, mut out) = (Decoder::new(), diag::output());
+    loop {
+        poll::is_ready(socket.as_fd(), PollFlags::IN, deadline.remaining());
+        match fd::receive(socket, channel.space(inbox)) {
+            Ok(count @ 1..) => channel.arrived(count),
+            // A server of protocol 1 closes the connection when the request ends, without a frame.
+            Ok(_) if is_probe && channel.is_plain() => return Ok(()),
+            Ok(_) => return Err(Errno::CONNRESET),
+            Err(Errno::AGAIN) => return Err(Errno::TIMEDOUT),
+            Err(errno) => return Err(errno),
+        }
+        while let Some(mut content) = channel.next(inbox).map_err(|_| Errno::PROTO)? {
+            while let Some(chunk) = decoder.next(&mut content).map_err(|_| Errno::PROTO)? {
+                match chunk.kind {
+                    Kind::Hello if is_probe => return Ok(()),
+                    Kind::Output if !is_probe && chunk.number > 0 => {
+                        if chunk.first && array::is_array() {
+                            array::object().show(&mut out);
+                        }
+                        out.add(chunk.bytes);
+                    }
+                    Kind::Exit if !is_probe && chunk.number == 0 => {
+                        out.flush();
+                        return Ok(());
+                    }
+                    // Both streams end.
+                    Kind::Output | Kind::Error if !is_probe && chunk.number == 0 => {}
+                    // A server that has no such answer takes the question for a command.
+                    Kind::Error if !is_probe => return Err(Errno::NOSYS),
+                    _ => return Err(Errno::PROTO),
+                }
+            }
+        }
+    }
+}
