@@ -127,6 +127,8 @@ fn connect(place: &mut Place) -> Peer {
     place.queue.enter(socket);
     let (socket, _) = place.listener.accept().expect("the other end");
     socket.set_nonblocking(true).expect("a socket that does not block");
+    // Or what is sent last stays at its end until the rest is acknowledged (tcp(7)), and a worker reads it later.
+    socket.set_nodelay(true).expect("an option");
     // A reset at its end, or the ports of so many connections would have to wait (TIME_WAIT, tcp(7)).
     let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
     nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Linger, &linger).expect("an option");
