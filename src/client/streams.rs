@@ -134,6 +134,8 @@ impl Stub {
     pub(super) fn output(&mut self, which: Which, bytes: &[u8]) -> Handled {
         if self.streams.output(which).is_none() {
             self.drop_output(which)?;
+            self.machine.keep(which, bytes, bytes.len());
+            return Ok(());
         }
         let is_in_company = self.streams.company == Some(which);
         if !is_in_company || self.waiting(which) + bytes.len() > limits::COMPANY {
@@ -147,7 +149,7 @@ impl Stub {
                 written = self.write(which, bytes);
             }
         }
-        // What is kept for a stream without a reader is dropped.
+        // What is kept for a stream that has lost its reader meanwhile is dropped.
         self.machine.keep(which, bytes, written);
         Ok(())
     }

@@ -198,7 +198,10 @@ fn a_server_that_ends_serves_what_waits_to_be_accepted() {
         pod.until_running("cat", 1);
         let mut waiting: Vec<_> =
             (0..5).map(|number| pod.stub("count").arg(number.to_string()).stdin(Stdio::null()).live()).collect();
-        until_true("they wait", || pod.running("count").iter().all(|stub| stub.state() == Some('S')));
+        until_true("they wait", || {
+            let stubs = pod.running("count");
+            stubs.len() == 5 && stubs.iter().all(|stub| stub.state() == Some('S'))
+        });
         // A server that is told to end ends once it has served them, with no more at a time than before.
         server.signal(Signal::SIGTERM);
         until_true("the port is closed", || !is_listening(pod.port()));
@@ -207,7 +210,8 @@ fn a_server_that_ends_serves_what_waits_to_be_accepted() {
         drop(holder.stdin.take());
         assert!(holder.end().success());
         for stub in &mut waiting {
-            assert!(stub.end().success());
+            let end = stub.end();
+            assert!(end.success(), "{end:?}");
         }
         assert!(server.end().success());
         let calls = fs::read_to_string(pod.work().join("calls")).expect("the calls");
