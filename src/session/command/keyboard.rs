@@ -322,6 +322,7 @@ impl Keyboard {
 }
 
 /// Adds a step; there is room for those of every event.
+#[inline(never)] // A call takes less code at each of its places.
 fn push(steps: &mut Steps, step: Step) {
     let _ = steps.push(step);
 }
