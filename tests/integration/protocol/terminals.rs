@@ -218,6 +218,21 @@ fn a_command_that_reads_asks_for_what_waits_at_the_stubs_terminal() {
 }
 
 #[test]
+fn a_command_goes_with_a_stub_that_goes_while_it_is_asked_for_a_line() {
+    let pod = Pod::new("line sh -c 'trap \"echo >up; exit\" HUP; read line; sleep 1000'");
+    let _server = pod.server();
+    let mut peer = start(&pod, "line", HAS_ERROR | IN_FOREGROUND, &Terminal::new(), true);
+    peer.send(&number(WAITING, 1));
+    assert_eq!(peer.frame(), Some(Frame::of(KEYS, 1)));
+    let command = pod.until_running("sh", 1)[0];
+    assert_eq!(command.state(), Some('T'));
+    drop(peer);
+    // It is not killed as it stands: it hears of it, and has its time.
+    wait_for_file(pod.work().join("up"));
+    until_true("it is gone", || command.is_gone());
+}
+
+#[test]
 fn a_command_that_does_not_read_does_not_ask() {
     let pod = Pod::new("busy sh -c 'until test -e go; do sleep 0.01; done; tty; read line; echo \"got $line\"'");
     let _server = pod.server();

@@ -11,7 +11,7 @@ mod sharing;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::scene::{Scene, Side, once, twice, twice_with};
 use crate::support::terminal::{Terminal, code};
