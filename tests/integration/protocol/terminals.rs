@@ -219,7 +219,7 @@ fn a_command_that_reads_asks_for_what_waits_at_the_stubs_terminal() {
 
 #[test]
 fn a_command_goes_with_a_stub_that_goes_while_it_is_asked_for_a_line() {
-    let pod = Pod::new("line sh -c 'trap \"echo >up; exit\" HUP; read line; sleep 1000'");
+    let pod = Pod::new("line sh -c 'trap \"echo >up; exit\" HUP TERM; read line; sleep 1000'");
     let _server = pod.server();
     let mut peer = start(&pod, "line", HAS_ERROR | IN_FOREGROUND, &Terminal::new(), true);
     peer.send(&number(WAITING, 1));
