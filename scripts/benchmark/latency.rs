@@ -1,8 +1,11 @@
 //! The time of calls that do nothing.
 
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use nix::pty::openpty;
 
 use crate::place::{Place, Server};
 use crate::report::{Figure, Goal, Unit};
@@ -29,6 +32,37 @@ pub(crate) fn single(place: &Place, transport: &Transport, scale: &Scale) -> Res
     }
     server.stop()?;
     Ok(figures)
+}
+
+/// Calls in one sample. A terminal can only be the controlling one of a session, so it is a
+/// shell that calls, and its own start is shared out among them.
+const CALLS: usize = 20;
+
+/// A call at a terminal next to one without: what the command's pseudo-terminal costs where nothing is done with it.
+pub(crate) fn at_terminal(place: &Place, transport: &Transport, scale: &Scale) -> Result<Vec<Figure>> {
+    let server = Server::start(place, transport)?;
+    let calls = |is_at_terminal| {
+        let stub = server.stub("true");
+        let script = format!(
+            "i={CALLS}; while test $i -gt 0; do '{}' || exit; i=$((i - 1)); done",
+            stub.get_program().display()
+        );
+        let mut leader = server.beside(&stub, "setsid");
+        let terminal = openpty(None, None)?;
+        if is_at_terminal {
+            let stream = || -> Result<OwnedFd> { Ok(terminal.slave.try_clone()?) };
+            leader.arg("--ctty").stdin(stream()?).stdout(stream()?).stderr(stream()?);
+        } else {
+            leader.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        Ok(spawn_and_wait(leader.args(["sh", "-c", &script]))? / u32::try_from(CALLS)?)
+    };
+    let without: Contestant<'_> = Box::new(|| calls(false));
+    let at: Contestant<'_> = Box::new(|| calls(true));
+    let medians = alternate(scale.latency_samples.div_ceil(CALLS), &mut [without, at])?;
+    server.stop()?;
+    let name = "true, without and at a terminal";
+    Ok(vec![Figure::times(name, Unit::Microseconds, medians[0], medians[1], transport.terminal)])
 }
 
 /// What no call through any stub can be below: the stub's process and the command's, one after the other, with nothing in

@@ -35,6 +35,8 @@ struct Transport {
     has_token: bool,
     /// Spawning and awaiting `true`, as a multiple of a local spawn.
     latency: Goal,
+    /// A call of `true` at a terminal, as a multiple of one without.
+    terminal: Goal,
     /// Many calls at a time, as a multiple of the local time.
     calls: Goal,
     /// Time for a file through `cat`, as a multiple of the local time.
@@ -56,6 +58,7 @@ const TRANSPORTS: &[Transport] = &[
         value: "direct",
         has_token: false,
         latency: Goal::AtMost(1.4),
+        terminal: Goal::AtMost(1.15),
         calls: Goal::AtMost(1.5),
         flow: Goal::AtMost(1.02),
         rate: Goal::None,
@@ -68,6 +71,7 @@ const TRANSPORTS: &[Transport] = &[
         value: "relay",
         has_token: false,
         latency: Goal::AtMost(1.8),
+        terminal: Goal::AtMost(1.15),
         calls: Goal::AtMost(2.0),
         flow: Goal::AtMost(1.5),
         rate: Goal::AtLeast(1.2),
@@ -80,6 +84,7 @@ const TRANSPORTS: &[Transport] = &[
         value: "relay",
         has_token: true,
         latency: Goal::None,
+        terminal: Goal::None,
         calls: Goal::None,
         flow: Goal::None,
         rate: Goal::None,
@@ -177,6 +182,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         };
         eprintln!("bench: {}: latency", transport.name);
         add(latency::single(&place, transport, &arguments.scale))?;
+        add(latency::at_terminal(&place, transport, &arguments.scale))?;
         add(latency::many(&place, transport, &arguments.scale))?;
         eprintln!("bench: {}: flow", transport.name);
         add(flow::measure(&place, transport, &arguments.scale))?;

@@ -109,6 +109,13 @@ impl<'a> Server<'a> {
         command
     }
 
+    /// Another program with the directory and environment of this stub.
+    pub(crate) fn beside(&self, stub: &Command, program: &str) -> Command {
+        let mut command = self.place.command(Path::new(program));
+        command.envs(stub.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.0.id()
     }

@@ -167,13 +167,13 @@ impl Stub {
             self.take_streams();
         }
         loop {
-            self.transmit();
+            self.await_greeting()?;
             if let Some(end) = self.end.filter(|_| self.has_passed_on()) {
                 // A signal may have come before the end that the server tells of.
                 self.take_signals()?;
                 return Ok(end);
             }
-            self.await_greeting()?;
+            self.transmit();
             let ready = self.wait();
             self.turn(&ready, inbox)?;
         }

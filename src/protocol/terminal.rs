@@ -17,7 +17,7 @@ use crate::text::number;
 pub struct Terminal([u8; BYTES]);
 
 /// What a command does with the keys of its terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
 pub enum Keys {
     /// Nothing: they are the caller's.
     #[default]
@@ -28,12 +28,39 @@ pub enum Keys {
     All = 2,
     /// The same, and its output is not to be processed.
     Verbatim = 3,
+    /// [`Keys::All`] but those that make signals: these are for the whole job that the stub is a part of.
+    AllButSignals = 4,
+    /// [`Keys::Verbatim`] likewise.
+    VerbatimButSignals = 5,
 }
 
 impl Keys {
+    const ALL: [Keys; 6] =
+        [Keys::None, Keys::Once, Keys::All, Keys::Verbatim, Keys::AllButSignals, Keys::VerbatimButSignals];
+
     /// Those of this number.
     pub fn of(number: u32) -> Option<Keys> {
-        [Keys::None, Keys::Once, Keys::All, Keys::Verbatim].into_iter().find(|keys| *keys as u32 == number)
+        Keys::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// Those of a command with modes of its own.
+    pub fn of_own_modes(is_verbatim: bool, leaves_signals: bool) -> Keys {
+        Keys::ALL[2 + usize::from(is_verbatim) + 2 * usize::from(leaves_signals)]
+    }
+
+    /// Whether every key is the command's at once, unless it makes a signal.
+    pub fn takes_all(self) -> bool {
+        self >= Keys::All
+    }
+
+    /// Whether the command's output is not to be processed.
+    pub fn is_verbatim(self) -> bool {
+        matches!(self, Keys::Verbatim | Keys::VerbatimButSignals)
+    }
+
+    /// Whether the keys that make signals are for the whole job.
+    pub fn leaves_signals(self) -> bool {
+        self >= Keys::AllButSignals
     }
 }
 

@@ -62,9 +62,9 @@ impl Modes {
         unsafe { core::ptr::from_ref(bytes).cast::<Modes>().read_unaligned() }
     }
 
-    /// Makes every key a byte and, with `verbatim`, leaves every byte of output as it is (termios(3), cfmakeraw), with a
-    /// note of what that changes.
-    pub fn make_raw(&mut self, verbatim: bool) {
+    /// Makes every key a byte, those that make signals unless it `leaves_signals`, and with `verbatim` leaves every byte of
+    /// output as it is (termios(3), cfmakeraw), with a note of what that changes.
+    pub fn make_raw(&mut self, verbatim: bool, leaves_signals: bool) {
         let mut note = NOTED;
         self.for_each_raw_mode(&mut |bit, modes, mode| {
             if *modes & mode != 0 {
@@ -76,7 +76,7 @@ impl Modes {
         if verbatim {
             self.output &= !libc::OPOST;
         }
-        self.local &= !RAW_LOCAL;
+        self.local &= !RAW_LOCAL | if leaves_signals { libc::ISIG } else { 0 };
         self.characters[libc::VMIN] = 1;
         self.characters[libc::VTIME] = 0;
     }
@@ -141,6 +141,12 @@ impl Modes {
     /// Whether it treats output as another one does.
     pub fn has_output_of(&self, other: &Modes) -> bool {
         self.output == other.output
+    }
+
+    /// Whether the same keys as at another one make signals.
+    pub fn has_signals_of(&self, other: &Modes) -> bool {
+        let same = |key: usize| self.characters[key] == other.characters[key];
+        self.local & other.local & libc::ISIG != 0 && same(libc::VINTR) && same(libc::VQUIT) && same(libc::VSUSP)
     }
 
     /// Whether a return is put in before each line feed of the output.
@@ -281,9 +287,10 @@ mod tests {
             before.local |= libc::ICANON;
             before.characters[libc::VMIN] = 1;
             let mut modes = before;
-            let verbatim = random.bool();
-            modes.make_raw(verbatim);
-            assert_eq!((modes.input & RAW_INPUT, modes.local & RAW_LOCAL), (0, 0));
+            let (verbatim, leaves_signals) = (random.bool(), random.bool());
+            modes.make_raw(verbatim, leaves_signals);
+            let signals = if leaves_signals { before.local & libc::ISIG } else { 0 };
+            assert_eq!((modes.input & RAW_INPUT, modes.local & RAW_LOCAL), (0, signals));
             assert_eq!(modes.output & libc::OPOST, if verbatim { 0 } else { before.output & libc::OPOST });
             modes.before_raw();
             assert_eq!(modes.as_bytes(), before.as_bytes());

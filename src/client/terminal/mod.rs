@@ -136,16 +136,16 @@ impl Terminal {
         self.has_keys && self.is_shared()
     }
 
-    /// Whether every key is the command's.
+    /// Whether every key is the command's at once.
     pub(super) fn takes_all(&self) -> bool {
-        matches!(self.keys, Keys::All | Keys::Verbatim)
+        self.keys.takes_all()
     }
 
     /// Makes the terminal what the command wants it to be, if this process is in the foreground.
     pub(super) fn take(&mut self) {
         self.sharing = if self.is_in_foreground() { Sharing::Foreground } else { Sharing::Background };
         self.has_told = false;
-        if self.takes_all() && !raw::enter(self.fd, self.keys == Keys::Verbatim) {
+        if self.takes_all() && !raw::enter(self.fd, self.keys) {
             self.sharing = Sharing::Background;
         }
     }

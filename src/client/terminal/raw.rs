@@ -1,6 +1,7 @@
 //! The caller's terminal in raw mode: its own modes are kept here, so that every way out of the process restores them.
 
 use crate::diag;
+use crate::protocol::Keys;
 use crate::sys::fd;
 use crate::sys::process::at_exit;
 use crate::sys::statics::Global;
@@ -23,18 +24,18 @@ struct Raw {
 
 static RAW: Global<Option<Raw>> = Global::new(None);
 
-/// Makes the caller's terminal raw until [`restore`], with `verbatim` its output as well. False where this process may not:
+/// Makes the caller's terminal raw until [`restore`], for a command that takes these keys. False where this process may not:
 /// a background job leaves it alone.
-pub(in crate::client) fn enter(fd: BorrowedFd<'static>, verbatim: bool) -> bool {
+pub(in crate::client) fn enter(fd: BorrowedFd<'static>, keys: Keys) -> bool {
     if !is_in_foreground(fd) {
         return false;
     }
     let Some(mut raw) = RAW.get().or_else(|| begin(fd)) else { return false };
     raw.given = raw.before;
-    raw.given.make_raw(verbatim);
+    raw.given.make_raw(keys.is_verbatim(), keys.leaves_signals());
     RAW.set(Some(raw));
     // Where the terminal does not process its output, it begins a new line below, not at the left.
-    diag::set_line_end(if verbatim { b"\r\n" } else { b"\n" });
+    diag::set_line_end(if keys.is_verbatim() { b"\r\n" } else { b"\n" });
     set_modes(fd, &raw.given).is_ok()
 }
 

@@ -194,13 +194,12 @@ impl<'a> ServerEnd<'a> {
     }
 
     /// The command runs, with a terminal (like the stub's or not; its character for the end of input is `end_mark`, where
-    /// stdin is on it) or with pipes. A stub that `offered` its own waits to hear of it.
+    /// stdin is on it) or with pipes. A stub that `offered` its own hears of it: there is no hurry, as whatever the command
+    /// wants of that terminal comes behind this frame.
     pub fn started(&mut self, is_shared: Option<bool>, end_mark: Option<u8>, offered: bool) {
         self.end_mark = end_mark;
-        match is_shared {
-            _ if !self.negotiated || !offered => {}
-            Some(is_shared) => self.push(Kind::Terminal, if is_shared { 1 } else { 2 }),
-            None => self.push_deferrable(Kind::Terminal, 0),
+        if self.negotiated && offered {
+            self.push_deferrable(Kind::Terminal, is_shared.map_or(0, |is_shared| if is_shared { 1 } else { 2 }));
         }
     }
 

@@ -122,7 +122,7 @@ impl Default for Keyboard {
             told: Keys::None,
             has_jobs: false,
             next: Instant::NEVER,
-            pause: 1,
+            pause: limits::COALESCE_MS,
             settled: Instant::PAST,
         }
     }
@@ -153,8 +153,9 @@ impl Keyboard {
         core::mem::take(steps)
     }
 
+    /// Looks at that time, and again when the stub is told something anyway.
     fn look_at(&mut self, at: Instant) {
-        (self.next, self.pause) = (at, 1);
+        (self.next, self.pause) = (at, limits::COALESCE_MS);
     }
 
     /// Something waits at the stub's terminal.

@@ -82,35 +82,40 @@ impl Session<'_> {
         self.on_terminal_event(Event::Time { is_free, group });
     }
 
-    /// Looks at the terminal's modes and foreground, while the command has the stub's.
-    fn look(&mut self) {
-        let Some(streams) = self.state.command.streams() else { return };
-        let (Some(terminal), Some(shared)) = (&streams.terminal, &streams.shared_modes) else { return };
+    /// Looks at the modes of a terminal like the stub's, and gives them. While the command has the stub's, they say with the
+    /// foreground whose the keys are.
+    fn look(&mut self) -> Option<Modes> {
+        let streams = self.state.command.streams()?;
+        let (terminal, shared) = (streams.terminal.as_ref()?, streams.shared_modes.as_ref()?);
+        let modes = terminal::modes(terminal.as_fd()).ok()?;
         if streams.background.is_some() || !streams.has_keys {
-            return;
+            return Some(modes);
         }
-        let Ok(modes) = terminal::modes(terminal.as_fd()) else { return };
-        let keys = match modes {
-            modes if modes == *shared => Keys::None,
-            modes if modes.has_output_of(shared) => Keys::All,
-            _ => Keys::Verbatim,
-        };
         let foreground = terminal::foreground(terminal.as_fd());
         let is_foreign = self.state.command.pid().is_some_and(|pid| foreground != pid);
+        // What ignores TSTP has jobs of its own, as an interactive shell has: its keys mean nobody else.
+        let leaves_signals =
+            || !is_foreign && modes.has_signals_of(shared) && !process::reception(foreground).ignored.has(name::TSTP);
+        let keys = if modes == *shared {
+            Keys::None
+        } else {
+            Keys::of_own_modes(!modes.has_output_of(shared), leaves_signals())
+        };
         self.on_terminal_event(Event::Look(Look { keys, is_foreign }));
+        Some(modes)
     }
 
     /// Whether the terminal puts returns in before line feeds and the stub's does so again: there a job in the background
-    /// leaves the modes alone, and one in the foreground as long as it does not want other ones.
+    /// leaves the modes alone, and one in the foreground as long as it does not want other ones. By the same look as the
+    /// stub is told of: what it has on its way decides how it shows what follows.
     pub(super) fn adds_returns(&mut self, which: Which) -> bool {
         if self.state.command.streams().is_none_or(|streams| streams.screen != Some(which)) {
             return false;
         }
-        self.look();
+        let Some(modes) = self.look() else { return false };
         let Some(streams) = self.state.command.streams() else { return false };
-        let (Some(terminal), Some(shared)) = (&streams.terminal, &streams.shared_modes) else { return false };
-        let modes = terminal::modes(terminal.as_fd()).unwrap_or_default();
-        modes.adds_returns() && (streams.background.is_some() || modes.has_output_of(shared))
+        let has_stubs = || streams.shared_modes.is_some_and(|shared| modes.has_output_of(&shared));
+        modes.adds_returns() && (streams.background.is_some() || has_stubs())
     }
 
     /// Tells the keyboard's state what happens, and does what follows.
@@ -122,14 +127,19 @@ impl Session<'_> {
     }
 
     fn take(&mut self, step: Step) {
+        if let Step::Tell(keys) = step {
+            // Also of a command that has ended: how its last words are shown depends on it.
+            return self.server_end.keys(keys);
+        }
         let Some(pid) = self.state.command.pid() else { return };
         match step {
-            Step::Tell(keys) => self.server_end.keys(keys),
             Step::Report(signal) => self.server_end.stopped(signal),
             Step::Stop => drop(signal::send(-pid, name::STOP)),
             Step::Continue => drop(signal::send(-pid, name::CONT)),
             Step::Bait => self.bait(),
-            Step::Hide | Step::Show | Step::DropBait | Step::Quiet | Step::Loud => self.change_terminal(step, pid),
+            Step::Hide | Step::Show | Step::DropBait | Step::Quiet | Step::Loud | Step::Tell(_) => {
+                self.change_terminal(step, pid);
+            }
         }
     }
 

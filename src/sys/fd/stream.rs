@@ -20,7 +20,9 @@ enum Method {
     File,
     /// A pipe: `RWF_NOWAIT`, which pipes know since Linux 6.4.
     Pipe,
-    /// A pipe on an older kernel, a character device: a small chunk after poll(2) has said that there is room.
+    /// A character device of which it is not known yet whether it is a terminal: it may never be read or written.
+    Device,
+    /// A pipe on an older kernel, another character device: a small chunk after poll(2) has said that there is room.
     Careful,
     /// A terminal, opened once more with `O_NONBLOCK`: it is one file for all openers, with flags for each.
     Terminal,
@@ -42,7 +44,7 @@ fn method(fd: BorrowedFd<'static>) -> Option<Method> {
     Some(match FileType::from_raw_mode(status.st_mode) {
         FileType::Fifo => Method::Pipe,
         FileType::Socket => Method::Socket,
-        FileType::CharacterDevice => Method::Careful,
+        FileType::CharacterDevice => Method::Device,
         _ => Method::File,
     })
 }
@@ -58,11 +60,17 @@ pub struct Stream {
 impl Stream {
     /// The stream at `fd`; `None` where it is closed.
     pub fn new(fd: BorrowedFd<'static>) -> Option<Stream> {
-        let method = method(fd)?;
-        if let Some(own) = reopen_terminal(fd) {
-            return Some(Stream { fd: own, method: Method::Terminal, original: None });
+        Some(Stream { fd, method: method(fd)?, original: None })
+    }
+
+    /// Finds out what a character device is, before it is read or written for the first time.
+    fn look_at_device(&mut self) {
+        if self.method == Method::Device {
+            self.method = Method::Careful;
+            if let Some(own) = reopen_terminal(self.fd) {
+                (self.fd, self.method) = (own, Method::Terminal);
+            }
         }
-        Some(Stream { fd, method, original: None })
     }
 
     /// Prepares it for moving bytes to it by splice(2), or from it. False where it is not a pipe, or cannot be opened.
@@ -88,6 +96,7 @@ impl Stream {
 
     /// Reads what is there: `Errno::AGAIN` where nothing is, 0 bytes at EOF.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.look_at_device();
         if self.method == Method::Pipe {
             let result = preadv2(self.fd, &mut [IoSliceMut::new(buffer)], CURRENT, ReadWriteFlags::NOWAIT);
             if !self.lacks_nowait(result) {
@@ -100,6 +109,7 @@ impl Stream {
 
     /// Writes what there is room for: `Errno::AGAIN` where there is none.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.look_at_device();
         if self.method == Method::Pipe {
             let result = pwritev2(self.fd, &[IoSlice::new(bytes)], CURRENT, ReadWriteFlags::NOWAIT);
             if !self.lacks_nowait(result) {
@@ -141,8 +151,12 @@ pub fn standard() -> [Option<Stream>; 3] {
     standard_fds().map(Stream::new)
 }
 
-/// Closes a standard stream, so that its other end notices.
+/// Closes a standard stream, so that its other end notices. The caller's terminal stays open: it may still be asked who is in
+/// its foreground.
 pub fn close(stream: Stream) {
+    if stream.fd.as_raw_fd() <= 2 && is_one(stream.fd) {
+        return;
+    }
     for fd in [Some(stream.fd), stream.original].into_iter().flatten() {
         // SAFETY: only this stream used the descriptor, and it ends here. A call on a standard stream that is closed is an
         // error.
@@ -153,6 +167,10 @@ pub fn close(stream: Stream) {
 /// Writes bytes, waiting for room no longer than so many milliseconds.
 pub fn write_soon(fd: BorrowedFd<'static>, bytes: &[u8], milliseconds: u64) -> Result<usize> {
     let mut stream = Stream { fd, method: method(fd).ok_or(Errno::BADF)?, original: None };
+    if stream.method == Method::Device {
+        // Nobody would close a terminal that is opened for one message.
+        stream.method = Method::Careful;
+    }
     poll::is_ready(fd, PollFlags::OUT, milliseconds);
     stream.write(bytes)
 }

@@ -49,7 +49,9 @@ struct Status {
     parent: i32,
     group: i32,
     is_exiting: bool,
-    /// The signals up to 31 that it blocks, ignores or handles.
+    /// The signals up to 31 that it ignores.
+    ignored: Set,
+    /// Those that it blocks, ignores or handles.
     guarded: Set,
 }
 
@@ -84,6 +86,7 @@ fn status(pid: i32) -> Option<Status> {
         // Not that of its threads which ends before the others (`include/linux/sched.h`).
         is_exiting: flags & PF_EXITING != 0 && threads <= 1,
         // Signal n is bit n - 1.
+        ignored: Set(ignored.cast_unsigned().into()),
         guarded: Set((blocked | ignored | handled).cast_unsigned().into()),
     })
 }
@@ -93,15 +96,21 @@ fn status(pid: i32) -> Option<Status> {
 pub struct Reception {
     /// Whether the process is on its way out, so that the signal is dropped.
     pub is_exiting: bool,
-    /// The signals up to 31 about which the process does anything but end: that it blocks, ignores or handles.
+    /// The signals up to 31 that it ignores.
+    pub ignored: Set,
+    /// Those about which the process does anything but end: that it blocks, ignores or handles.
     pub guarded: Set,
 }
 
 /// How a process receives signals, which /proc shows until it is reaped. Where that does not say, it gets them all and
-/// guards them.
+/// guards and ignores them.
 pub fn reception(pid: i32) -> Reception {
-    let unknown = Reception { is_exiting: false, guarded: Set::ALL };
-    status(pid).map_or(unknown, |status| Reception { is_exiting: status.is_exiting, guarded: status.guarded })
+    let unknown = Reception { is_exiting: false, ignored: Set::ALL, guarded: Set::ALL };
+    status(pid).map_or(unknown, |status| Reception {
+        is_exiting: status.is_exiting,
+        ignored: status.ignored,
+        guarded: status.guarded,
+    })
 }
 
 /// The processes of a group, together.

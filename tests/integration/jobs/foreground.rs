@@ -192,7 +192,7 @@ fn a_job_that_is_stopped_by_force_takes_the_terminal_again(transport: Transport)
         shell.terminal.expect("ready\r\n");
         let command = scene.until_running("sleep");
         if scene.side == Side::Remote {
-            shell.terminal.expect_raw();
+            shell.terminal.expect_keys_to_pass();
         }
         // Nobody can prepare for this.
         Process(shell.terminal.foreground()).signal(Signal::SIGSTOP);
@@ -200,7 +200,7 @@ fn a_job_that_is_stopped_by_force_takes_the_terminal_again(transport: Transport)
         assert_eq!(shell.run("stty -g"), modes);
         resume(&mut shell, command);
         if scene.side == Side::Remote {
-            shell.terminal.expect_raw();
+            shell.terminal.expect_keys_to_pass();
         }
         interrupt(&mut shell);
         assert_eq!(shell.run("stty -g"), modes);

@@ -149,6 +149,16 @@ fn a_signal_for_a_command_that_has_ended_ends_its_stub_unless_that_ignores_it() 
 }
 
 #[test]
+fn a_signal_that_comes_before_greeting_and_end_ends_the_stub() {
+    let pod = Pod::new("far");
+    let (mut stub, mut peer) = stub_and_server(&pod);
+    stub.signal(Signal::SIGINT);
+    until_true("the stub has taken it", || stub.process().number("status", "ShdPnd") == Some(0));
+    peer.send(&[number(HELLO, 2), number(EXIT, 0)].concat());
+    assert_eq!(stub.end().signal(), Some(Signal::SIGINT as i32));
+}
+
+#[test]
 fn a_stub_sends_no_more_than_the_window_and_what_is_credited() {
     let pod = Pod::new("far");
     let (mut stub, mut peer) = stub_and_server(&pod);

@@ -218,6 +218,21 @@ fn a_command_that_reads_asks_for_what_waits_at_the_stubs_terminal() {
 }
 
 #[test]
+fn a_command_goes_with_a_stub_that_goes_while_it_is_asked_for_a_line() {
+    let pod = Pod::new("line sh -c 'trap \"echo >up; exit\" HUP TERM; read line; sleep 1000'");
+    let _server = pod.server();
+    let mut peer = start(&pod, "line", HAS_ERROR | IN_FOREGROUND, &Terminal::new(), true);
+    peer.send(&number(WAITING, 1));
+    assert_eq!(peer.frame(), Some(Frame::of(KEYS, 1)));
+    let command = pod.until_running("sh", 1)[0];
+    assert_eq!(command.state(), Some('T'));
+    drop(peer);
+    // It is not killed as it stands: it hears of it, and has its time.
+    wait_for_file(pod.work().join("up"));
+    until_true("it is gone", || command.is_gone());
+}
+
+#[test]
 fn a_command_that_does_not_read_does_not_ask() {
     let pod = Pod::new("busy sh -c 'until test -e go; do sleep 0.01; done; tty; read line; echo \"got $line\"'");
     let _server = pod.server();
@@ -238,11 +253,12 @@ fn a_command_that_does_not_read_does_not_ask() {
 #[test]
 fn a_stub_is_told_what_the_commands_modes_mean_for_its_keys() {
     let wait = "until test -e $n; do sleep 0.01; done";
-    let script = format!("stty -echo; n=1; {wait}; stty -opost; n=2; {wait}; stty opost echo; n=3; {wait}");
+    let steps = ["-echo", "intr ^X", "-opost intr ^C", "-isig", "isig opost echo"];
+    let script: String = (1..).zip(steps).map(|(n, step)| format!("stty {step}; n={n}; {wait}; ")).collect();
     let pod = Pod::new(&format!("modes sh -c '{script}'"));
     let _server = pod.server();
     let mut peer = start(&pod, "modes", HAS_ERROR | IN_FOREGROUND, &Terminal::new(), true);
-    for (keys, file) in [(2, "1"), (3, "2"), (0, "3")] {
+    for (keys, file) in [(4, "1"), (2, "2"), (5, "3"), (3, "4"), (0, "5")] {
         let frames: Vec<_> = std::iter::from_fn(|| peer.frame()).take_while(|frame| frame.number != keys).collect();
         // stty sets one thing after the other.
         assert!(frames.iter().all(|frame| frame.kind == KEYS), "{frames:?}");
@@ -284,10 +300,21 @@ fn a_stub_sends_a_line_when_it_is_asked_and_keys_when_it_is_told() {
     peer.send(&number(KEYS, 2));
     terminal.wait_true("it processes output", || terminal.processes_output());
     assert!(terminal.is_raw());
+    // Keys that make signals are for the whole job, which the stub is a part of.
+    for (keys, processes_output) in [(5, false), (4, true)] {
+        peer.send(&number(KEYS, keys));
+        terminal.wait_true("it makes signals", || terminal.makes_signals());
+        assert_eq!((terminal.passes_keys(), terminal.processes_output()), (true, processes_output));
+        terminal.type_text("\x03x");
+        assert_eq!(peer.frame(), Some(Frame::of(SIGNAL, 2)));
+        assert_eq!(peer.frame(), Some(Frame { kind: INPUT, number: 1, body: b"x".to_vec() }));
+        peer.send(&number(KEYS, 2));
+        terminal.expect_raw();
+    }
     peer.send(&number(KEYS, 0));
     terminal.wait_true("it has its modes again", || terminal.modes() == before);
     // There are no keys of this kind.
-    peer.send(&number(KEYS, 4));
+    peer.send(&number(KEYS, 6));
     assert_eq!(terminal.end(&mut stub).code(), Some(125));
     assert_eq!(terminal.modes(), before);
 }

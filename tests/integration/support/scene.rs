@@ -139,7 +139,7 @@ impl Scene {
     #[track_caller]
     pub(crate) fn until_typing_reaches_it(&self, terminal: &Terminal) {
         if self.side == Side::Remote {
-            terminal.expect_raw();
+            terminal.expect_keys_to_pass();
         }
     }
 

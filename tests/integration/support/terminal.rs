@@ -70,10 +70,19 @@ impl Terminal {
         tcgetattr(&self.master).expect("the terminal's modes")
     }
 
+    /// Whether every keystroke passes at once and as it is, unless it makes a signal.
+    pub(crate) fn passes_keys(&self) -> bool {
+        !self.modes().local_flags.intersects(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::IEXTEN)
+    }
+
+    /// Whether some keys make signals for the foreground.
+    pub(crate) fn makes_signals(&self) -> bool {
+        self.modes().local_flags.contains(LocalFlags::ISIG)
+    }
+
     /// Whether every keystroke passes as it is, as it has to where another terminal interprets it.
     pub(crate) fn is_raw(&self) -> bool {
-        let of_input = LocalFlags::ISIG | LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::IEXTEN;
-        !self.modes().local_flags.intersects(of_input)
+        self.passes_keys() && !self.makes_signals()
     }
 
     /// Whether it processes what is written to it: a line feed gets its return.
@@ -167,6 +176,12 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn expect_raw(&self) {
         self.wait_true("the terminal is raw", || self.is_raw());
+    }
+
+    /// Waits until it passes keys on.
+    #[track_caller]
+    pub(crate) fn expect_keys_to_pass(&self) {
+        self.wait_true("the terminal passes keys on", || self.passes_keys());
     }
 
     /// Waits for the end of a program, and reads all that it has written.

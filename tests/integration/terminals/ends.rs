@@ -123,6 +123,33 @@ fn nothing_is_left_however_a_stub_with_a_terminal_ends(transport: Transport) {
     tear_script(transport, HOLD, &[Way::StubKilled, Way::SessionKilled, Way::ListenerKilled, Way::HungUp]);
 }
 
+by_each_transport!(a_stub_that_is_killed_while_it_gets_the_terminal_leaves_nothing_and_the_next_one_restores_it);
+fn a_stub_that_is_killed_while_it_gets_the_terminal_leaves_nothing_and_the_next_one_restores_it(transport: Transport) {
+    let lines = "echo ready; while read line; do echo \"got $line\"; done";
+    let modes = "echo ready; read line; while :; do stty -icanon -echo; stty icanon echo; done";
+    let next = "stty -echo; echo ready; read line; stty echo; echo \"then $line\"";
+    once(transport, "", &[("lines", lines), ("modes", modes), ("next", next)], |scene| {
+        for (moment, name) in (0..20).zip(["lines", "modes"].into_iter().cycle()) {
+            let mut terminal = Terminal::new();
+            let before = terminal.modes();
+            let mut stub = terminal.start(&scene.program(name));
+            terminal.expect("ready\r\n");
+            terminal.type_text("line\r");
+            // Every time at another moment of what follows.
+            std::thread::sleep(std::time::Duration::from_micros(500 * moment));
+            stub.signal(Signal::SIGKILL);
+            assert_eq!(terminal.end(&mut stub).signal(), Some(9));
+            scene.until_nothing_is_left();
+            let mut next = terminal.start(&scene.program("next"));
+            terminal.expect("ready\r\n");
+            terminal.type_text("more\r");
+            terminal.expect("then ");
+            assert_eq!(code(terminal.end(&mut next)), 0);
+            assert_eq!(terminal.modes(), before, "{name}, moment {moment}");
+        }
+    });
+}
+
 by_each_transport!(a_command_that_ignores_the_loss_of_its_terminal_is_killed);
 fn a_command_that_ignores_the_loss_of_its_terminal_is_killed(transport: Transport) {
     let script = "trap '' HUP TERM INT; stty -icanon -echo; echo ready; sleep 1000; sleep 1000";

@@ -250,15 +250,16 @@ fn the_stubs_terminal_keeps_its_modes_while_the_command_leaves_its_own(transport
 by_each_transport!(the_stubs_terminal_is_raw_while_the_command_has_modes_of_its_own_and_no_longer);
 fn the_stubs_terminal_is_raw_while_the_command_has_modes_of_its_own_and_no_longer(transport: Transport) {
     let script = "stty $1; echo ready; until test -e go; do sleep 0.01; done; stty sane; echo again; read line; exit 3";
-    for (mode, end, processes_output) in [("-echo", "\r\n", true), ("-opost", "\n", false)] {
+    let modes = [("-echo", "\r\n", true, true), ("-opost", "\n", false, true), ("-isig", "\r\n", true, false)];
+    for (mode, end, processes_output, makes_signals) in modes {
         once(transport, "", &[("wait", script)], |scene| {
             let mut terminal = Terminal::new();
             terminal.stty(&["sane"]);
             let before = terminal.modes();
             let mut stub = terminal.start(scene.program("wait").arg(mode));
             terminal.expect(&format!("ready{end}"));
-            terminal.expect_raw();
-            assert_eq!(terminal.processes_output(), processes_output);
+            terminal.expect_keys_to_pass();
+            assert_eq!((terminal.processes_output(), terminal.makes_signals()), (processes_output, makes_signals));
             fs::write(scene.pod.work().join("go"), "").expect("a file");
             terminal.expect("again\r\n");
             terminal.wait_true("it has its modes again", || terminal.modes() == before);

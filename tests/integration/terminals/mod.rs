@@ -11,9 +11,9 @@ mod sharing;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::support::scene::{Scene, once, twice, twice_with};
+use crate::support::scene::{Scene, Side, once, twice, twice_with};
 use crate::support::terminal::{Terminal, code};
 use crate::support::transport::{Transport, by_each_transport};
 use crate::support::{Live, Pod, Run, lacks_namespaces, lacks_programs, skip, until_true, wait_for_file};
@@ -36,7 +36,7 @@ const HOLD: &str = "stty -icanon -echo; echo ready; exec sleep 1000";
 fn start_stub(scene: &Scene, terminal: &mut Terminal, name: &str) -> Live {
     let stub = terminal.start(&scene.program(name));
     terminal.expect("ready\r\n");
-    terminal.expect_raw();
+    terminal.expect_keys_to_pass();
     stub
 }
 

@@ -126,6 +126,59 @@ fn a_recorder_of_terminals_works(transport: Transport) {
     });
 }
 
+by_each_transport!(what_a_recorder_of_terminals_runs_works);
+fn what_a_recorder_of_terminals_runs_works(transport: Transport) {
+    let ask = "stty size; read line; echo \"got $line\"; stty -echo -icanon; head -c 1 >/dev/null; stty sane; exit 6";
+    twice_with(transport, &["script"], &[("ask", ask)], |scene| {
+        let mut terminal = Terminal::new();
+        let before = terminal.modes();
+        let mut command = scene.script("script", "ask");
+        let mut program = terminal.start(command.args(["-qe", "/dev/null"]).env("SHELL", "/bin/sh"));
+        terminal.expect("24 80\r\n");
+        terminal.type_text("text\r");
+        terminal.expect("got text\r\n");
+        terminal.type_text("\r");
+        assert_eq!(code(terminal.end(&mut program)), 6);
+        assert_eq!(terminal.modes(), before);
+    });
+}
+
+/// Types in a person's place, without any pause.
+const TYPES: &str = "set timeout 30\n\
+    proc until {text} { expect -ex $text {} timeout { exit 99 } eof { exit 98 } }\n\
+    spawn ask\n\
+    until {name? }; send \"me\\r\"; until {hello me}\n\
+    until {Password: }; send \"secret\\r\"; until {length 6}\n\
+    until {at> }; send \"echo on; cat\\r\"; until \"\\non\\r\\n\"; send \"line\\r\"; until \"line\\r\\nline\\r\\n\"; send \"\\003\"; until {at> }\n\
+    send \"exit 4\\r\"; expect eof; exit [lindex [wait] 3]\n";
+
+by_each_transport!(a_script_that_types_in_a_persons_place_works);
+fn a_script_that_types_in_a_persons_place_works(transport: Transport) {
+    let ask = "#!/bin/bash\nread -p 'name? ' name; echo \"hello $name\"; read -rsp 'Password: ' word; echo; \
+               echo \"length ${#word}\"; PS1='at> ' INPUTRC=/dev/null exec bash --norc -i";
+    twice_with(transport, &["expect"], &[("ask", ask)], |scene| {
+        let outcome = scene.script("expect", TYPES).stdin(Stdio::null()).run();
+        assert_eq!(outcome.code(), Some(4), "{}{}", outcome.out(), outcome.err());
+        assert!(!outcome.out().contains("secret"), "{}", outcome.out());
+    });
+}
+
+by_each_transport!(a_script_that_types_is_a_command_as_well);
+fn a_script_that_types_is_a_command_as_well(transport: Transport) {
+    twice_with(transport, &["expect"], &[("expect", "")], |scene| {
+        let mut terminal = Terminal::new();
+        let before = terminal.modes();
+        let script = "spawn -noecho sh -c {read line; echo got $line; exit 5}; interact; exit [lindex [wait] 3]";
+        let mut program = terminal.start(scene.program("expect").args(["-c", script]));
+        scene.until_typing_reaches_it(&terminal);
+        scene.until_running("sh");
+        terminal.type_text("text\r");
+        terminal.expect("got text\r\n");
+        assert_eq!(code(terminal.end(&mut program)), 5);
+        assert_eq!(terminal.modes(), before);
+    });
+}
+
 by_each_transport!(a_terminal_within_the_terminal_works);
 fn a_terminal_within_the_terminal_works(transport: Transport) {
     twice_with(transport, &["tmux"], &[("tmux", "")], |scene| {

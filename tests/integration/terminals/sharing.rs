@@ -1,6 +1,7 @@
 //! Whose the keys and the modes of the terminal are: the command's when it asks for them, and its caller's otherwise.
 
 use super::*;
+use nix::sys::termios::LocalFlags;
 
 /// Plays a scene with the programs themselves and with their stubs; the terminal has to show the same, byte for byte.
 fn same(transport: Transport, needed: &[&str], programs: &[(&str, &str)], play: impl Fn(&Scene) -> String) {
@@ -217,12 +218,57 @@ fn a_command_that_may_not_write_in_the_background_writes_and_reads(transport: Tr
 
 by_each_transport!(control_c_reaches_the_whole_job_however_the_command_ends);
 fn control_c_reaches_the_whole_job_however_the_command_ends(transport: Transport) {
-    let handles = "trap 'echo caught; exit 1' INT; echo \"up $1\"; while :; do sleep 0.01; done";
-    same(transport, &[], &[("handles", handles)], |scene| {
-        play(scene, "dash", "for i in 1 2 3; do handles $i; done", |terminal| {
+    let handles = "trap 'stty sane; echo caught; exit 1' INT; stty $2; echo \"up $1\"; while :; do sleep 0.01; done";
+    for modes in ["", "-icanon -echo"] {
+        same(transport, &[], &[("handles", handles)], |scene| {
+            let script = format!("stty sane; for i in 1 2 3; do handles $i '{modes}'; done");
+            let mut terminal = Terminal::new();
+            let mut program = terminal.start(&scene.script("dash", &script));
             terminal.expect("up 1\r\n");
+            if !modes.is_empty() {
+                scene.until_typing_reaches_it(&terminal);
+            }
             terminal.type_text("\x03");
             terminal.expect("caught\r\n");
+            format!("{} {}", code(terminal.end(&mut program)), terminal.text())
+        });
+    }
+}
+
+by_each_transport!(control_c_at_the_prompt_of_a_shell_is_that_shells);
+fn control_c_at_the_prompt_of_a_shell_is_that_shells(transport: Transport) {
+    let shell = "#!/bin/bash\nPS1='at> ' INPUTRC=/dev/null exec bash --norc -i";
+    twice_with(transport, &["bash"], &[("shell", shell)], |scene| {
+        let mut terminal = Terminal::new();
+        let mut program = terminal.start(&scene.script("dash", "shell; echo \"and then $?\""));
+        terminal.expect("at> ");
+        let modes = || terminal.modes().local_flags;
+        let edits = || if scene.side == Side::Local { !modes().contains(LocalFlags::ECHO) } else { terminal.is_raw() };
+        terminal.wait_true("the shell edits its line", edits);
+        // A signal that comes before it waits for a key is handled with the next one.
+        let bash = scene.until_running("bash");
+        until_true("the shell waits for a key", || bash.state() == Some('S'));
+        terminal.type_text("\x03");
+        terminal.expect("at> ");
+        terminal.type_text("exit 3\r");
+        terminal.expect("and then 3\r\n");
+        assert_eq!(code(terminal.end(&mut program)), 0);
+    });
+}
+
+by_each_transport!(the_last_words_of_a_command_that_gives_its_modes_back_end_as_it_says);
+fn the_last_words_of_a_command_that_gives_its_modes_back_end_as_it_says(transport: Transport) {
+    // One write, and nothing between the change of the modes and the end.
+    let words = "#!/usr/bin/env python3\nimport os, termios, tty\nmodes = termios.tcgetattr(0)\ntty.setraw(0)\n\
+                 os.write(1, b'ready\\r\\n')\nos.read(0, 1)\nos.write(1, b'last words\\r\\n')\n\
+                 termios.tcsetattr(0, termios.TCSANOW, modes)\nos._exit(0)";
+    same(transport, &["python3"], &[("words", words)], |scene| {
+        play(scene, "sh", "for i in 1 2 3 4 5; do words; done", |terminal| {
+            for _ in 0..5 {
+                terminal.expect("ready\r\n");
+                scene.until_typing_reaches_it(terminal);
+                terminal.type_text("x");
+            }
         })
     });
 }
