@@ -4,7 +4,7 @@ use crate::diag::Reported;
 use crate::limits;
 use crate::protocol::frame::Kind;
 use crate::secure::Transport;
-use crate::secure::handshake::{Initiator, MESSAGE, Message};
+use crate::secure::handshake::{Initiator, Message, Public, Tag};
 use crate::secure::key::PreSharedKey;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
@@ -32,18 +32,27 @@ pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<
     let refused_at = Instant::after(limits::REFUSAL_MS);
     // It always fits into an empty socket buffer. Whether the connection has ended shows when the answer is read.
     let _ = fd::send(socket, &message);
-    let mut answer = [0; MESSAGE];
-    let count = receive(socket, &mut answer, deadline)?;
-    if answer.starts_with(PLAIN_ANSWER) {
+    let (mut public, mut tag) = (Public::default(), Tag::default());
+    receive_part(socket, &mut public, refused_at, deadline)?;
+    // The server does the same meanwhile, before it sends the tag.
+    let agreed = initiator.agree(&public);
+    receive_part(socket, &mut tag, refused_at, deadline)?;
+    agreed.finish(&tag).map_err(|_| Because("it does not have this token; nothing was sent to it"))
+}
+
+/// Receives a part of the answer, which a server sends whole.
+fn receive_part(socket: &OwnedFd, part: &mut [u8], refused_at: Instant, deadline: Instant) -> Result<(), Refusal> {
+    let count = receive(socket, part, deadline)?;
+    if part.starts_with(PLAIN_ANSWER) {
         return Err(Because("it asks for no token, and the section here has one"));
     }
-    if count < MESSAGE {
-        // A server refuses a wrong token without a byte, but only after a while. One that has begun to answer has failed in a
-        // way that another server would as well.
+    if count < part.len() {
+        // A server refuses a wrong token without a byte, but only after a while. One that has sent a piece of a part has
+        // failed in a way that another server would as well.
         let is_refused = count > 0 || refused_at.remaining() == 0;
         return Err(if is_refused { Because("it does not accept this token") } else { Refusal::Ended });
     }
-    initiator.finish(&answer).map_err(|_| Because("it does not have this token; nothing was sent to it"))
+    Ok(())
 }
 
 /// How the answer of a server without a token begins. It answers in text, because no frame begins like the message.
@@ -61,12 +70,12 @@ fn start(key: &PreSharedKey) -> Result<(Initiator, Message), Errno> {
     }
 }
 
-/// Receives the answer and no byte beyond it, and returns how many bytes have come: fewer at EOF. A reset means that the
-/// server has not read the message.
-fn receive(socket: &OwnedFd, answer: &mut Message, deadline: Instant) -> Result<usize, Refusal> {
+/// Receives these bytes and no byte beyond them, and returns how many have come: fewer at EOF. A reset means that the server
+/// has not read the message, or that its process has ended.
+fn receive(socket: &OwnedFd, part: &mut [u8], deadline: Instant) -> Result<usize, Refusal> {
     let mut count = 0;
-    while count < MESSAGE {
-        match fd::receive(socket, &mut answer[count..]) {
+    while count < part.len() {
+        match fd::receive(socket, &mut part[count..]) {
             Ok(more @ 1..) => count += more,
             Err(Errno::AGAIN) => {
                 let left = deadline.remaining();

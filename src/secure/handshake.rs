@@ -7,6 +7,9 @@
 //!
 //! Each message is an ephemeral public key of 32 bytes and a tag of 16 over everything so far. Their payloads are empty, so
 //! every handshake looks the same.
+//!
+//! The second message is made, and read, in these two parts: with the public key, each end can do its Diffie-Hellman, which
+//! takes longer than everything else, while the other end does the same.
 
 use super::error::Error;
 use super::key::PreSharedKey;
@@ -33,6 +36,12 @@ pub const MESSAGE: usize = PUBLIC + TAG;
 /// A message of the handshake.
 pub type Message = [u8; MESSAGE];
 
+/// The first part of a message: an ephemeral public key.
+pub type Public = [u8; PUBLIC];
+
+/// The second part of a message.
+pub type Tag = [u8; TAG];
+
 /// The initiator, once it has said its message.
 pub struct Initiator {
     state: SymmetricState,
@@ -52,7 +61,7 @@ impl Initiator {
         prologue: &[u8],
         random: &mut [u8; 32],
         payload: &mut [u8],
-    ) -> (Initiator, [u8; PUBLIC], [u8; TAG]) {
+    ) -> (Initiator, Public, Tag) {
         let mut state = begin(key, prologue);
         let ephemeral = take(random);
         let public = mix_ephemeral(&mut state, &ephemeral);
@@ -60,21 +69,31 @@ impl Initiator {
         (Initiator { state, ephemeral }, public, tag)
     }
 
-    /// Reads the answer. Its sender has the token, and this connection's keys.
+    /// Takes the first part of the answer, which may be anybody's.
+    #[must_use]
+    pub fn agree(mut self, public: &Public) -> Agreed {
+        mix_public(&mut self.state, public);
+        mix_shared(&mut self.state, &self.ephemeral, public);
+        Agreed(self.state)
+    }
+}
+
+/// The initiator, once it has the responder's public key.
+pub struct Agreed(SymmetricState);
+
+impl Agreed {
+    /// Takes the second part of the answer. Its sender has the token, and this connection's keys.
     ///
     /// # Errors
     /// [`Error::Handshake`] where it is no answer to this initiator's message by somebody with the same token.
-    pub fn finish(self, message: &Message) -> Result<Transport, Error> {
-        let (public, tag) = split(message);
-        let [sending, receiving] = self.read(public, &mut [], tag)?.split();
+    pub fn finish(self, tag: &Tag) -> Result<Transport, Error> {
+        let [sending, receiving] = self.read(&mut [], tag)?.split();
         Ok(Transport { sealer: Sealer::new(sending), opener: Opener::new(receiving) })
     }
 
-    fn read(mut self, public: &[u8; PUBLIC], payload: &mut [u8], tag: &[u8; TAG]) -> Result<SymmetricState, Error> {
-        mix_public(&mut self.state, public);
-        mix_shared(&mut self.state, &self.ephemeral, public);
-        self.state.decrypt_and_hash(payload, tag)?;
-        Ok(self.state)
+    fn read(mut self, payload: &mut [u8], tag: &Tag) -> Result<SymmetricState, Error> {
+        self.0.decrypt_and_hash(payload, tag)?;
+        Ok(self.0)
     }
 }
 
@@ -82,7 +101,7 @@ impl Initiator {
 pub struct Responder {
     state: SymmetricState,
     /// The initiator's.
-    public: [u8; PUBLIC],
+    public: Public,
 }
 
 impl Responder {
@@ -99,9 +118,9 @@ impl Responder {
     fn read(
         key: &PreSharedKey,
         prologue: &[u8],
-        public: &[u8; PUBLIC],
+        public: &Public,
         payload: &mut [u8],
-        tag: &[u8; TAG],
+        tag: &Tag,
     ) -> Result<Responder, Error> {
         let mut state = begin(key, prologue);
         mix_public(&mut state, public);
@@ -109,20 +128,36 @@ impl Responder {
         Ok(Responder { state, public: *public })
     }
 
-    /// Makes the answer with 32 fresh random bytes, which are wiped.
+    /// Makes the first part of the answer with 32 fresh random bytes, which are wiped.
     #[must_use]
-    pub fn answer(self, random: &mut [u8; 32]) -> (Message, Unconfirmed) {
-        let (state, public, tag) = self.write(random, &mut []);
-        let [receiving, sending] = state.split();
-        (join(&public, &tag), Unconfirmed { sealer: Sealer::new(sending), opener: Opener::new(receiving) })
-    }
-
-    fn write(mut self, random: &mut [u8; 32], payload: &mut [u8]) -> (SymmetricState, [u8; PUBLIC], [u8; TAG]) {
+    pub fn answer(mut self, random: &mut [u8; 32]) -> (Public, Answer) {
         let ephemeral = take(random);
         let public = mix_ephemeral(&mut self.state, &ephemeral);
-        mix_shared(&mut self.state, &ephemeral, &self.public);
+        (public, Answer { state: self.state, ephemeral, public: self.public })
+    }
+}
+
+/// The responder, once it has made its public key.
+pub struct Answer {
+    state: SymmetricState,
+    ephemeral: Secret,
+    /// The initiator's.
+    public: Public,
+}
+
+impl Answer {
+    /// Makes the second part of the answer.
+    #[must_use]
+    pub fn finish(self) -> (Tag, Unconfirmed) {
+        let (state, tag) = self.write(&mut []);
+        let [receiving, sending] = state.split();
+        (tag, Unconfirmed { sealer: Sealer::new(sending), opener: Opener::new(receiving) })
+    }
+
+    fn write(mut self, payload: &mut [u8]) -> (SymmetricState, Tag) {
+        mix_shared(&mut self.state, &self.ephemeral, &self.public);
         let tag = self.state.encrypt_and_hash(payload);
-        (self.state, public, tag)
+        (self.state, tag)
     }
 }
 
@@ -169,27 +204,27 @@ fn take(random: &mut [u8; 32]) -> Secret {
 }
 
 /// Noise's `e` for the end that has the secret key: mixes in the public one and returns it.
-fn mix_ephemeral(state: &mut SymmetricState, ephemeral: &Secret) -> [u8; PUBLIC] {
+fn mix_ephemeral(state: &mut SymmetricState, ephemeral: &Secret) -> Public {
     let public = x25519(**ephemeral, X25519_BASEPOINT_BYTES);
     mix_public(state, &public);
     public
 }
 
 /// Noise's `e`. With a pre-shared key it goes into the keys too, so that no two handshakes encrypt with the same one.
-fn mix_public(state: &mut SymmetricState, public: &[u8; PUBLIC]) {
+fn mix_public(state: &mut SymmetricState, public: &Public) {
     state.mix_hash(public);
     state.mix_key(public);
 }
 
 /// Noise's `ee`. A public key that makes the shared secret zero is let through, as the specification advises (section
 /// 12.1): only somebody with the token could have sent it.
-fn mix_shared(state: &mut SymmetricState, ephemeral: &Secret, public: &[u8; PUBLIC]) {
+fn mix_shared(state: &mut SymmetricState, ephemeral: &Secret, public: &Public) {
     let shared = Zeroizing::new(x25519(**ephemeral, *public));
     state.mix_key(&shared[..]);
 }
 
 /// A message of its parts.
-fn join(public: &[u8; PUBLIC], tag: &[u8; TAG]) -> Message {
+fn join(public: &Public, tag: &Tag) -> Message {
     let mut message = [0; MESSAGE];
     message[..PUBLIC].copy_from_slice(public);
     message[PUBLIC..].copy_from_slice(tag);
@@ -197,7 +232,7 @@ fn join(public: &[u8; PUBLIC], tag: &[u8; TAG]) -> Message {
 }
 
 /// The parts of a message.
-fn split(message: &Message) -> (&[u8; PUBLIC], &[u8; TAG]) {
+fn split(message: &Message) -> (&Public, &Tag) {
     let (public, tag) = message.split_first_chunk().expect("a message is longer than a public key");
     (public, tag.try_into().expect("what is left is a tag"))
 }

@@ -44,9 +44,12 @@ impl Accepted {
         let Some(responder) = self.responder.take() else { return Some(None) };
         let mut random = [0; 32];
         sys::random(&mut random).ok()?;
-        let (message, unconfirmed) = responder.answer(&mut random);
-        // It always fits into an empty socket; a connection that has ended is noticed by what comes.
-        let _ = fd::send(&self.socket, &message);
+        let (public, answer) = responder.answer(&mut random);
+        // Both parts always fit into an empty socket; a connection that has ended is noticed by what comes. The stub computes
+        // the keys from the first one, on another processor, while this process does.
+        let _ = fd::send(&self.socket, &public);
+        let (tag, unconfirmed) = answer.finish();
+        let _ = fd::send(&self.socket, &tag);
         Some(Some(unconfirmed))
     }
 

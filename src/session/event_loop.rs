@@ -117,6 +117,10 @@ impl<'s> Session<'s> {
         service: &'s Service<'s>,
         parent: i32,
     ) -> bool {
+        if !connection.is_direct {
+            // What is sent leaves at once, not when what was sent before it is acknowledged (tcp(7)).
+            let _ = rustix::net::sockopt::set_tcp_nodelay(&connection.socket, true);
+        }
         let Some(unconfirmed) = connection.answer() else { return false };
         let limit = if unconfirmed.is_some() { limits::PROOF_MS } else { limits::REQUEST_MS };
         let mut session = Session {
@@ -144,10 +148,6 @@ impl<'s> Session<'s> {
         if !self.is_welcome() {
             self.disconnect();
             return self.is_reusable;
-        }
-        if let Some(socket) = self.state.link.socket().filter(|_| self.client == Client::Stub) {
-            // Frames leave when they are complete, not when the last one was acknowledged (tcp(7)).
-            let _ = rustix::net::sockopt::set_tcp_nodelay(socket, true);
         }
         let inbox = core::mem::take(&mut self.inbox);
         self.begin_trigger();

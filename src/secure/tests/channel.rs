@@ -49,8 +49,9 @@ fn protected() -> [End; 2] {
     let key = PreSharedKey::from_token(b"token").expect("it is not empty");
     let (initiator, message) = Initiator::start(&key, &mut [1; 32]);
     let responder = Responder::check(&key, &message).map_err(drop).expect("same token");
-    let (message, unconfirmed) = responder.answer(&mut [2; 32]);
-    let transport = initiator.finish(&message).map_err(drop).expect("same token");
+    let (public, answer) = responder.answer(&mut [2; 32]);
+    let (tag, unconfirmed) = answer.finish();
+    let transport = initiator.agree(&public).finish(&tag).map_err(drop).expect("same token");
     let initiator = Channel::of_initiator(Some(transport), memory());
     [End::new(initiator), End::new(Channel::of_responder(Some(unconfirmed), memory()))]
 }

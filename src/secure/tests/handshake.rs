@@ -71,11 +71,12 @@ fn both_ends_say_byte_for_byte_what_the_published_vector_does() {
         Responder::read(&key, &prologue, &public, &mut payload, &tag).map_err(drop).expect("it is authentic");
     assert_eq!(payload, bytes(vector::MESSAGES[0].0));
     let mut payload = bytes(vector::MESSAGES[1].0);
-    let (answered, public, tag) = responder.write(&mut array(vector::RESPONDER), &mut payload);
+    let (public, answer) = responder.answer(&mut array(vector::RESPONDER));
+    let (answered, tag) = answer.write(&mut payload);
     assert_eq!(message(public, &payload, tag), second);
 
     let (public, mut payload, tag) = parts(&second);
-    let finished = initiator.read(&public, &mut payload, &tag).map_err(drop).expect("it is authentic");
+    let finished = initiator.agree(&public).read(&mut payload, &tag).map_err(drop).expect("it is authentic");
     assert_eq!(payload, bytes(vector::MESSAGES[1].0));
     assert_eq!([finished.hash(), answered.hash()], [array(vector::HASH); 2]);
 
@@ -101,11 +102,24 @@ fn check(token: &str, message: &Message) -> Result<Responder, Error> {
     Responder::check(&key(token), message)
 }
 
+/// The whole answer to a first message.
+fn answer(responder: Responder, random: &mut [u8; 32]) -> (Message, Unconfirmed) {
+    let (public, answer) = responder.answer(random);
+    let (tag, unconfirmed) = answer.finish();
+    (join(&public, &tag), unconfirmed)
+}
+
+/// Reads the whole answer.
+fn finish(initiator: Initiator, message: &Message) -> Result<Transport, Error> {
+    let (public, tag) = split(message);
+    initiator.agree(public).finish(tag)
+}
+
 /// Both ends after their handshake.
 fn connect(token: &str, random: [u8; 2]) -> (Transport, Unconfirmed) {
     let (initiator, first) = Initiator::start(&key(token), &mut [random[0]; 32]);
-    let (second, responder) = check(token, &first).map_err(drop).expect("same token").answer(&mut [random[1]; 32]);
-    (initiator.finish(&second).map_err(drop).expect("same token"), responder)
+    let (second, responder) = answer(check(token, &first).map_err(drop).expect("same token"), &mut [random[1]; 32]);
+    (finish(initiator, &second).map_err(drop).expect("same token"), responder)
 }
 
 /// The record of an end that has only just begun.
@@ -144,8 +158,8 @@ fn a_first_message_of_another_token_is_refused() {
 #[test]
 fn an_answer_by_another_token_is_refused() {
     let (initiator, _) = start("token");
-    let (second, _) = check("other", &start("other").1).map_err(drop).expect("same token").answer(&mut [2; 32]);
-    assert_eq!(initiator.finish(&second).err(), Some(Error::Handshake));
+    let (second, _) = answer(check("other", &start("other").1).map_err(drop).expect("same token"), &mut [2; 32]);
+    assert_eq!(finish(initiator, &second).err(), Some(Error::Handshake));
 }
 
 #[test]
@@ -172,28 +186,39 @@ fn a_changed_bit_of_the_first_message_is_refused() {
 
 #[test]
 fn a_changed_bit_of_the_answer_is_refused() {
-    let answer = || check("token", &start("token").1).map_err(drop).expect("same token").answer(&mut [2; 32]).0;
+    let answer = || answer(check("token", &start("token").1).map_err(drop).expect("same token"), &mut [2; 32]).0;
     for bit in 0..8 * MESSAGE {
         let mut changed = answer();
         changed[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(start("token").0.finish(&changed).err(), Some(Error::Handshake), "bit {bit}");
+        assert_eq!(finish(start("token").0, &changed).err(), Some(Error::Handshake), "bit {bit}");
     }
-    assert!(start("token").0.finish(&answer()).is_ok());
+    assert!(finish(start("token").0, &answer()).is_ok());
 }
 
 #[test]
 fn a_message_that_is_sent_back_is_no_answer() {
     let (initiator, first) = start("token");
-    assert_eq!(initiator.finish(&first).err(), Some(Error::Handshake));
-    let (second, _) = check("token", &first).map_err(drop).expect("same token").answer(&mut [2; 32]);
+    assert_eq!(finish(initiator, &first).err(), Some(Error::Handshake));
+    let (second, _) = answer(check("token", &first).map_err(drop).expect("same token"), &mut [2; 32]);
     assert_eq!(check("token", &second).err(), Some(Error::Handshake));
 }
 
 #[test]
 fn an_answer_to_another_first_message_is_refused() {
     let (_, first) = Initiator::start(&key("token"), &mut [3; 32]);
-    let (second, _) = check("token", &first).map_err(drop).expect("same token").answer(&mut [2; 32]);
-    assert_eq!(start("token").0.finish(&second).err(), Some(Error::Handshake));
+    let (second, _) = answer(check("token", &first).map_err(drop).expect("same token"), &mut [2; 32]);
+    assert_eq!(finish(start("token").0, &second).err(), Some(Error::Handshake));
+}
+
+/// Whoever has sent the first part of an answer has not shown anything yet.
+#[test]
+fn the_parts_of_two_answers_do_not_fit() {
+    let answer =
+        |random| answer(check("token", &start("token").1).map_err(drop).expect("same token"), &mut [random; 32]).0;
+    let [one, other] = [2, 3].map(answer);
+    let (public, _) = split(&one);
+    let (_, tag) = split(&other);
+    assert_eq!(finish(start("token").0, &join(public, tag)).err(), Some(Error::Handshake));
 }
 
 /// A replay of all that an initiator once said gets an answer, and no session.
@@ -204,7 +229,7 @@ fn a_recorded_session_confirms_nothing() {
     let mut recorded = record(&mut initiator, b"request");
     confirm(responder, &mut recorded.clone());
 
-    let (_, again) = check("token", &first).map_err(drop).expect("it is authentic").answer(&mut [3; 32]);
+    let (_, again) = answer(check("token", &first).map_err(drop).expect("it is authentic"), &mut [3; 32]);
     assert_eq!(again.confirm(&mut recorded).err(), Some(Error::Record));
 }
 
@@ -230,7 +255,7 @@ fn handshakes_with_fresh_random_bytes_have_nothing_in_common() {
     let [(one, first), (other, second)] = [1, 9].map(|random| Initiator::start(&key("token"), &mut [random; 32]));
     assert!(first.iter().zip(&second).filter(|(one, other)| one == other).count() < 8);
     let answers = [(one, first, 2), (other, first, 3)].map(|(_, message, random)| {
-        check("token", &message).map_err(drop).expect("same token").answer(&mut [random; 32]).0
+        answer(check("token", &message).map_err(drop).expect("same token"), &mut [random; 32]).0
     });
     assert!(answers[0].iter().zip(&answers[1]).filter(|(one, other)| one == other).count() < 8);
 }
@@ -241,7 +266,7 @@ fn random_bytes_are_wiped_once_they_are_taken() {
     let (_, first) = Initiator::start(&key("token"), &mut random);
     assert_eq!(random, [0; 32]);
     let mut random = [7; 32];
-    let _ = check("token", &first).map_err(drop).expect("same token").answer(&mut random);
+    let _ = answer(check("token", &first).map_err(drop).expect("same token"), &mut random);
     assert_eq!(random, [0; 32]);
 }
 

@@ -12,8 +12,9 @@ fn connect() -> [Transport; 2] {
     let key = PreSharedKey::from_token(b"token").expect("it is not empty");
     let (initiator, first) = Initiator::start(&key, &mut [1; 32]);
     let responder = Responder::check(&key, &first).map_err(drop).expect("same token");
-    let (second, responder) = responder.answer(&mut [2; 32]);
-    let mut initiator = initiator.finish(&second).map_err(drop).expect("same token");
+    let (public, answer) = responder.answer(&mut [2; 32]);
+    let (tag, responder) = answer.finish();
+    let mut initiator = initiator.agree(&public).finish(&tag).map_err(drop).expect("same token");
     let mut stream = seal(&mut initiator.sealer, b"", 0);
     match responder.confirm(&mut stream) {
         Ok(Confirmation::Confirmed(responder, Opened::Data([], _))) => [initiator, responder],

@@ -39,9 +39,13 @@ pub(crate) fn run(input: &[u8]) -> u64 {
         return signature(&(one == other, is_first_changed));
     };
     assert!(one == other && !is_first_changed, "another token or message is taken");
-    let (mut second, unconfirmed) = responder.answer(&mut [choices.byte(); 32]);
+    let (public, answer) = responder.answer(&mut [choices.byte(); 32]);
+    let (tag, unconfirmed) = answer.finish();
+    let mut second = [&public[..], &tag].concat();
     let is_second_changed = change(&mut second, &mut choices);
-    let Ok(transport) = initiator.finish(&second) else {
+    let (public, tag) = second.split_first_chunk().expect("it begins with a public key");
+    let tag = tag.first_chunk().expect("it ends with a tag");
+    let Ok(transport) = initiator.agree(public).finish(tag) else {
         assert!(is_second_changed, "the answer is refused");
         return signature(&"second");
     };

@@ -7,6 +7,9 @@ use crate::support::Outcome;
 /// Bytes of the message of the handshake.
 const MESSAGE: usize = 48;
 
+/// Bytes of its first part, the public key.
+const PUBLIC: usize = 32;
+
 /// Bytes of the smallest record: its length, 1024 of content and padding, a mark and a tag.
 const RECORD: usize = 2 + 1024 + 1 + 16;
 
@@ -69,6 +72,42 @@ fn a_connection_through_a_relay_is_as_good_as_one_without() {
 }
 
 #[test]
+fn a_handshake_may_come_in_any_pieces() {
+    let (pod, _server, relay) = pod_with_relay();
+    for way in [Way::ToServer, Way::ToStub] {
+        for at in 1..MESSAGE {
+            let (outcome, _) = copy(&pod, &relay, way, Change::Split(at));
+            assert_eq!(outcome.succeeds(), "hello", "{way:?} {at}");
+        }
+    }
+}
+
+/// How many segments with bytes have come (`tcpi_data_segs_in`, `include/uapi/linux/tcp.h`).
+#[expect(unsafe_code, reason = "nix does not know it")]
+fn segments(stream: &TcpStream) -> u32 {
+    let mut info = [0_u32; 39];
+    let mut length = u32::try_from(size_of_val(&info)).expect("it is short");
+    // SAFETY: the kernel writes at most `length` bytes to `info`, which has as many.
+    let result = unsafe {
+        let (info, length) = (info.as_mut_ptr().cast(), &raw mut length);
+        nix::libc::getsockopt(stream.as_raw_fd(), nix::libc::IPPROTO_TCP, nix::libc::TCP_INFO, info, length)
+    };
+    assert_eq!(result, 0);
+    info[38]
+}
+
+#[test]
+fn the_server_sends_its_public_key_before_it_computes_the_keys() {
+    let (pod, _server, relay) = pod_with_relay();
+    let (_, record) = copy(&pod, &relay, Way::ToServer, Change::Nothing);
+    let mut stream = silent(pod.port());
+    stream.write_all(&record.to_server[..MESSAGE]).expect("the server takes it");
+    let mut answer = [0; MESSAGE];
+    stream.read_exact(&mut answer).expect("the answer");
+    assert_eq!(segments(&stream), 2, "a key and a tag, each by itself");
+}
+
+#[test]
 fn a_changed_byte_on_the_way_to_the_server_ends_the_session() {
     let (pod, server, relay) = pod_with_relay();
     for at in (0..MESSAGE).step_by(5) {
@@ -115,8 +154,9 @@ fn records_that_are_dropped_repeated_or_in_another_order_end_the_session() {
 #[test]
 fn a_connection_that_is_cut_is_no_end() {
     let (pod, server, relay) = pod_with_relay();
-    // A stub whose connection ends before an answer tries again until its time is over.
-    for (way, at) in [(Way::ToServer, 0), (Way::ToServer, 1), (Way::ToServer, 47), (Way::ToStub, 0)] {
+    // A stub whose connection ends before an answer, or between its parts, tries again until its time is over.
+    let before = [(Way::ToServer, 0), (Way::ToServer, 1), (Way::ToServer, 47), (Way::ToStub, 0), (Way::ToStub, PUBLIC)];
+    for (way, at) in before {
         be_patient(&pod, 1000);
         is_refused(&pod, &server, &relay, way, Change::Cut(at));
         relay.drop_waiting();
@@ -151,6 +191,7 @@ fn a_recording_shows_nothing_of_what_is_said() {
     // Nothing of another connection is the same, however alike they are.
     let (_, second) = run(&mut stub);
     for (one, other) in [(&first.to_server, &second.to_server), (&first.to_stub, &second.to_stub)] {
+        assert_ne!(one[..PUBLIC], other[..PUBLIC], "each end has a new key pair for each connection");
         for length in [MESSAGE, MESSAGE + 2 + 500] {
             assert_ne!(one[length - 16..length], other[length - 16..length]);
         }

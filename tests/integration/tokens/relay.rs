@@ -19,6 +19,8 @@ pub(super) enum Change {
     Flip(usize),
     /// All that comes after so many bytes goes nowhere, and the connection ends.
     Cut(usize),
+    /// What comes after so many bytes comes later, all the same.
+    Split(usize),
     /// The unit of this number.
     Drop(usize),
     Repeat(usize),
@@ -130,6 +132,10 @@ fn carry(
                 record.lock().expect("the record").has_changed |= line.has_changed;
                 // It may have been closed because of what it was sent.
                 _ = into.write_all(&part);
+                if matches!(change, Change::Split(_)) {
+                    // Most probably the other end reads it by itself. It must not matter.
+                    thread::sleep(Duration::from_millis(2));
+                }
             }
             record.lock().expect("the record").has_changed |= line.has_changed;
             if line.is_cut() {
@@ -171,14 +177,14 @@ impl Line {
         let holds = |at: usize| (before..before + unit.len()).contains(&at);
         let concerns = match self.change {
             Change::Nothing => false,
-            Change::Flip(at) | Change::Cut(at) => holds(at),
+            Change::Flip(at) | Change::Cut(at) | Change::Split(at) => holds(at),
             Change::Drop(at) | Change::Repeat(at) => at == number,
             Change::Swap(at) => at == number || at + 1 == number,
         };
         if !concerns {
             return vec![unit];
         }
-        self.has_changed = true;
+        self.has_changed = !matches!(self.change, Change::Split(_));
         match self.change {
             Change::Nothing => vec![unit],
             Change::Flip(at) => {
@@ -186,6 +192,10 @@ impl Line {
                 vec![unit]
             }
             Change::Cut(at) => vec![unit[..at - before].to_vec()],
+            Change::Split(at) => {
+                let (before, after) = unit.split_at(at - before);
+                vec![before.to_vec(), after.to_vec()]
+            }
             Change::Drop(_) => Vec::new(),
             Change::Repeat(_) => vec![unit.clone(), unit],
             Change::Swap(at) if at == number => {
