@@ -233,6 +233,8 @@ mod tests {
         let mut buffer = vec![0; OUTBOX];
         let mut outbox = Outbox::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
+        stream.send(&mut outbox, limits::FRAME);
+        assert_eq!(stream.allowance(&outbox, true), limits::FRAME - 2 * HEADER);
         for _ in 0..1000 {
             let count = stream.allowance(&outbox, true);
             if count > 0 {
@@ -272,6 +274,10 @@ mod tests {
         assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
         assert_eq!(outbox.waiting(), [23, 0, 0, 2, 0]);
         assert!(stream.is_done());
+        outbox.clear();
+        assert_eq!(stream.arrive(&half, 0), Ok(()));
+        assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
+        assert_eq!(outbox.waiting(), [23, 0, 0, 2, 0], "for what came when nobody read it");
     }
     /// A stream, and an outbox in which there is always room.
     fn with_stream(test: impl FnOnce(Outgoing, Outbox<'_>)) {

@@ -430,4 +430,11 @@ mod tests {
         assert!(!attributes(Some(Terminal::FOREGROUND)).is_background());
         assert!(attributes(Some(Terminal::ERROR)).is_background());
     }
+    #[test]
+    fn a_variable_is_one_frame_of_its_name_and_its_value() {
+        let mut buffer = vec![0; FRAMES];
+        let mut writer = Writer::new(&mut buffer);
+        writer.add_variable(b"LANG", b"de");
+        assert_eq!(writer.finish().expect("within the limits").waiting(), b"\x01\x07\0\0\0LANG=de");
+    }
 }

@@ -738,6 +738,17 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_says_no_more_signals_than_it_can_count() {
+        with_started(false, |mut server| {
+            server.delivered = u32::MAX - 1;
+            server.delivered();
+            server.delivered();
+            server.stopped(20);
+            assert_eq!(drain(&mut server), header(Kind::Stopped, 0xffff_ff14));
+        });
+    }
+
+    #[test]
     fn what_the_command_does_with_the_keys_is_told_to_clients_that_can_hear_it() {
         for is_old in [false, true] {
             with_started(is_old, |mut server| {
@@ -775,7 +786,7 @@ mod tests {
         with_started(false, |mut server| {
             server.drop_input();
             assert!(server.write_input(b"abc", &mut |_| unreachable!("it is closed")));
-            assert_eq!(drain(&mut server), b"");
+            assert_eq!((drain(&mut server), server.has_input()), (Vec::new(), false));
         });
     }
 
