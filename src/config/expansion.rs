@@ -206,4 +206,10 @@ mod tests {
         });
         assert_eq!((done, calls), (Err("full"), 2));
     }
+    #[test]
+    fn a_text_comes_in_stretches_as_long_as_can_be() {
+        let reference = Piece::Reference(Reference { name: b"A", default: None });
+        let found: Vec<_> = pieces(b"ab c$d${A}}e").collect();
+        assert_eq!(found, [Piece::Text(b"ab c"), Piece::Text(b"$d"), reference, Piece::Text(b"}e")]);
+    }
 }

@@ -205,3 +205,26 @@ fn base_directory(file: &CStr, config: &Config, base: &mut Path) -> Result<(), E
     }
     base.join(beside.as_bytes(), written)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_directory_is_seen_from_the_files_own() {
+        for (file, written, expected) in [
+            (c"/etc/k8psh/k8psh.conf", "work", "/etc/k8psh/work"),
+            (c"/etc/k8psh/k8psh.conf", "", "/etc/k8psh"),
+            (c"/etc/k8psh/k8psh.conf", "..", "/etc"),
+            (c"/k8psh.conf", "/work/./", "/work"),
+            (c"no/where.conf", "/work", "/work"),
+        ] {
+            let (mut config, mut base) = (Config::empty(), Path::new());
+            let bytes = format!("baseDirectory = '{written}'");
+            let source = parser::Source { bytes: bytes.as_bytes(), only: None, environment: &|_| None };
+            config.load(&source, &mut |_, _| {}, &mut |problem| panic!("{problem:?}"));
+            assert_eq!(base_directory(file, &config, &mut base), Ok(()));
+            assert_eq!(base.as_bytes(), expected.as_bytes(), "{file:?}: {written}");
+        }
+    }
+}

@@ -585,4 +585,65 @@ mod tests {
         }
         assert_eq!(heard, [(b"U".to_vec(), 4), (b"V".to_vec(), 11)]);
     }
+    #[test]
+    fn a_line_of_plain_words_is_passed_over_whole() {
+        let longest = "n".repeat(NAME);
+        for line in [
+            "a\n",
+            "cc -c a.c\n",
+            "cc\t/usr/bin/cc\r\n",
+            "a X=1 Y= b=c d\n",
+            "a b?c ?X=1\n",
+            "k8pshell x\n",
+            "abcdef\n",
+            &(longest.clone() + " x\n"),
+        ] {
+            let source = line.to_owned() + "next\n";
+            assert_eq!(plain_command(source.as_bytes(), b"own"), Some(line.len()), "{line:?}");
+        }
+        for line in [
+            "\n",
+            " a\n",
+            "a",
+            "a b",
+            "own x\n",
+            "k8psh x\n",
+            "k8pshd x\n",
+            ".a\n",
+            "[a]\n",
+            "a/b\n",
+            "a=\n",
+            "a*\n",
+            "a \"b\"\n",
+            "a 'b'\n",
+            "a ${B}\n",
+            "a # b\n",
+            "a X*=\n",
+            "a =X=1\n",
+            "a ?=1\n",
+            "a X==\n",
+            &(longest + "n x\n"),
+        ] {
+            assert_eq!(plain_command(line.as_bytes(), b"own"), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn plain_words_end_at_the_first_byte_that_may_be_anything_else() {
+        for before in 0..12 {
+            for behind in ["", "\"", "\"\"", "'a'", "=ab=", "#", "\n\n\n", "$$$$"] {
+                let source = "a /\tb".repeat(3)[..before].to_owned() + behind;
+                assert_eq!(plain_len(source.as_bytes()), before, "{source:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_plain_commands_are_passed_over_than_are_wanted() {
+        let mut unset = |_: &[u8], _| {};
+        let mut lexer = Lexer::new(b"a\nb x\nc\nd 'e'\n", &environment, &mut unset);
+        assert_eq!((lexer.skip_plain_commands(b"own", 2), lexer.at), (2, 6));
+        assert_eq!((lexer.skip_plain_commands(b"own", 9), lexer.at), (1, 8));
+        assert_eq!((lexer.skip_plain_commands(b"own", 9), lexer.at), (0, 8));
+    }
 }

@@ -608,6 +608,7 @@ mod tests {
             ("[a:${P]", "section a: port ${P is not a number; ${ without a name and } is taken as it stands"),
             ("[a:x]", "section a: port x is not a number"),
             ("[a:]", "section a: port '' is not a number"),
+            ("[a:xy]", "section a: port xy is not a number"),
             ("[a:65536]", "section a: port 65536 is above 65535"),
             ("[a:65535]\n[b]", "section b: there is no port after 65535; give one"),
             ("[a:1]\n[a:2]", "section a: port 2 is not the one that it has above"),

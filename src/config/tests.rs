@@ -140,6 +140,29 @@ fn a_server_comes_once_however_many_headers_it_has() {
 }
 
 #[test]
+fn a_server_listens_unless_one_above_with_its_port_does() {
+    let config = loaded("[idle:5]\n[a:5]\nx\n[b:6]\nx\n[c:5]\nx\n[empty:5]\n[d:6]\nx\n");
+    let others: Vec<_> = config.servers().map(|server| (server.name(), server.same_port().map(Server::name))).collect();
+    assert_eq!(
+        others,
+        [(c"idle", None), (c"a", None), (c"b", None), (c"c", Some(c"a")), (c"empty", None), (c"d", Some(c"b")),]
+    );
+}
+
+#[test]
+fn commands_are_numbered_in_the_order_of_the_file() {
+    let config = loaded("[a]\nx\ny\n[b]\nz\nx\n");
+    assert_eq!(config.commands().map(Command::number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(config.command(b"x").map(Command::number), Some(3));
+}
+
+#[test]
+fn a_base_directory_is_known_by_its_place() {
+    assert_eq!(loaded("# x\nbaseDirectory = /work").base_directory_at(), 20);
+    assert_eq!(loaded("[a]").base_directory_at(), 0);
+}
+
+#[test]
 fn a_problem_leaves_nothing_of_an_earlier_configuration() {
     let mut config = loaded("baseDirectory = x\nconnectTimeoutMs = 5\n[a]\nb");
     let mut count = 0;
@@ -177,6 +200,8 @@ fn a_star_at_the_end_of_a_name_makes_a_pattern() {
     let stems: Vec<_> = command.environment().map(|variable| variable.stem().map(core::str::from_utf8)).collect();
     assert_eq!(stems, [Some(Ok("L_")), Some(Ok("")), Some(Ok("A")), Some(Ok("B_")), Some(Ok("Q")), None, None]);
     assert_eq!(command.arguments().next().map(text), Some("c"));
+    assert!(command.has_patterns());
+    assert!(!loaded("[s]\nc A=1 ?B=\n").command(b"c").expect("the command").has_patterns());
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl<'a> ClientEnd<'a> {
 
     fn event<'i>(&mut self, chunk: &Chunk<'i>) -> Result<Option<ServerMessage<'i>>, ProtocolError> {
         if self.peer == Peer::Unknown {
-            self.meet(chunk)?;
+            self.meet(chunk);
         }
         // What protocol 2 has added comes after its greeting alone.
         if self.peer != Peer::Negotiated && chunk.kind as u8 > Kind::Exit as u8 {
@@ -189,11 +189,10 @@ impl<'a> ClientEnd<'a> {
         Ok(event)
     }
 
-    /// The first frame tells the peer's protocol.
-    fn meet(&mut self, chunk: &Chunk<'_>) -> Result<(), ProtocolError> {
+    /// The first frame tells the peer's protocol. A greeting by another protocol is refused like all that protocol 1 has not.
+    fn meet(&mut self, chunk: &Chunk<'_>) {
         self.peer = match (chunk.kind, chunk.number) {
             (Kind::Hello, frame::PROTOCOL) => Peer::Negotiated,
-            (Kind::Hello, _) => return Err(ProtocolError::Unexpected(Kind::Hello)),
             _ => Peer::Plain,
         };
         self.holds = self.peer == Peer::Negotiated;
@@ -204,7 +203,6 @@ impl<'a> ClientEnd<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     fn output<'i>(&mut self, which: Which, chunk: &Chunk<'i>) -> Option<ServerMessage<'i>> {
@@ -389,6 +387,7 @@ impl<'a> ClientEnd<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     fn with<T>(test: impl FnOnce(ClientEnd<'_>) -> T) -> T {
         // A static is in place; a box of this size would first stand on the test's stack.
@@ -497,5 +496,248 @@ mod tests {
                 assert_eq!(client.receive(&mut &header(kind, 1)[..]).is_err(), !kind.has_body());
             });
         }
+    }
+    const HELLO: [u8; 5] = header(Kind::Hello, frame::PROTOCOL);
+
+    /// The same, with a server that has greeted, and without the request before what is to be sent.
+    fn with_greeted<T>(test: impl FnOnce(ClientEnd<'_>) -> T) -> T {
+        with(|mut client| {
+            assert_eq!(client.receive(&mut &HELLO[..]), Ok(None));
+            client.sent(b"request".len());
+            test(client)
+        })
+    }
+
+    /// Takes everything that is to be sent.
+    fn drain(client: &mut ClientEnd<'_>) -> Vec<u8> {
+        let bytes = client.outgoing().to_vec();
+        client.sent(bytes.len());
+        bytes
+    }
+
+    /// Sends nothing until the outbox is full.
+    fn fill(client: &mut ClientEnd<'_>) {
+        while !client.take_overrun() {
+            client.signal(1, false);
+        }
+    }
+
+    #[test]
+    fn a_stop_that_a_signal_on_its_way_undoes_is_none() {
+        with_greeted(|mut client| {
+            client.signal(2, false);
+            client.signal(CONT, false);
+            client.signal(28, false);
+            let (before, after) = (header(Kind::Stopped, 1 << 8 | 20), header(Kind::Stopped, 2 << 8 | 20));
+            assert_eq!(client.receive(&mut &before[..]), Ok(None));
+            assert_eq!(client.receive(&mut &after[..]), Ok(Some(ServerMessage::Stopped(20))));
+        });
+    }
+
+    #[test]
+    fn a_second_greeting_by_another_protocol_and_bytes_of_stdin_are_faults() {
+        with_greeted(|mut client| {
+            assert_eq!(client.receive(&mut &HELLO[..]), Ok(None));
+            let other = header(Kind::Hello, frame::PROTOCOL + 1);
+            assert_eq!(client.receive(&mut &other[..]), Err(ProtocolError::Unexpected(Kind::Hello)));
+            let bytes = &b"\x04\x01\0\0\0x"[..];
+            assert_eq!(client.receive(&mut &*bytes), Err(ProtocolError::Unexpected(Kind::Input)));
+        });
+    }
+
+    #[test]
+    fn a_stream_that_is_not_written_holds_the_connection_and_then_overruns() {
+        with_greeted(|mut client| {
+            let bytes = vec![0; BACKLOG];
+            client.keep(Which::Error, &bytes[..limits::WINDOW], 0);
+            assert!(client.has_room());
+            client.keep(Which::Error, &bytes[..1], 0);
+            assert!(!client.has_room());
+            client.keep(Which::Error, &bytes, 0);
+            assert!(client.take_overrun());
+            client.keep(Which::Error, &bytes[..1], 1);
+            assert!(!client.take_overrun());
+        });
+    }
+
+    #[test]
+    fn credit_for_which_there_is_no_room_overruns() {
+        with_greeted(|mut client| {
+            fill(&mut client);
+            client.keep(Which::Output, &[0; limits::WINDOW / 2], limits::WINDOW / 2);
+            assert!(client.take_overrun());
+        });
+    }
+
+    #[test]
+    fn a_large_body_is_moved_unless_it_has_to_be_copied() {
+        with_greeted(|mut client| {
+            let large = u32::try_from(limits::BULK).expect("small");
+            assert_eq!(client.receive(&mut &header(Kind::Error, large - 1)[..]), Ok(None));
+            assert_eq!(client.movable(), None);
+            client.moved(Which::Error, limits::BULK - 1);
+            assert_eq!(client.receive(&mut &header(Kind::Error, large)[..]), Ok(None));
+            assert_eq!(client.movable(), Some((Which::Error, limits::BULK)));
+            client.moved(Which::Error, limits::BULK - 2);
+            assert_eq!(client.movable(), Some((Which::Error, 2)));
+            client.keep(Which::Error, b"x", 0);
+            assert_eq!(client.movable(), None, "a byte waits before them");
+            client.pass(Which::Error, 1);
+            client.copy(Which::Output);
+            assert_eq!(client.movable(), Some((Which::Error, 2)), "that is the other stream");
+            client.copy(Which::Error);
+            assert_eq!(client.movable(), None);
+            assert_eq!(client.receive(&mut &b"ab"[..]), Ok(Some(ServerMessage::Output(Which::Error, b"ab"))));
+            assert_eq!(client.receive(&mut &b"\x08\x05\0\0\0"[..]), Ok(Some(ServerMessage::Ended(End::Code(5)))));
+        });
+    }
+
+    #[test]
+    fn credit_is_given_for_what_was_moved() {
+        with_greeted(|mut client| {
+            client.moved(Which::Output, limits::WINDOW / 2);
+            client.moved(Which::Error, limits::WINDOW / 2 + 1);
+            let half = u32::try_from(limits::WINDOW / 2).expect("small");
+            let credit = [header(Kind::OutputCredit, half), header(Kind::ErrorCredit, half + 1)].concat();
+            assert_eq!(drain(&mut client), credit);
+        });
+    }
+
+    #[test]
+    fn a_stream_without_a_reader_is_hung_up_once_the_server_has_greeted() {
+        with(|mut client| {
+            client.sent(b"request".len());
+            client.hang_up(Which::Error);
+            assert_eq!(drain(&mut client), b"");
+            assert_eq!(client.receive(&mut &HELLO[..]), Ok(None));
+            assert_eq!(drain(&mut client), header(Kind::HangUp, 6));
+            client.hang_up(Which::Output);
+            assert_eq!(drain(&mut client), header(Kind::HangUp, 5));
+            assert!(client.stream(Which::Output).is_done());
+        });
+        with(|mut client| {
+            client.sent(b"request".len());
+            client.hang_up(Which::Output);
+            assert_eq!(client.receive(&mut &b"\x06\0\0\0\0"[..]), Ok(None));
+            client.hang_up(Which::Error);
+            assert_eq!(drain(&mut client), b"", "protocol 1 cannot be told");
+        });
+    }
+
+    #[test]
+    fn what_changes_at_the_terminal_is_told_in_frames_of_its_own() {
+        with_greeted(|mut client| {
+            client.resize(0x0004_0003_0002_0001);
+            let (pixels, size) = (header(Kind::Pixels, 0x0004_0003), header(Kind::Size, 0x0002_0001));
+            assert_eq!(drain(&mut client), [pixels, size].concat());
+            client.modes(&[7; MODES]);
+            assert_eq!(drain(&mut client), [&header(Kind::Modes, 36)[..], &[7; MODES]].concat());
+            client.foreground(true);
+            client.foreground(false);
+            let foreground = [header(Kind::Foreground, 1), header(Kind::Foreground, 0)];
+            assert_eq!(drain(&mut client), foreground.concat());
+            client.waiting(true);
+            client.waiting(false);
+            assert_eq!(drain(&mut client), [header(Kind::Waiting, 1), header(Kind::Waiting, 0)].concat());
+        });
+    }
+
+    #[test]
+    fn modes_of_which_only_the_header_fits_overrun() {
+        with_greeted(|mut client| {
+            fill(&mut client);
+            client.sent(10);
+            client.modes(&[0; MODES]);
+            assert!(client.take_overrun());
+        });
+    }
+
+    #[test]
+    fn the_servers_terminal_and_its_keys_are_told() {
+        for (number, is_there, is_shared) in [(0, false, false), (1, true, true), (2, true, false)] {
+            with_greeted(|mut client| {
+                let terminal = ServerMessage::Terminal { is_there, is_shared };
+                assert_eq!(client.receive(&mut &header(Kind::Terminal, number)[..]), Ok(Some(terminal)));
+            });
+        }
+        with_greeted(|mut client| {
+            let (known, unknown) = (header(Kind::Keys, 2), header(Kind::Keys, 4));
+            assert_eq!(client.receive(&mut &known[..]), Ok(Some(ServerMessage::Keys(Keys::All))));
+            assert_eq!(client.receive(&mut &unknown[..]), Err(ProtocolError::Unexpected(Kind::Keys)));
+        });
+    }
+
+    /// Sends a whole window of stdin.
+    fn exhaust(client: &mut ClientEnd<'_>) {
+        for _ in 0..2 {
+            client.send(limits::FRAME);
+            drain(client);
+        }
+    }
+
+    #[test]
+    fn a_greeting_is_awaited_behind_a_whole_window_until_it_is_late() {
+        with(|mut client| {
+            client.sent(b"request".len());
+            assert!(!client.awaits_greeting());
+            assert_eq!(client.allowance(), limits::FRAME);
+            exhaust(&mut client);
+            assert!(client.awaits_greeting());
+            assert_eq!(client.allowance(), 0);
+            client.stop_awaiting();
+            assert!(!client.awaits_greeting());
+            assert_eq!(client.allowance(), limits::FRAME);
+        });
+        with_greeted(|mut client| {
+            exhaust(&mut client);
+            assert!(!client.awaits_greeting(), "it has come");
+            client.stop_awaiting();
+            assert_eq!(client.allowance(), 0, "the window holds");
+            assert_eq!(client.receive(&mut &header(Kind::InputCredit, 5000)[..]), Ok(None));
+            assert_eq!(client.allowance(), 5000);
+        });
+        with(|mut client| {
+            client.sent(b"request".len());
+            exhaust(&mut client);
+            client.send(0);
+            assert!(!client.awaits_greeting(), "nothing more is to be sent");
+        });
+    }
+
+    #[test]
+    fn a_body_that_is_moved_is_due_behind_its_header() {
+        with_greeted(|mut client| {
+            client.foreground(true);
+            let foreground = client.outgoing().to_vec();
+            client.announce(limits::FRAME);
+            assert_eq!((client.has_body(), client.body_due(), client.allowance()), (true, 0, 0));
+            let header = header(Kind::Input, u32::try_from(limits::FRAME).expect("small"));
+            assert_eq!(client.outgoing(), [&foreground[..], &header].concat());
+            client.sent(10);
+            assert_eq!((client.outgoing(), client.body_due()), (&b""[..], limits::FRAME));
+            client.sent(limits::FRAME);
+            assert_eq!((client.has_body(), client.allowance()), (false, limits::FRAME));
+        });
+    }
+
+    #[test]
+    fn a_request_that_no_server_has_taken_is_sent_again() {
+        with(|mut client| {
+            assert!(!client.has_begun());
+            client.sent(3);
+            assert!(client.has_begun());
+            client.rewind();
+            assert!(!client.has_begun());
+            assert_eq!(client.outgoing(), b"request");
+        });
+    }
+
+    #[test]
+    fn nothing_more_is_sent_to_a_command_that_has_closed_its_stdin() {
+        with_greeted(|mut client| {
+            assert!(client.allowance() > 0);
+            assert_eq!(client.receive(&mut &header(Kind::Input, 0)[..]), Ok(Some(ServerMessage::InputClosed)));
+            assert_eq!(client.allowance(), 0);
+        });
     }
 }

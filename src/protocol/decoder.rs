@@ -208,4 +208,14 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn a_stream_is_between_frames_where_none_is_under_way() {
+        let mut decoder = Decoder::new();
+        assert!(decoder.is_between_frames());
+        let stream = b"\x05\x02\0\0\0ab\x07\0\0\0\0";
+        for (offset, byte) in stream.iter().enumerate() {
+            let _ = decoder.next(&mut &[*byte][..]).expect("known types");
+            assert_eq!(decoder.is_between_frames(), matches!(offset, 6 | 11), "after {offset}");
+        }
+    }
 }

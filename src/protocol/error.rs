@@ -67,3 +67,33 @@ impl Show for RequestTooLarge {
         add!(line, "argument list too long: {} {} bytes, the limit is {}", what, need, limit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line;
+
+    #[test]
+    fn a_message_says_what_the_peer_did_wrong() {
+        let strings = limits::REQUEST_STRINGS;
+        let (string, bytes) = (limits::REQUEST_STRING, limits::REQUEST_BYTES);
+        let too_long = "argument list too long:";
+        for (error, message) in [
+            (ProtocolError::Unknown(99), "frame of unknown type 99".to_owned()),
+            (ProtocolError::Unexpected(Kind::Hello), "unexpected frame of type 16".to_owned()),
+            (ProtocolError::Overrun, "the peer does not read what it asked for".to_owned()),
+            (RequestTooLarge::Nul.into(), "a string of the request holds a NUL byte".to_owned()),
+            (RequestTooLarge::Count.into(), format!("more than {strings} arguments and variables")),
+            (
+                RequestTooLarge::String(7).into(),
+                format!("{too_long} one argument or variable needs 7 bytes, the limit is {string}"),
+            ),
+            (
+                RequestTooLarge::Total(8).into(),
+                format!("{too_long} arguments and environment need 8 bytes, the limit is {bytes}"),
+            ),
+        ] {
+            assert_eq!(core::str::from_utf8(line!("{}", error).bytes()), Ok(&*message));
+        }
+    }
+}

@@ -233,6 +233,8 @@ mod tests {
         let mut buffer = vec![0; OUTBOX];
         let mut outbox = Outbox::new(&mut buffer);
         let mut stream = Outgoing::new(Kind::Output);
+        stream.send(&mut outbox, limits::FRAME);
+        assert_eq!(stream.allowance(&outbox, true), limits::FRAME - 2 * HEADER);
         for _ in 0..1000 {
             let count = stream.allowance(&outbox, true);
             if count > 0 {
@@ -272,5 +274,58 @@ mod tests {
         assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
         assert_eq!(outbox.waiting(), [23, 0, 0, 2, 0]);
         assert!(stream.is_done());
+        outbox.clear();
+        assert_eq!(stream.arrive(&half, 0), Ok(()));
+        assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
+        assert_eq!(outbox.waiting(), [23, 0, 0, 2, 0], "for what came when nobody read it");
+    }
+    /// A stream, and an outbox in which there is always room.
+    fn with_stream(test: impl FnOnce(Outgoing, Outbox<'_>)) {
+        let mut buffer = vec![0; OUTBOX];
+        test(Outgoing::new(Kind::Output), Outbox::new(&mut buffer));
+    }
+
+    #[test]
+    fn a_window_of_which_too_little_is_left_is_exhausted() {
+        with_stream(|mut stream, mut outbox| {
+            for _ in 0..2 {
+                assert!(!stream.is_exhausted());
+                stream.announce(&mut outbox, limits::FRAME);
+                outbox.sent(HEADER);
+                outbox.sent(limits::FRAME);
+            }
+            assert!(stream.is_exhausted());
+            stream.credit(u32::from(limits::WORTHWHILE) - 1);
+            assert_eq!((stream.is_exhausted(), stream.allowance(&outbox, true)), (true, 0));
+            stream.credit(1);
+            assert_eq!((stream.is_exhausted(), stream.allowance(&outbox, true)), (false, limits::WORTHWHILE.into()));
+        });
+    }
+
+    #[test]
+    fn nothing_follows_the_end_of_a_stream() {
+        with_stream(|mut stream, mut outbox| {
+            stream.send(&mut outbox, 1);
+            assert!(stream.is_open());
+            stream.send(&mut outbox, 0);
+            assert_eq!((stream.is_open(), stream.allowance(&outbox, true)), (false, 0));
+        });
+        with_stream(|mut stream, outbox| {
+            stream.close();
+            assert_eq!((stream.is_open(), stream.allowance(&outbox, true)), (false, 0));
+        });
+    }
+
+    #[test]
+    fn bytes_are_moved_only_to_an_open_stream_for_which_none_wait() {
+        let mut buffer = [0; 8];
+        let mut stream = Incoming::new(&mut buffer);
+        assert!(stream.may_move());
+        assert_eq!(stream.arrive(b"ab", 1), Ok(()));
+        assert!(!stream.may_move());
+        stream.pass(1);
+        assert!(stream.may_move());
+        stream.close();
+        assert!(!stream.may_move());
     }
 }

@@ -129,4 +129,15 @@ mod tests {
         assert_eq!(queue.push(b"d"), Ok(()));
         assert_eq!((queue.waiting(), queue.room()), (&b"abcd"[..], 0));
     }
+    #[test]
+    fn what_was_taken_away_can_be_brought_back() {
+        let mut buffer = [0; 4];
+        let mut queue = Queue::new(&mut buffer);
+        assert_eq!(queue.push(b"abc"), Ok(()));
+        assert!(!queue.has_consumed());
+        queue.consume(2);
+        assert!(queue.has_consumed());
+        queue.rewind();
+        assert_eq!((queue.waiting(), queue.has_consumed()), (&b"abc"[..], false));
+    }
 }

@@ -402,4 +402,39 @@ mod tests {
         writer.add(Kind::Argument, b"");
         assert_eq!(writer.finish().err(), Some(RequestTooLarge::Count));
     }
+    #[test]
+    fn a_bare_request_has_the_command_and_the_protocol_alone() {
+        let frames = write(&[
+            (Kind::Variable, b"K8PSH_PROTOCOL=2"),
+            (Kind::Variable, b"K8PSH_UMASK=0027"),
+            (Kind::Directory, b"src"),
+            (Kind::Argument, b"-c"),
+            (Kind::Variable, b"LANG=C"),
+            (Kind::Start, b"gcc"),
+        ]);
+        let seen = collect(&frames, 7, |request| {
+            let bare = request.bare();
+            assert_eq!((bare.command(), bare.directory(), bare.strings), (c"gcc", c"", &b"\x03gcc\0"[..]));
+            assert_eq!(bare.attributes(), &Attributes { protocol: 2, ..Attributes::default() });
+        });
+        assert_eq!(seen, Ok(Some(())));
+    }
+
+    #[test]
+    fn a_client_without_a_terminal_is_in_no_background() {
+        let attributes = |flags: Option<u8>| Attributes {
+            terminal: flags.map(|flags| Terminal::new(flags, 0, &[0; 36])),
+            ..Attributes::default()
+        };
+        assert!(!attributes(None).is_background());
+        assert!(!attributes(Some(Terminal::FOREGROUND)).is_background());
+        assert!(attributes(Some(Terminal::ERROR)).is_background());
+    }
+    #[test]
+    fn a_variable_is_one_frame_of_its_name_and_its_value() {
+        let mut buffer = vec![0; FRAMES];
+        let mut writer = Writer::new(&mut buffer);
+        writer.add_variable(b"LANG", b"de");
+        assert_eq!(writer.finish().expect("within the limits").waiting(), b"\x01\x07\0\0\0LANG=de");
+    }
 }

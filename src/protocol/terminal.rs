@@ -185,4 +185,15 @@ mod tests {
         digits[40] = b'g';
         assert_eq!(Terminal::decode(&digits), None);
     }
+    #[test]
+    fn what_of_the_caller_is_on_its_terminal_is_in_the_flags() {
+        for (flags, streams) in [
+            (0, [true, true, false]),
+            (Terminal::ERROR, [true, true, true]),
+            (Terminal::NO_INPUT, [false, true, false]),
+            (Terminal::NO_OUTPUT | Terminal::ERROR, [true, false, true]),
+        ] {
+            assert_eq!(Terminal::new(flags, 0, &[0; MODES]).streams(), streams);
+        }
+    }
 }

@@ -22,3 +22,15 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_what_to_look_at() {
+        assert!(Error::Handshake.reason().contains("same k8psh and token"));
+        assert!(Error::Record.reason().contains("changes the connection"));
+        assert!(Error::Size.reason().contains("too large"));
+    }
+}

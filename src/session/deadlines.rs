@@ -70,6 +70,7 @@ impl<S> State<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::command::Event;
     use super::super::command::{Running, Streams};
     use super::super::phases::Patience;
     use super::*;
@@ -124,6 +125,16 @@ mod tests {
         state.link.hasten(at(1));
         assert_eq!(state.next_deadline(), Instant::NEVER, "a drain waits for it");
         assert_eq!(running(at(50)).due(at(50)), Some(Due::Timeout));
+    }
+
+    #[test]
+    fn a_terminal_is_looked_at_until_its_command_is_ended() {
+        let mut state = running(Instant::NEVER);
+        let streams = state.command.streams_mut().expect("it runs");
+        streams.keyboard.handle(Event::Begin, at(40));
+        assert_eq!(state.due(at(40)), Some(Due::Terminal));
+        state.cleanup = Cleanup::Terminating { kill_at: at(50) };
+        assert_eq!((state.due(at(49)), state.due(at(50))), (None, Some(Due::Kill)));
     }
 
     #[test]

@@ -299,3 +299,94 @@ impl<S> State<S> {
         matches!(self.link, Link::Closed) && is_cleaned_up
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Instant = Instant::PAST;
+
+    fn at(milliseconds: u64) -> Instant {
+        START.plus(milliseconds)
+    }
+
+    fn links() -> [Link<&'static str>; 5] {
+        let (socket, patience) = ("socket", Patience::None);
+        [
+            Link::AwaitingRequest { socket, by: START, limit: 1 },
+            Link::Relaying { socket, flush_at: Instant::NEVER },
+            Link::Lent { socket },
+            Link::Lingering { socket, until: START, patience },
+            Link::Closed,
+        ]
+    }
+
+    fn running() -> Command {
+        let running = Running { pid: 7, ignored: Set::default(), streams: Streams::default() };
+        Command::Running { running, until: Instant::NEVER }
+    }
+
+    #[test]
+    fn a_link_has_its_socket_until_it_is_closed_and_takes_frames_until_all_was_said() {
+        let sockets = links().map(|link| link.socket().copied());
+        assert_eq!(sockets, [Some("socket"), Some("socket"), Some("socket"), Some("socket"), None]);
+        assert_eq!(links().map(|mut link| link.close()), sockets);
+        assert_eq!(links().map(|link| link.takes_frames()), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_stub_that_has_shown_that_it_is_there_gets_the_time_of_a_request() {
+        let confirmed = |limit: u64| {
+            let mut link = State::new("socket", limit, START).link;
+            link.on_confirmed(at(7));
+            let Link::AwaitingRequest { by, limit, .. } = link else { panic!("{link:?}") };
+            (by, limit)
+        };
+        assert_eq!(confirmed(limits::PROOF_MS), (at(7 + limits::REQUEST_MS), limits::REQUEST_MS));
+        assert_eq!(confirmed(limits::DRAIN_MS), (at(limits::DRAIN_MS), limits::DRAIN_MS), "the server ends");
+    }
+
+    #[test]
+    fn a_request_whose_time_a_drain_does_not_shorten_gets_no_more() {
+        let mut link = State::new("socket", limits::REQUEST_MS, START).link;
+        link.hasten(at(limits::REQUEST_MS - limits::DRAIN_MS));
+        assert!(!link.extend(at(limits::REQUEST_MS)));
+    }
+
+    #[test]
+    fn a_command_has_a_process_while_it_runs_and_then_an_end() {
+        let mut command = Command::None;
+        assert_eq!((command.pid(), command.end(), command.streams().is_some()), (None, None, false));
+        assert!(command.streams_mut().is_none());
+        command = running();
+        assert_eq!((command.pid(), command.end(), command.streams().is_some()), (Some(7), None, true));
+        command.on_end(End::Code(3), |_| [1, 0]);
+        assert_eq!((command.pid(), command.end(), command.drained()), (None, Some(End::Code(3)), None));
+        let streams: *const Streams = command.streams().expect("what it had written");
+        assert!(core::ptr::eq(streams, command.streams_mut().expect("the same")));
+    }
+
+    #[test]
+    fn a_signal_that_comes_too_late_ends_what_is_passed_on_unless_it_is_ignored() {
+        let mut command = running();
+        command.on_late_signal(2);
+        assert_eq!(command.left(0), usize::MAX, "it runs");
+        let Command::Running { running, .. } = &mut command else { unreachable!("it runs") };
+        running.ignored = Set::default().with(1);
+        command.on_end(End::Code(0), |_| [5, 5]);
+        command.on_late_signal(1);
+        assert_eq!((command.end(), command.left(0)), (Some(End::Code(0)), 5));
+        command.on_late_signal(2);
+        assert_eq!(command.drained(), Some(End::Signal(2)));
+    }
+
+    #[test]
+    fn processes_that_are_ended_get_term_and_then_kill() {
+        let mut cleanup = Cleanup::Terminating { kill_at: START };
+        assert_eq!([Cleanup::NotNeeded.signal(), cleanup.signal(), Cleanup::Done.signal()], [None, Some(15), None]);
+        cleanup.begin_round(START);
+        assert_eq!(cleanup.signal(), Some(9));
+        cleanup.finish();
+        assert_eq!(cleanup, Cleanup::Done);
+    }
+}

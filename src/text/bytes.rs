@@ -47,7 +47,7 @@ pub fn value_of<'e>(entry: &'e CStr, name: &[u8]) -> Option<&'e [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{has, line, until};
+    use super::{c_str, has, line, until, value_of};
 
     #[test]
     fn a_search_ends_at_the_first_or_at_the_end() {
@@ -59,5 +59,17 @@ mod tests {
     fn a_text_is_a_table_of_lines() {
         let lines = [0, 1, 2, 3, 4].map(|number| line(b"one\n\nthree", number));
         assert_eq!(lines, [&b"one"[..], b"", b"three", b"", b""]);
+    }
+    #[test]
+    fn a_string_ends_at_its_first_nul() {
+        assert_eq!([c_str(b"ab\0c\0"), c_str(b"\0"), c_str(b"ab"), c_str(b"")], [Some(c"ab"), Some(c""), None, None]);
+    }
+
+    #[test]
+    fn an_entry_has_the_value_of_its_own_name_alone() {
+        let entry = c"NAME=a=b";
+        assert_eq!(value_of(entry, b"NAME"), Some(&b"a=b"[..]));
+        assert_eq!([value_of(entry, b"NAM"), value_of(entry, b"NAMES"), value_of(entry, b"name")], [None; 3]);
+        assert_eq!([value_of(c"A=", b"A"), value_of(c"A", b"A")], [Some(&b""[..]), None]);
     }
 }

@@ -95,4 +95,13 @@ mod tests {
             assert_eq!(written(text), format!("\"{wanted}\""));
         }
     }
+    #[test]
+    fn a_string_is_cut_at_its_length_wherever_it_stands() {
+        for (length, rest) in [(MOST + 1, "\""), (MOST + 2, "…\"")] {
+            let text = "x".repeat(length);
+            let shown = line!("before: {}", Part::Json(text.as_bytes()));
+            let expected = format!("before: \"{}{rest}", "x".repeat(MOST + 1));
+            assert_eq!(core::str::from_utf8(shown.bytes()), Ok(&*expected));
+        }
+    }
 }

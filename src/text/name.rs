@@ -14,3 +14,13 @@ pub const SERVER: &[u8] = b"k8pshd";
 pub fn socket(port: u16) -> Line {
     line!("k8psh:{}", port)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_named_after_the_program_and_the_port() {
+        assert_eq!(socket(2102).bytes(), b"k8psh:2102");
+    }
+}

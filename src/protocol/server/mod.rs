@@ -527,4 +527,312 @@ mod tests {
             }
         });
     }
+    /// The same, with a request that was taken, of a client of protocol 2 unless `is_old`.
+    fn with_started(is_old: bool, test: impl FnOnce(ServerEnd<'_>)) {
+        with(|mut server| {
+            start(&mut server, !is_old);
+            drain(&mut server);
+            test(server);
+        });
+    }
+
+    /// Sends nothing until the outbox is full.
+    fn fill(server: &mut ServerEnd<'_>) {
+        while server.check().is_ok() {
+            server.keys(Keys::None);
+        }
+    }
+
+    #[test]
+    fn what_the_client_does_not_read_is_an_error_once() {
+        with_started(false, |mut server| {
+            fill(&mut server);
+            assert_eq!(server.check(), Ok(()));
+            server.keys(Keys::All);
+            assert_eq!(server.receive(&mut &b""[..]), Err(ProtocolError::Overrun));
+            assert_eq!(server.receive(&mut &b""[..]), Ok(None));
+            server.moved(limits::WINDOW / 2);
+            assert_eq!(server.check(), Err(ProtocolError::Overrun), "the credit was lost");
+            server.sent(frame::HEADER);
+            server.warn(b"too long");
+            assert_eq!(server.check(), Err(ProtocolError::Overrun), "the reason was lost");
+            server.be_plain();
+            server.fail(1, b"");
+            assert_eq!(server.check(), Err(ProtocolError::Overrun), "the line was lost");
+        });
+    }
+
+    #[test]
+    fn stdin_beyond_its_window_is_an_error() {
+        let large = vec![0; BACKLOG];
+        with_started(false, |mut server| {
+            server.write_input(&large[..limits::WINDOW], &mut |_| Some(0));
+            assert!(server.has_room());
+            server.write_input(&large[..1], &mut |_| unreachable!("others wait"));
+            assert!(!server.has_room());
+            server.write_input(&large, &mut |_| unreachable!("others wait"));
+            assert_eq!(server.check(), Err(ProtocolError::Overrun));
+        });
+        with_started(false, |mut server| {
+            server.started(None, Some(4), false);
+            server.write_input(&large, &mut |_| Some(0));
+            let end = header(Kind::Input, 0);
+            assert_eq!(server.receive(&mut &end[..]), Ok(Some(ClientMessage::InputEnded)));
+            assert_eq!(server.check(), Err(ProtocolError::Overrun), "the terminal's mark was lost");
+        });
+    }
+
+    #[test]
+    fn a_peer_that_takes_no_frames_is_told_in_plain_text() {
+        with(|mut server| {
+            assert!(!server.is_plain());
+            server.be_plain();
+            server.fail(1, b"no");
+            assert_eq!(drain(&mut server), b"k8pshd: no\n");
+        });
+    }
+
+    #[test]
+    fn what_changes_at_the_stubs_terminal_is_heard() {
+        with_started(false, |mut server| {
+            let bytes = [
+                header(Kind::Pixels, 0x0004_0003),
+                header(Kind::Size, 0x0002_0001),
+                header(Kind::Foreground, 1),
+                header(Kind::Foreground, 0),
+                header(Kind::Waiting, 1),
+                header(Kind::Waiting, 0),
+            ]
+            .concat();
+            let mut arrived = &bytes[..];
+            for message in [
+                ClientMessage::Resize(0x0004_0003_0002_0001),
+                ClientMessage::Foreground(true),
+                ClientMessage::Foreground(false),
+                ClientMessage::Waiting(true),
+                ClientMessage::Waiting(false),
+            ] {
+                assert_eq!(server.receive(&mut arrived), Ok(Some(message)));
+            }
+        });
+    }
+
+    #[test]
+    fn a_stub_that_offered_its_terminal_hears_what_came_of_it() {
+        for (is_old, is_shared, offered, frames) in [
+            (false, Some(true), true, &header(Kind::Terminal, 1)[..]),
+            (false, Some(false), true, &header(Kind::Terminal, 2)),
+            (false, None, true, &header(Kind::Terminal, 0)),
+            (false, Some(true), false, b""),
+            (true, Some(true), true, b""),
+            (true, None, false, b""),
+        ] {
+            with_started(is_old, |mut server| {
+                server.started(is_shared, None, offered);
+                let is_waited_for = is_shared.is_some() && !frames.is_empty();
+                assert_eq!(server.is_deferrable(), !is_waited_for, "{is_shared:?}, offered: {offered}");
+                assert_eq!(drain(&mut server), frames, "{is_shared:?}, offered: {offered}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_terminal_hears_of_the_end_of_stdin_by_its_mark_twice() {
+        with_started(false, |mut server| {
+            server.started(Some(true), Some(4), true);
+            let end = header(Kind::Input, 0);
+            assert_eq!(server.receive(&mut &end[..]), Ok(Some(ClientMessage::InputEnded)));
+            let mut written = Vec::new();
+            assert!(server.write_input(b"", &mut |bytes| {
+                written.extend_from_slice(bytes);
+                Some(bytes.len())
+            }));
+            assert_eq!(written, [4, 4]);
+        });
+    }
+
+    #[test]
+    fn a_greeting_and_ends_of_streams_may_wait_and_nothing_else() {
+        with(|mut server| {
+            start(&mut server, true);
+            assert!(server.is_deferrable(), "the greeting");
+            server.send(Which::Output, 0);
+            server.send(Which::Error, 0);
+            assert!(server.is_deferrable(), "and two ends");
+            server.started(None, None, true);
+            assert!(server.is_deferrable(), "and that there is no terminal");
+            server.keys(Keys::None);
+            assert!(!server.is_deferrable());
+            drain(&mut server);
+            assert!(server.is_deferrable(), "nothing waits");
+        });
+        with_started(false, |mut server| {
+            server.send(Which::Output, 1);
+            assert!(!server.is_deferrable(), "output");
+        });
+        with_started(false, |mut server| {
+            server.announce(Which::Output, 5);
+            server.sent(frame::HEADER);
+            assert!(!server.is_deferrable(), "a body that is moved");
+        });
+    }
+
+    #[test]
+    fn a_warning_is_for_clients_that_can_tell_it_from_stderr() {
+        for (is_old, reason, frames) in
+            [(false, &b"hm"[..], &b"\x11\x02\0\0\0hm"[..]), (false, b"", b""), (true, b"hm", b"")]
+        {
+            with_started(is_old, |mut server| {
+                server.warn(reason);
+                assert_eq!(drain(&mut server), frames);
+            });
+        }
+    }
+
+    #[test]
+    fn what_is_kept_are_the_bytes_in_all_buffers() {
+        with(|mut server| {
+            assert_eq!((server.kept(), server.is_midway()), (0, false));
+            assert_eq!(server.receive(&mut &frame(Kind::Variable, b"K8PSH_PROTOCOL=2")[..]), Ok(None));
+            assert_eq!((server.kept(), server.is_midway()), (5, false), "the greeting; an attribute is no part");
+            assert_eq!(server.receive(&mut &frame(Kind::Argument, b"abc")[..]), Ok(None));
+            assert_eq!((server.kept(), server.is_midway()), (10, true));
+            start(&mut server, false);
+            assert_eq!((server.kept(), server.is_midway()), (5, false), "the request was taken");
+            server.write_input(b"abcd", &mut |_| Some(1));
+            assert_eq!(server.kept(), 8);
+            assert_eq!(server.receive(&mut &b"\x07"[..]), Ok(None));
+            assert!(server.is_midway());
+        });
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_peer_that_has_gone() {
+        with_started(false, |mut server| {
+            server.keys(Keys::All);
+            server.forget_peer();
+            server.keys(Keys::All);
+            server.stopped(20);
+            assert_eq!((server.outgoing(), server.is_deferrable()), (&b""[..], true));
+        });
+    }
+
+    #[test]
+    fn a_stop_and_an_end_say_how_many_signals_had_come() {
+        with_started(false, |mut server| {
+            server.stopped(20);
+            server.delivered();
+            server.delivered();
+            server.stopped(19);
+            server.finish(End::Code(3));
+            let frames = [
+                header(Kind::Stopped, 20),
+                header(Kind::Stopped, 2 << 8 | 19),
+                header(Kind::Output, 0),
+                header(Kind::Error, 0),
+                header(Kind::Delivered, 2),
+                header(Kind::Exit, 3),
+            ];
+            assert_eq!(drain(&mut server), frames.concat());
+        });
+    }
+
+    #[test]
+    fn a_stop_says_no_more_signals_than_it_can_count() {
+        with_started(false, |mut server| {
+            server.delivered = u32::MAX - 1;
+            server.delivered();
+            server.delivered();
+            server.stopped(20);
+            assert_eq!(drain(&mut server), header(Kind::Stopped, 0xffff_ff14));
+        });
+    }
+
+    #[test]
+    fn what_the_command_does_with_the_keys_is_told_to_clients_that_can_hear_it() {
+        for is_old in [false, true] {
+            with_started(is_old, |mut server| {
+                server.keys(Keys::Verbatim);
+                let frames = if is_old { Vec::new() } else { header(Kind::Keys, 3).to_vec() };
+                assert_eq!(drain(&mut server), frames);
+            });
+        }
+    }
+
+    #[test]
+    fn a_large_body_of_stdin_is_moved_unless_it_has_to_be_copied() {
+        with_started(false, |mut server| {
+            let large = u32::try_from(limits::BULK).expect("small");
+            assert_eq!(server.movable(), None);
+            assert_eq!(server.receive(&mut &header(Kind::Input, large)[..]), Ok(None));
+            assert_eq!(server.movable(), Some(limits::BULK));
+            server.moved(limits::BULK - 2);
+            assert_eq!(server.movable(), Some(2));
+            server.copy();
+            assert_eq!(server.movable(), None);
+            assert_eq!(server.receive(&mut &b"ab"[..]), Ok(Some(ClientMessage::Input(b"ab"))));
+            server.moved(limits::WINDOW / 2 - limits::BULK + 2);
+            assert_eq!(drain(&mut server), header(Kind::InputCredit, 128 << 10));
+        });
+        with_started(false, |mut server| {
+            let modes = header(Kind::Failure, u32::try_from(limits::BULK).expect("small"));
+            assert_eq!(server.receive(&mut &modes[..]), Ok(None));
+            assert_eq!(server.movable(), None, "that is not stdin");
+        });
+    }
+
+    #[test]
+    fn stdin_that_nobody_reads_is_dropped_and_nothing_said() {
+        with_started(false, |mut server| {
+            server.drop_input();
+            assert!(server.write_input(b"abc", &mut |_| unreachable!("it is closed")));
+            assert_eq!((drain(&mut server), server.has_input()), (Vec::new(), false));
+        });
+    }
+
+    /// How many bytes of stdout are sent until there is no allowance; at most four windows.
+    fn sent_until_held(server: &mut ServerEnd<'_>) -> usize {
+        let mut sent = 0;
+        while sent < 4 * limits::WINDOW && server.allowance(Which::Output) > 0 {
+            let count = server.allowance(Which::Output);
+            server.send(Which::Output, count);
+            drain(server);
+            sent += count;
+        }
+        sent
+    }
+
+    #[test]
+    fn a_window_holds_neither_for_protocol_1_nor_while_stdin_overflows_its_own() {
+        with_started(true, |mut server| assert_eq!(sent_until_held(&mut server), 4 * limits::WINDOW));
+        with_started(false, |mut server| assert_eq!(sent_until_held(&mut server), limits::WINDOW));
+        with_started(false, |mut server| {
+            server.write_input(&vec![0; limits::WINDOW + 1], &mut |_| Some(0));
+            assert_eq!(sent_until_held(&mut server), 4 * limits::WINDOW);
+        });
+    }
+
+    #[test]
+    fn output_that_is_moved_is_due_behind_its_header() {
+        with_started(false, |mut server| {
+            assert!(!server.has_body());
+            server.announce(Which::Error, 7);
+            assert_eq!((server.has_body(), server.body_due()), (true, 0));
+            assert_eq!(server.outgoing(), header(Kind::Error, 7));
+            server.sent(frame::HEADER);
+            assert_eq!((server.outgoing(), server.body_due()), (&b""[..], 7));
+            server.sent(7);
+            assert_eq!((server.has_body(), server.body_due()), (false, 0));
+        });
+    }
+
+    #[test]
+    fn a_stream_without_a_reader_sends_nothing_not_even_its_end() {
+        with_started(false, |mut server| {
+            server.hang_up(Which::Output);
+            assert_eq!(server.allowance(Which::Output), 0);
+            server.finish(End::Code(0));
+            assert_eq!(drain(&mut server), [header(Kind::Error, 0), header(Kind::Exit, 0)].concat());
+        });
+    }
 }

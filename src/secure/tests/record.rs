@@ -319,3 +319,19 @@ fn padding_leaves_few_lengths_and_grows_by_an_eighth_at_the_most() {
     assert_eq!((lengths.first(), lengths.last()), (Some(&1024), Some(&CONTENT)));
     assert!(lengths.len() <= 100, "{} lengths", lengths.len());
 }
+
+#[test]
+fn a_length_that_is_not_to_be_known_is_rounded_to_a_few_significant_bits() {
+    for (content, shown) in [
+        (0, 1024),
+        (1024, 1024),
+        (1025, 1088),
+        (2048, 2048),
+        (2049, 2176),
+        (40_000, 40_960),
+        (CONTENT - 1, CONTENT),
+        (CONTENT, CONTENT),
+    ] {
+        assert_eq!(content + padding(content), shown, "{content}");
+    }
+}

@@ -441,4 +441,214 @@ mod tests {
             assert!(count > 1_000_000, "{count}");
         }
     }
+    /// When the events of the tests below happen that do not say when.
+    fn at_start() -> Instant {
+        Instant::PAST.plus(1000)
+    }
+
+    /// What an event at that time leads to.
+    fn steps(keyboard: &mut Keyboard, event: Event) -> Vec<Step> {
+        keyboard.handle(event, at_start()).to_vec()
+    }
+
+    fn look(keys: Keys, is_foreign: bool) -> Event {
+        Event::Look(Look { keys, is_foreign })
+    }
+
+    fn time(is_stopped: bool, guards: bool) -> Event {
+        Event::Time { is_free: true, group: group(is_stopped, guards) }
+    }
+
+    fn idle() -> Keyboard {
+        let mut keyboard = Keyboard::default();
+        assert_eq!(steps(&mut keyboard, Event::Begin), []);
+        assert_eq!((keyboard.next(), keyboard.needs_group()), (at_start(), false));
+        keyboard
+    }
+
+    fn waiting() -> Keyboard {
+        let mut keyboard = idle();
+        keyboard.next = Instant::PAST;
+        assert_eq!(steps(&mut keyboard, Event::Waiting), []);
+        assert_eq!((keyboard.next(), keyboard.needs_group()), (at_start(), true));
+        keyboard
+    }
+
+    fn stopping() -> Keyboard {
+        let mut keyboard = waiting();
+        assert_eq!(steps(&mut keyboard, time(false, false)), [Step::Hide, Step::Stop]);
+        assert_eq!((keyboard.next(), keyboard.needs_group()), (at_start().plus(1), true));
+        keyboard
+    }
+
+    fn offered() -> Keyboard {
+        let mut keyboard = stopping();
+        assert_eq!(steps(&mut keyboard, Event::Stopped(name::STOP)), []);
+        assert_eq!(keyboard.next(), Instant::PAST, "the others are looked at, too");
+        assert_eq!(steps(&mut keyboard, time(false, false)), [], "one of them runs");
+        assert_eq!(steps(&mut keyboard, time(true, false)), [Step::Bait, Step::Continue]);
+        assert!(!keyboard.needs_group());
+        keyboard
+    }
+
+    fn asked() -> Keyboard {
+        let mut keyboard = offered();
+        let wanted = [Step::DropBait, Step::Quiet, Step::Tell(Keys::Once)];
+        assert_eq!(steps(&mut keyboard, Event::Stopped(name::TTIN)), wanted);
+        keyboard
+    }
+
+    #[test]
+    fn a_command_that_reads_gets_what_there_is_to_read_and_goes_on() {
+        let mut keyboard = asked();
+        assert_eq!(steps(&mut keyboard, Event::Answer), [Step::Loud, Step::Show, Step::Continue]);
+        assert_eq!(steps(&mut keyboard, Event::Answer), [], "once");
+    }
+
+    #[test]
+    fn a_command_is_looked_at_when_something_waits_and_not_in_the_background_nor_when_it_has_all_keys() {
+        let mut keyboard = Keyboard::default();
+        assert_eq!((steps(&mut keyboard, Event::Waiting), keyboard.needs_group()), (vec![], false));
+        let mut keyboard = idle();
+        assert_eq!(steps(&mut keyboard, look(Keys::All, false)), [Step::Tell(Keys::All)]);
+        assert_eq!((steps(&mut keyboard, Event::Waiting), keyboard.needs_group()), (vec![], false));
+    }
+
+    #[test]
+    fn a_command_that_guards_ttin_again_and_again_is_asked_without_a_look() {
+        let mut keyboard = waiting();
+        for _ in 0..GUARDED {
+            assert_eq!(steps(&mut keyboard, time(false, true)), []);
+            assert_eq!(steps(&mut keyboard, Event::Waiting), [], "that is known");
+        }
+        assert_eq!(steps(&mut keyboard, time(false, true)), [Step::Stop]);
+        assert_eq!(steps(&mut keyboard, Event::Stopped(name::STOP)), [Step::Quiet, Step::Tell(Keys::Once)]);
+    }
+
+    #[test]
+    fn a_command_is_not_stopped_while_it_has_something_to_read_or_is_stopped() {
+        let mut keyboard = waiting();
+        let busy = Event::Time { is_free: false, group: group(false, false) };
+        for event in [busy, time(true, false), Event::Time { is_free: true, group: None }] {
+            assert_eq!((steps(&mut keyboard, event), keyboard.needs_group()), (vec![], true));
+        }
+    }
+
+    #[test]
+    fn a_look_becomes_rarer_until_something_happens() {
+        let mut keyboard = idle();
+        for pause in [1, 2, 4, 8, 16, 32, limits::TERMINAL_MS, limits::TERMINAL_MS] {
+            assert_eq!(steps(&mut keyboard, time(false, false)), []);
+            assert_eq!(keyboard.next(), at_start().plus(pause));
+        }
+        assert_eq!(steps(&mut keyboard, Event::Waiting), []);
+        assert_eq!(keyboard.next(), at_start());
+        assert_eq!(steps(&mut keyboard, time(true, false)), []);
+        assert_eq!(keyboard.next(), at_start().plus(1));
+    }
+
+    #[test]
+    fn a_command_of_which_one_process_does_not_stop_is_looked_at_again_later() {
+        for has_stopped in [false, true] {
+            let mut keyboard = stopping();
+            if has_stopped {
+                assert_eq!(steps(&mut keyboard, Event::Stopped(name::STOP)), []);
+            }
+            let (event, until) = (time(!has_stopped, false), at_start().plus(limits::TERMINAL_MS));
+            assert_eq!(keyboard.handle(event, at_start().plus(limits::TERMINAL_MS - 1)).to_vec(), []);
+            assert_eq!(keyboard.handle(event, until).to_vec(), [Step::Show, Step::Continue]);
+            assert_eq!((keyboard.next(), keyboard.needs_group()), (until.plus(limits::TERMINAL_MS), true));
+        }
+    }
+
+    #[test]
+    fn a_stop_is_reported_unless_it_is_part_of_a_look() {
+        let (told, report) = (Step::Tell(Keys::None), Step::Report(name::TSTP));
+        for (mut keyboard, signal, wanted) in [
+            (idle(), name::TSTP, vec![report]),
+            (waiting(), name::TSTP, vec![report]),
+            (stopping(), name::TSTP, vec![Step::Show, report, told]),
+            (offered(), name::TSTP, vec![Step::DropBait, Step::Show, Step::Show, report, told]),
+            (asked(), name::TSTP, vec![Step::Loud, Step::Show, report, told]),
+            (stopping(), name::TTIN, vec![Step::Quiet, Step::Tell(Keys::Once)]),
+            (asked(), name::TTIN, vec![]),
+            (stopping(), name::TTOU, vec![Step::Show, Step::Continue, told]),
+            (offered(), name::TTOU, vec![Step::DropBait, Step::Show, Step::Show, Step::Continue, told]),
+        ] {
+            let before = keyboard.phase;
+            assert_eq!(steps(&mut keyboard, Event::Stopped(signal)), wanted, "{before:?}, {signal}");
+            assert_eq!(keyboard.phase == Phase::Idle, !matches!(signal, name::TTIN), "{before:?}, {signal}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_guards_ttin_and_is_stopped_by_it_has_stopped_by_itself() {
+        let mut keyboard = waiting();
+        keyboard.phase = Phase::Stopping { guards: true, has_stopped: false, until: at_start() };
+        let wanted = [Step::Show, Step::Report(name::TTIN), Step::Tell(Keys::None)];
+        assert_eq!(steps(&mut keyboard, Event::Stopped(name::TTIN)), wanted);
+    }
+
+    #[test]
+    fn nothing_of_a_look_is_left_when_the_stub_goes_to_the_background_or_a_signal_comes() {
+        let told = Step::Tell(Keys::None);
+        for (make, wanted) in [
+            (idle as fn() -> Keyboard, vec![]),
+            (waiting, vec![told]),
+            (stopping, vec![Step::Show, Step::Continue, told]),
+            (offered, vec![Step::DropBait, Step::Show, told]),
+            (asked, vec![Step::Loud, Step::Show, Step::Continue, told]),
+        ] {
+            for event in [Event::End, Event::Signal(name::INT)] {
+                let mut keyboard = make();
+                assert_eq!(steps(&mut keyboard, event), wanted, "{event:?}");
+                assert_eq!(keyboard.phase, Phase::Idle);
+                assert_eq!(keyboard.next() == Instant::NEVER, event == Event::End);
+            }
+        }
+    }
+
+    #[test]
+    fn a_signal_that_stops_has_time_to_do_so_before_the_next_look() {
+        let settled = at_start().plus(limits::SETTLE_MS);
+        for (signal, now, next) in [
+            (name::TSTP, at_start(), settled),
+            (name::TTIN, at_start(), settled),
+            (name::TTOU, at_start(), settled),
+            (name::TSTP, settled.plus(1), settled.plus(1)),
+            (name::INT, at_start(), at_start()),
+        ] {
+            let mut keyboard = idle();
+            assert_eq!(steps(&mut keyboard, Event::Signal(signal)), []);
+            assert_eq!(keyboard.handle(Event::Waiting, now).to_vec(), []);
+            assert_eq!(keyboard.next(), next);
+        }
+    }
+
+    #[test]
+    fn modes_of_its_own_give_a_command_the_keys_and_so_do_jobs() {
+        let mut keyboard = idle();
+        assert_eq!(steps(&mut keyboard, look(Keys::None, false)), []);
+        assert_eq!(steps(&mut keyboard, look(Keys::All, false)), [Step::Tell(Keys::All)]);
+        assert_eq!(steps(&mut keyboard, look(Keys::All, false)), [], "that is known");
+        assert_eq!(steps(&mut keyboard, look(Keys::Verbatim, false)), [Step::Tell(Keys::Verbatim)]);
+        assert_eq!(steps(&mut keyboard, look(Keys::None, false)), [Step::Tell(Keys::None)]);
+        assert_eq!(steps(&mut keyboard, look(Keys::None, true)), [Step::Tell(Keys::All)], "a shell's job");
+        assert_eq!(steps(&mut keyboard, look(Keys::None, false)), [], "and it keeps them");
+    }
+
+    #[test]
+    fn a_look_at_the_modes_counts_unless_the_terminal_is_as_the_session_has_made_it() {
+        for make in [stopping, asked] {
+            let mut keyboard = make();
+            let phase = keyboard.phase;
+            assert_eq!(steps(&mut keyboard, look(Keys::All, true)), []);
+            assert_eq!((keyboard.phase, keyboard.has_jobs), (phase, false));
+        }
+        let mut keyboard = offered();
+        assert_eq!(steps(&mut keyboard, look(Keys::None, true)), [], "it is in the background on purpose");
+        let wanted = [Step::DropBait, Step::Show, Step::Tell(Keys::All)];
+        assert_eq!(steps(&mut keyboard, look(Keys::All, true)), wanted);
+        assert_eq!(keyboard.phase, Phase::Idle);
+    }
 }

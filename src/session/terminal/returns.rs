@@ -51,4 +51,12 @@ mod tests {
         );
         assert_eq!(&space[..6], b"line\r\n");
     }
+    #[test]
+    fn a_return_at_the_end_of_the_space_stays() {
+        let [read, write] = fd::pipe().expect("a pipe");
+        fd::write(&write, b"\n").expect("room");
+        let mut space = *b"line\r";
+        assert_eq!(without_returns(&read, &mut space, 5), 5);
+        assert_eq!(&space, b"line\r");
+    }
 }

@@ -82,3 +82,33 @@ impl Line {
         let _ = self.bytes.extend_from_slice(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn a_line_of_any_length_is_handed_over_part_by_part() {
+        static SEEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+        let mut line = Line::endless(|bytes| SEEN.lock().expect("one thread").extend_from_slice(bytes));
+        assert!(line.is_endless() && !Line::new().is_endless());
+        let parts = ["a".repeat(MOST - 1), "bcd".to_owned(), "e".repeat(2 * MOST), "f".to_owned()];
+        parts.iter().for_each(|part| line.add(part.as_bytes()));
+        assert_eq!(line.bytes(), b"f");
+        line.flush();
+        assert_eq!((line.bytes(), &*SEEN.lock().expect("one thread")), (&b""[..], &parts.concat().into_bytes()));
+    }
+
+    #[test]
+    fn a_full_line_takes_an_end_behind_its_ellipsis() {
+        for beyond in [&b"b"[..], b"\x80", "…".as_bytes()] {
+            let mut line = Line::new();
+            line.add(&[b'a'; MOST]);
+            line.add(beyond);
+            line.add(beyond);
+            line.end(b"\n");
+            assert_eq!(line.bytes(), [&[b'a'; MOST][..], ELLIPSIS, b"\n"].concat());
+        }
+    }
+}

@@ -295,4 +295,16 @@ mod tests {
     fn placeholders_are_counted() {
         assert_eq!([placeholders(""), placeholders("{}: {}"), placeholders("{\"{}\":}")], [0, 2, 1]);
     }
+    #[test]
+    fn what_is_shown_by_reference_or_as_a_line_is_the_same() {
+        let mut line = Line::new();
+        (&&7_usize).show(&mut line);
+        line!("{}", 8_usize).show(&mut line);
+        assert_eq!(line.bytes(), b"78");
+    }
+
+    #[test]
+    fn a_number_below_zero_has_a_sign_and_no_other() {
+        assert_eq!(line!("{} {} {}", -1_i32, 0_i32, i32::MIN).bytes(), b"-1 0 -2147483648");
+    }
 }
