@@ -631,7 +631,7 @@ mod tests {
     #[test]
     fn plain_words_end_at_the_first_byte_that_may_be_anything_else() {
         for before in 0..12 {
-            for behind in ["", "\"", "\"\"", "'a'", "=ab=", "#", "\n\n\n", "$$$$"] {
+            for behind in ["", "\"", "\"\"abcd", "'a'", "=ab=", "#", "\n\n\n", "$$$$"] {
                 let source = "a /\tb".repeat(3)[..before].to_owned() + behind;
                 assert_eq!(plain_len(source.as_bytes()), before, "{source:?}");
             }
