@@ -243,6 +243,7 @@ mod tests {
         }
         assert_eq!(stream.allowance(&outbox, true), 0);
         assert!(outbox.room() >= CONTROL);
+        assert_eq!(outbox.push(&[0; limits::MESSAGE + 100 * HEADER]), Ok(()), "a reason and a hundred frames");
     }
 
     #[test]

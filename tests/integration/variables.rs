@@ -144,6 +144,14 @@ fn every_one_of_many_words_gets_what_the_client_has_sent() {
     assert_eq!(got(stub(&pod, "all", &pairs).run()), wanted);
 }
 
+#[test]
+fn the_first_word_of_all_gets_what_the_client_has_sent() {
+    let with_first = |section: String| section.replacen("=K8PSH_TEST", "FIRST=default =K8PSH_TEST", 1);
+    let pod = Transport::Auto.custom_pod(|pod| format!("{}\nall env -0\n", with_first(pod.section(""))));
+    let _server = pod.start(without_any(&pod, pod.k8pshd_with_stubs()));
+    assert_eq!(got(stub(&pod, "all", &[("FIRST", "near")]).run()), ["FIRST=near"]);
+}
+
 /// A hundred patterns, one of which matches every other one of so many variables.
 fn many(count: usize) -> (String, Vec<(String, String)>) {
     let patterns: String = (0..99).map(|number| format!("NOT_{number}_*= ")).collect();
