@@ -437,4 +437,20 @@ mod tests {
         writer.add_variable(b"LANG", b"de");
         assert_eq!(writer.finish().expect("within the limits").waiting(), b"\x01\x07\0\0\0LANG=de");
     }
+    #[test]
+    fn the_largest_request_of_all_fits_at_both_ends() {
+        let mut buffer = vec![0; FRAMES];
+        let mut writer = Writer::new(&mut buffer);
+        let strings = limits::REQUEST_STRINGS;
+        for number in 0..strings {
+            // As many bytes as there are, divided among all; one of each is its NUL.
+            let share = (limits::REQUEST_BYTES + number) / strings;
+            let kind = if number + 1 < strings { Kind::Argument } else { Kind::Start };
+            writer.add(kind, &vec![b'x'; share - 1]);
+        }
+        let frames = writer.finish().expect("within the limits").waiting().to_vec();
+        assert_eq!(frames.len(), FRAMES);
+        let count = collect(&frames, 1 << 16, |request| request.arguments().count());
+        assert_eq!(count, Ok(Some(strings - 1)));
+    }
 }
