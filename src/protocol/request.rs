@@ -453,4 +453,17 @@ mod tests {
         let count = collect(&frames, 1 << 16, |request| request.arguments().count());
         assert_eq!(count, Ok(Some(strings - 1)));
     }
+    #[test]
+    fn descriptors_go_along_by_their_numbers() {
+        let frames = write(&[
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=2"),
+            (Kind::Variable, b"LANG=C"),
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=0"),
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=x"),
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=2147483648"),
+            (Kind::Start, b"cc"),
+        ]);
+        let numbers = collect(&frames, 7, |request| request.descriptors().collect::<Vec<_>>());
+        assert_eq!(numbers, Ok(Some(vec![2, 0])));
+    }
 }
