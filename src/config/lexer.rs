@@ -585,6 +585,7 @@ mod tests {
         }
         assert_eq!(heard, [(b"U".to_vec(), 4), (b"V".to_vec(), 11)]);
     }
+
     #[test]
     fn a_line_of_plain_words_is_passed_over_whole() {
         let longest = "n".repeat(NAME);
@@ -631,7 +632,7 @@ mod tests {
     #[test]
     fn plain_words_end_at_the_first_byte_that_may_be_anything_else() {
         for before in 0..12 {
-            for behind in ["", "\"", "\"\"", "'a'", "=ab=", "#", "\n\n\n", "$$$$"] {
+            for behind in ["", "\"", "\"\"abcd", "'a'", "=ab=", "#", "\n\n\n", "$$$$"] {
                 let source = "a /\tb".repeat(3)[..before].to_owned() + behind;
                 assert_eq!(plain_len(source.as_bytes()), before, "{source:?}");
             }

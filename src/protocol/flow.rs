@@ -243,6 +243,7 @@ mod tests {
         }
         assert_eq!(stream.allowance(&outbox, true), 0);
         assert!(outbox.room() >= CONTROL);
+        assert_eq!(outbox.push(&[0; limits::MESSAGE + 100 * HEADER]), Ok(()), "a reason and a hundred frames");
     }
 
     #[test]
@@ -279,6 +280,7 @@ mod tests {
         assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
         assert_eq!(outbox.waiting(), [23, 0, 0, 2, 0], "for what came when nobody read it");
     }
+
     /// A stream, and an outbox in which there is always room.
     fn with_stream(test: impl FnOnce(Outgoing, Outbox<'_>)) {
         let mut buffer = vec![0; OUTBOX];

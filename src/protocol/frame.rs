@@ -256,6 +256,11 @@ mod tests {
         let (header, variable) = PROBE.split_at(HEADER);
         assert_eq!(variable, [attribute::PROTOCOL, format!("={PROTOCOL}").as_bytes()].concat());
         assert_eq!(header, super::header(Kind::Variable, u32::try_from(variable.len()).expect("short")));
+        assert_eq!(
+            PROBE[STUB..],
+            *PROTOCOL.to_string().as_bytes(),
+            "what stubs of other protocols have, too, ends here"
+        );
     }
 
     #[test]

@@ -402,6 +402,7 @@ mod tests {
         writer.add(Kind::Argument, b"");
         assert_eq!(writer.finish().err(), Some(RequestTooLarge::Count));
     }
+
     #[test]
     fn a_bare_request_has_the_command_and_the_protocol_alone() {
         let frames = write(&[
@@ -430,11 +431,43 @@ mod tests {
         assert!(!attributes(Some(Terminal::FOREGROUND)).is_background());
         assert!(attributes(Some(Terminal::ERROR)).is_background());
     }
+
     #[test]
     fn a_variable_is_one_frame_of_its_name_and_its_value() {
         let mut buffer = vec![0; FRAMES];
         let mut writer = Writer::new(&mut buffer);
         writer.add_variable(b"LANG", b"de");
         assert_eq!(writer.finish().expect("within the limits").waiting(), b"\x01\x07\0\0\0LANG=de");
+    }
+
+    #[test]
+    fn the_largest_request_of_all_fits_at_both_ends() {
+        let mut buffer = vec![0; FRAMES];
+        let mut writer = Writer::new(&mut buffer);
+        let strings = limits::REQUEST_STRINGS;
+        for number in 0..strings {
+            // As many bytes as there are, divided among all; one of each is its NUL.
+            let share = (limits::REQUEST_BYTES + number) / strings;
+            let kind = if number + 1 < strings { Kind::Argument } else { Kind::Start };
+            writer.add(kind, &vec![b'x'; share - 1]);
+        }
+        let frames = writer.finish().expect("within the limits").waiting().to_vec();
+        assert_eq!(frames.len(), FRAMES);
+        let count = collect(&frames, 1 << 16, |request| request.arguments().count());
+        assert_eq!(count, Ok(Some(strings - 1)));
+    }
+
+    #[test]
+    fn descriptors_go_along_by_their_numbers() {
+        let frames = write(&[
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=2"),
+            (Kind::Variable, b"LANG=C"),
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=0"),
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=x"),
+            (Kind::Variable, b"K8PSH_DESCRIPTOR=2147483648"),
+            (Kind::Start, b"cc"),
+        ]);
+        let numbers = collect(&frames, 7, |request| request.descriptors().collect::<Vec<_>>());
+        assert_eq!(numbers, Ok(Some(vec![2, 0])));
     }
 }

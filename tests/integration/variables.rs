@@ -127,6 +127,31 @@ fn what_no_word_allows_is_not_let_through_whoever_sends_it() {
     assert_eq!(lines, ["A_*=1", "A_1=1", "B_1=1", "TERM=dumb"]);
 }
 
+fn the_last_word_for_a_name_counts(transport: Transport) {
+    let (pod, _server) = started(transport, "again X=1 Y=1 Z=1 =X= ?Y= =Z=z env -0\n", &[("X", "far"), ("Y", "far")]);
+    assert_eq!(got(stub(&pod, "again", &[("X", "near"), ("Z", "near")]).run()), ["X=far", "Y=1", "Z=z"]);
+}
+
+by_each_transport!(the_last_word_for_a_name_counts);
+
+#[test]
+fn every_one_of_many_words_gets_what_the_client_has_sent() {
+    let names: Vec<_> = (0..200).map(|number| format!("V_{number:03}")).collect();
+    let words: String = names.iter().map(|name| format!("{name}=default ")).collect();
+    let (pod, _server) = started(Transport::Auto, &format!("all {words} env -0\n"), &[]);
+    let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), "near")).collect();
+    let wanted: Vec<_> = names.iter().map(|name| format!("{name}=near")).collect();
+    assert_eq!(got(stub(&pod, "all", &pairs).run()), wanted);
+}
+
+#[test]
+fn the_first_word_of_all_gets_what_the_client_has_sent() {
+    let with_first = |section: String| section.replacen("=K8PSH_TEST", "FIRST=default =K8PSH_TEST", 1);
+    let pod = Transport::Auto.custom_pod(|pod| format!("{}\nall env -0\n", with_first(pod.section(""))));
+    let _server = pod.start(without_any(&pod, pod.k8pshd_with_stubs()));
+    assert_eq!(got(stub(&pod, "all", &[("FIRST", "near")]).run()), ["FIRST=near"]);
+}
+
 /// A hundred patterns, one of which matches every other one of so many variables.
 fn many(count: usize) -> (String, Vec<(String, String)>) {
     let patterns: String = (0..99).map(|number| format!("NOT_{number}_*= ")).collect();
