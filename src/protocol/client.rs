@@ -662,7 +662,7 @@ mod tests {
             });
         }
         with_greeted(|mut client| {
-            let (known, unknown) = (header(Kind::Keys, 2), header(Kind::Keys, 4));
+            let (known, unknown) = (header(Kind::Keys, 2), header(Kind::Keys, 6));
             assert_eq!(client.receive(&mut &known[..]), Ok(Some(ServerMessage::Keys(Keys::All))));
             assert_eq!(client.receive(&mut &unknown[..]), Err(ProtocolError::Unexpected(Kind::Keys)));
         });

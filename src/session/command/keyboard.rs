@@ -538,14 +538,14 @@ mod tests {
     #[test]
     fn a_look_becomes_rarer_until_something_happens() {
         let mut keyboard = idle();
-        for pause in [1, 2, 4, 8, 16, 32, limits::TERMINAL_MS, limits::TERMINAL_MS] {
+        for pause in [limits::COALESCE_MS, 4, 8, 16, 32, limits::TERMINAL_MS, limits::TERMINAL_MS] {
             assert_eq!(steps(&mut keyboard, time(false, false)), []);
             assert_eq!(keyboard.next(), at_start().plus(pause));
         }
         assert_eq!(steps(&mut keyboard, Event::Waiting), []);
         assert_eq!(keyboard.next(), at_start());
         assert_eq!(steps(&mut keyboard, time(true, false)), []);
-        assert_eq!(keyboard.next(), at_start().plus(1));
+        assert_eq!(keyboard.next(), at_start().plus(limits::COALESCE_MS));
     }
 
     #[test]
