@@ -41,6 +41,10 @@ pub const WINDOW: usize = 256 << 10;
 pub const WINDOW_CREDIT: i64 = 256 << 10;
 const _: () = assert!(WINDOW_CREDIT.unsigned_abs() == WINDOW as u64);
 
+/// Sizes that a pipe gets through which much flows, in bytes, the first that the kernel grants: what any process may ask for
+/// (`/proc/sys/fs/pipe-max-size`), and a window.
+pub const PIPES: [usize; 2] = [1 << 20, WINDOW];
+
 /// Largest data frame that is sent, in bytes: half a window, so that one frame is on its way while the next is made.
 pub const FRAME: usize = 128 << 10;
 

@@ -69,11 +69,10 @@ fn connect(socket: &OwnedFd) -> Result<[OwnedFd; 2]> {
     Ok(ends)
 }
 
-/// Makes a pipe hold a whole window, so that both its ends work in fewer and larger turns. Only for one that was found
-/// full: most commands say little. Where the user has too many large pipes it stays as it is (`pipe-user-pages-soft`).
+/// Makes a pipe hold much, so that both its ends work in fewer and larger turns. Only for one that was found full: most
+/// commands say little. Where the user has too many large pipes it stays as it is (`pipe-user-pages-soft`).
 pub fn enlarge(pipe: impl AsFd) {
     let pipe = pipe.as_fd();
-    if fcntl_getpipe_size(pipe).is_ok_and(|size| size < limits::WINDOW) {
-        let _ = fcntl_setpipe_size(pipe, limits::WINDOW);
-    }
+    let Ok(current) = fcntl_getpipe_size(pipe) else { return };
+    let _ = limits::PIPES.into_iter().find(|size| current >= *size || fcntl_setpipe_size(pipe, *size).is_ok());
 }
