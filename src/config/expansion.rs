@@ -206,6 +206,7 @@ mod tests {
         });
         assert_eq!((done, calls), (Err("full"), 2));
     }
+
     #[test]
     fn a_text_comes_in_stretches_as_long_as_can_be() {
         let reference = Piece::Reference(Reference { name: b"A", default: None });

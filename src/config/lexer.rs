@@ -585,6 +585,7 @@ mod tests {
         }
         assert_eq!(heard, [(b"U".to_vec(), 4), (b"V".to_vec(), 11)]);
     }
+
     #[test]
     fn a_line_of_plain_words_is_passed_over_whole() {
         let longest = "n".repeat(NAME);

@@ -497,6 +497,7 @@ mod tests {
             });
         }
     }
+
     const HELLO: [u8; 5] = header(Kind::Hello, frame::PROTOCOL);
 
     /// The same, with a server that has greeted, and without the request before what is to be sent.

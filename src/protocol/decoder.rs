@@ -208,6 +208,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn a_stream_is_between_frames_where_none_is_under_way() {
         let mut decoder = Decoder::new();

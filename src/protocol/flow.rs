@@ -280,6 +280,7 @@ mod tests {
         assert_eq!(stream.give_credit(Kind::OutputCredit, &mut outbox), Ok(()));
         assert_eq!(outbox.waiting(), [23, 0, 0, 2, 0], "for what came when nobody read it");
     }
+
     /// A stream, and an outbox in which there is always room.
     fn with_stream(test: impl FnOnce(Outgoing, Outbox<'_>)) {
         let mut buffer = vec![0; OUTBOX];

@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(queue.push(b"d"), Ok(()));
         assert_eq!((queue.waiting(), queue.room()), (&b"abcd"[..], 0));
     }
+
     #[test]
     fn what_was_taken_away_can_be_brought_back() {
         let mut buffer = [0; 4];

@@ -402,6 +402,7 @@ mod tests {
         writer.add(Kind::Argument, b"");
         assert_eq!(writer.finish().err(), Some(RequestTooLarge::Count));
     }
+
     #[test]
     fn a_bare_request_has_the_command_and_the_protocol_alone() {
         let frames = write(&[
@@ -430,6 +431,7 @@ mod tests {
         assert!(!attributes(Some(Terminal::FOREGROUND)).is_background());
         assert!(attributes(Some(Terminal::ERROR)).is_background());
     }
+
     #[test]
     fn a_variable_is_one_frame_of_its_name_and_its_value() {
         let mut buffer = vec![0; FRAMES];
@@ -437,6 +439,7 @@ mod tests {
         writer.add_variable(b"LANG", b"de");
         assert_eq!(writer.finish().expect("within the limits").waiting(), b"\x01\x07\0\0\0LANG=de");
     }
+
     #[test]
     fn the_largest_request_of_all_fits_at_both_ends() {
         let mut buffer = vec![0; FRAMES];
@@ -453,6 +456,7 @@ mod tests {
         let count = collect(&frames, 1 << 16, |request| request.arguments().count());
         assert_eq!(count, Ok(Some(strings - 1)));
     }
+
     #[test]
     fn descriptors_go_along_by_their_numbers() {
         let frames = write(&[

@@ -158,6 +158,7 @@ mod tests {
         digits[40] = b'g';
         assert_eq!(Terminal::decode(&digits), None);
     }
+
     #[test]
     fn what_of_the_caller_is_on_its_terminal_is_in_the_flags() {
         for (flags, streams) in [

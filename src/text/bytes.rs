@@ -60,6 +60,7 @@ mod tests {
         let lines = [0, 1, 2, 3, 4].map(|number| line(b"one\n\nthree", number));
         assert_eq!(lines, [&b"one"[..], b"", b"three", b"", b""]);
     }
+
     #[test]
     fn a_string_ends_at_its_first_nul() {
         assert_eq!([c_str(b"ab\0c\0"), c_str(b"\0"), c_str(b"ab"), c_str(b"")], [Some(c"ab"), Some(c""), None, None]);

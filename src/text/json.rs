@@ -95,6 +95,7 @@ mod tests {
             assert_eq!(written(text), format!("\"{wanted}\""));
         }
     }
+
     #[test]
     fn a_string_is_cut_at_its_length_wherever_it_stands() {
         for (length, rest) in [(MOST + 1, "\""), (MOST + 2, "…\"")] {

@@ -527,6 +527,7 @@ mod tests {
             }
         });
     }
+
     /// The same, with a request that was taken, of a client of protocol 2 unless `is_old`.
     fn with_started(is_old: bool, test: impl FnOnce(ServerEnd<'_>)) {
         with(|mut server| {

@@ -439,6 +439,7 @@ mod tests {
             assert!(count > 1_000_000, "{count}");
         }
     }
+
     /// When the events of the tests below happen that do not say when.
     fn at_start() -> Instant {
         Instant::PAST.plus(1000)

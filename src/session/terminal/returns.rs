@@ -51,6 +51,7 @@ mod tests {
         );
         assert_eq!(&space[..6], b"line\r\n");
     }
+
     #[test]
     fn a_return_at_the_end_of_the_space_stays() {
         let [read, write] = fd::pipe().expect("a pipe");

@@ -294,7 +294,9 @@ mod tests {
     #[test]
     fn placeholders_are_counted() {
         assert_eq!([placeholders(""), placeholders("{}: {}"), placeholders("{\"{}\":}")], [0, 2, 1]);
+        assert_eq!([placeholders("{"), placeholders("a{"), placeholders("{}{")], [0, 0, 1]);
     }
+
     #[test]
     fn what_is_shown_by_reference_or_as_a_line_is_the_same() {
         let mut line = Line::new();
