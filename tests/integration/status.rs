@@ -72,7 +72,8 @@ fn a_session_is_shown_as_what_it_is(transport: Transport) {
     let name = session["session"].as_str().expect("a name");
     assert_eq!(name.split('-').next(), Some(command.parent().expect("a session").to_string().as_str()));
     assert!(!session.to_string().contains("1000"), "no arguments: {session}");
-    live.signal(Signal::SIGTSTP);
+    // Not TSTP to the stub: in an orphaned process group, which the tests may be in, that stops nothing.
+    command.signal(Signal::SIGSTOP);
     until_in(&pod, "stopped");
     live.signal(Signal::SIGCONT);
     until_in(&pod, "running");
