@@ -112,7 +112,7 @@ pub(super) struct Pool {
 impl Pool {
     /// No worker, and room for none. Fails if there is no memory.
     pub(super) fn new() -> Result<Pool> {
-        let [shortage] = statics::shared::<1>()?;
+        let [shortage] = statics::shared()?;
         Ok(Pool { slots: statics::shared()?, board: Board::new()?, shortage, most: 0, used: 0 })
     }
 

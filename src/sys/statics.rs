@@ -40,33 +40,29 @@ fn take_once(taken: &AtomicBool) {
     assert!(!taken.swap(true, Ordering::Relaxed), "a static cell is taken once");
 }
 
-/// Numbers, 0 at first, in memory that this process shares with its future children (mmap(2)). A page of it is allocated
-/// when it is touched.
-pub fn shared<const COUNT: usize>() -> Result<&'static [AtomicI32; COUNT]> {
-    let memory = map(size_of::<[AtomicI32; COUNT]>())?;
-    // SAFETY: the memory is as long, aligned to a page, all zero, which is a valid `AtomicI32`, and never unmapped.
-    Ok(unsafe { &*memory.cast() })
-}
+/// What can be in memory that processes share.
+///
+/// # Safety
+/// All zero is a value of it, and it may be read and written by several processes at a time.
+pub unsafe trait Shared: Sync {}
 
-/// The same for what is counted without end: 2^32 is 0 again where a processor has 32 bits.
-pub fn counters<const COUNT: usize>() -> Result<&'static [AtomicUsize; COUNT]> {
-    let memory = map(size_of::<[AtomicUsize; COUNT]>())?;
-    // SAFETY: as above, for `AtomicUsize`.
-    Ok(unsafe { &*memory.cast() })
-}
+// SAFETY: atomic, and zero is a number. Where a processor has 32 bits, an `AtomicUsize` is 0 again at 2^32.
+unsafe impl Shared for AtomicI32 {}
+// SAFETY: as above.
+unsafe impl Shared for AtomicUsize {}
+// SAFETY: all zero, nobody has it and it never had a value; its own methods see to the rest.
+unsafe impl<T: Copy> Shared for SharedCell<T> {}
 
-/// The same with cells, none of which has a value at first.
-pub fn shared_cells<T: Copy, const COUNT: usize>() -> Result<&'static [SharedCell<T>; COUNT]> {
-    let memory = map(size_of::<[SharedCell<T>; COUNT]>())?;
-    // SAFETY: as above; all zero, a `SharedCell` has no value.
-    Ok(unsafe { &*memory.cast() })
-}
-
-/// Maps so many bytes that this process shares with its children.
-fn map(length: usize) -> Result<*mut core::ffi::c_void> {
-    let protection = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: the kernel chooses an address range where nothing is mapped.
-    unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), length, protection, MapFlags::SHARED) }
+/// Values, all zero at first, in memory that this process shares with its future children (mmap(2)). A page of it is
+/// allocated when it is touched.
+pub fn shared<T: Shared, const COUNT: usize>() -> Result<&'static [T; COUNT]> {
+    let (length, protection) = (size_of::<[T; COUNT]>(), ProtFlags::READ | ProtFlags::WRITE);
+    // SAFETY: the kernel chooses an address range where nothing is mapped. The memory is `length` bytes long, aligned to
+    // a page, all zero, which is a valid `T`, and never unmapped.
+    unsafe {
+        let place = rustix::mm::mmap_anonymous(core::ptr::null_mut(), length, protection, MapFlags::SHARED)?;
+        Ok(&*place.cast())
+    }
 }
 
 /// A value in memory that processes share. One of them writes it, others read it, and none waits for another.

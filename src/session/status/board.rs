@@ -3,7 +3,7 @@
 
 use crate::limits;
 use crate::session::connection::Peer;
-use crate::sys::statics::{SharedCell, counters, shared_cells};
+use crate::sys::statics::{SharedCell, shared};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::io::Result;
 
@@ -57,7 +57,7 @@ pub struct Board {
 impl Board {
     /// An empty board.
     pub fn new() -> Result<Board> {
-        Ok(Board { places: shared_cells()?, counters: counters()? })
+        Ok(Board { places: shared()?, counters: shared()? })
     }
 
     /// Places this note of a session whose command runs: in the first place that is free, so that those behind the last one
