@@ -9,10 +9,9 @@ use std::os::fd::AsRawFd;
 /// A stub whose server the test plays, with these streams.
 fn stub_of(pod: &Pod, stdout: Stdio, stderr: Stdio) -> (Live, Peer) {
     pod.link_stub("far");
-    let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
-    let stub = pod.stub("far").stdin(Stdio::null()).stdout(stdout).stderr(stderr).live();
-    let mut peer = Peer::accept(&listener);
-    read_request(&mut peer);
+    let mut stub = pod.stub("far");
+    stub.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    let (stub, mut peer) = call_as_it_is(pod, stub);
     peer.send(&number(HELLO, 2));
     (stub, peer)
 }

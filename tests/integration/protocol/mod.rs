@@ -43,9 +43,15 @@ fn stub_and_server(pod: &Pod) -> (Live, Peer) {
 
 /// The same, of a stub that this command becomes.
 fn call_and_server(pod: &Pod, mut stub: Command) -> (Live, Peer) {
-    let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
     stub.env("LISTED", "value").env("UNLISTED", "value").env_remove("ABSENT");
-    let stub = stub.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).live();
+    stub.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    call_as_it_is(pod, stub)
+}
+
+/// The same, of a stub whose streams and environment are as they are.
+fn call_as_it_is(pod: &Pod, mut stub: Command) -> (Live, Peer) {
+    let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
+    let stub = stub.live();
     let mut peer = Peer::accept(&listener);
     read_request(&mut peer);
     (stub, peer)
