@@ -181,12 +181,11 @@ impl Stub {
     }
 
     fn handle(&mut self, message: ServerMessage<'_>) -> Handled {
-        if let ServerMessage::Output(which, bytes) = message {
-            return self.output(which, bytes);
+        if !matches!(message, ServerMessage::Output(..)) {
+            self.write_company();
         }
-        self.write_company();
         match message {
-            ServerMessage::Output(..) => {}
+            ServerMessage::Output(which, bytes) => self.output(which, bytes)?,
             ServerMessage::InputClosed => self.close_input(),
             ServerMessage::Failure(text) => text.show(self.reason),
             ServerMessage::Ended(end) => self.ended(end),

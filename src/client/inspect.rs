@@ -116,11 +116,13 @@ fn talk(
     inbox: &mut Sealed,
     deadline: Instant,
 ) -> Result<(), Errno> {
-    let is_probe = question == Question::Probe;
-    let words = if is_probe { frame::PROBE } else { &frame::STATUS[usize::from(array::is_array())] };
+    let words = match question {
+        Question::Probe => frame::PROBE,
+        Question::Status => &frame::STATUS[usize::from(array::is_array())],
+    };
     channel.seal(words);
     fd::send(socket, channel.unsent(words))?;
-    if is_probe {
+    if question == Question::Probe {
         // The end of the request. Where the connection has ended already this fails, which the answer shows as well.
         let _ = rustix::net::shutdown(socket, Shutdown::Write);
     }
@@ -130,29 +132,29 @@ fn talk(
         match fd::receive(socket, channel.space(inbox)) {
             Ok(count @ 1..) => channel.arrived(count),
             // A server of protocol 1 closes the connection when the request ends, without a frame.
-            Ok(_) if is_probe && channel.is_plain() => return Ok(()),
+            Ok(_) if question == Question::Probe && channel.is_plain() => return Ok(()),
             Ok(_) => return Err(Errno::CONNRESET),
             Err(Errno::AGAIN) => return Err(Errno::TIMEDOUT),
             Err(errno) => return Err(errno),
         }
         while let Some(mut content) = channel.next(inbox).map_err(|_| Errno::PROTO)? {
             while let Some(chunk) = decoder.next(&mut content).map_err(|_| Errno::PROTO)? {
-                match chunk.kind {
-                    Kind::Hello if is_probe => return Ok(()),
-                    Kind::Output if !is_probe && chunk.number > 0 => {
+                match (question, chunk.kind, chunk.number) {
+                    (Question::Probe, Kind::Hello, _) => return Ok(()),
+                    (Question::Status, Kind::Output, 1..) => {
                         if chunk.first && array::is_array() {
                             array::object().show(&mut out);
                         }
                         out.add(chunk.bytes);
                     }
-                    Kind::Exit if !is_probe && chunk.number == 0 => {
+                    (Question::Status, Kind::Exit, 0) => {
                         out.flush();
                         return Ok(());
                     }
                     // Both streams end.
-                    Kind::Output | Kind::Error if !is_probe && chunk.number == 0 => {}
+                    (Question::Status, Kind::Output | Kind::Error, 0) => {}
                     // A server that has no such answer takes the question for a command.
-                    Kind::Error if !is_probe => return Err(Errno::NOSYS),
+                    (Question::Status, Kind::Error, _) => return Err(Errno::NOSYS),
                     _ => return Err(Errno::PROTO),
                 }
             }

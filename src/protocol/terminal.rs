@@ -45,7 +45,12 @@ impl Keys {
 
     /// Those of a command with modes of its own.
     pub fn of_own_modes(is_verbatim: bool, leaves_signals: bool) -> Keys {
-        Keys::ALL[2 + usize::from(is_verbatim) + 2 * usize::from(leaves_signals)]
+        match (is_verbatim, leaves_signals) {
+            (false, false) => Keys::All,
+            (true, false) => Keys::Verbatim,
+            (false, true) => Keys::AllButSignals,
+            (true, true) => Keys::VerbatimButSignals,
+        }
     }
 
     /// Whether every key is the command's at once, unless it makes a signal.

@@ -30,13 +30,12 @@ impl<'s> Session<'s> {
     }
 
     fn handle(&mut self, message: ClientMessage<'_>) {
-        if let ClientMessage::Input(bytes) = message {
-            return self.input(bytes);
+        if !matches!(message, ClientMessage::Input(_)) {
+            self.write_company();
         }
-        self.write_company();
         match message {
-            ClientMessage::Input(_) => {}
             ClientMessage::Start => self.start(),
+            ClientMessage::Input(bytes) => self.input(bytes),
             ClientMessage::InputEnded => self.write_input(b""),
             ClientMessage::Signal(signal) => self.signal(signal),
             ClientMessage::Terminate => self.end_command(EndReason::Client, &"the client terminates it"),

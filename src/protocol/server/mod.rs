@@ -199,7 +199,12 @@ impl<'a> ServerEnd<'a> {
     pub fn started(&mut self, is_shared: Option<bool>, end_mark: Option<u8>, offered: bool) {
         self.end_mark = end_mark;
         if self.negotiated && offered {
-            self.push_deferrable(Kind::Terminal, is_shared.map_or(0, |is_shared| if is_shared { 1 } else { 2 }));
+            let answer = match is_shared {
+                None => 0,
+                Some(true) => 1,
+                Some(false) => 2,
+            };
+            self.push_deferrable(Kind::Terminal, answer);
         }
     }
 

@@ -127,17 +127,15 @@ impl Session<'_> {
     }
 
     fn take(&mut self, step: Step) {
-        if let Step::Tell(keys) = step {
+        match (step, self.state.command.pid()) {
             // Also of a command that has ended: how its last words are shown depends on it.
-            return self.server_end.keys(keys);
-        }
-        let Some(pid) = self.state.command.pid() else { return };
-        match step {
-            Step::Report(signal) => self.server_end.stopped(signal),
-            Step::Stop => drop(signal::send(-pid, name::STOP)),
-            Step::Continue => drop(signal::send(-pid, name::CONT)),
-            Step::Bait => self.bait(),
-            Step::Hide | Step::Show | Step::DropBait | Step::Quiet | Step::Loud | Step::Tell(_) => {
+            (Step::Tell(keys), _) => self.server_end.keys(keys),
+            (_, None) => {}
+            (Step::Report(signal), _) => self.server_end.stopped(signal),
+            (Step::Stop, Some(pid)) => drop(signal::send(-pid, name::STOP)),
+            (Step::Continue, Some(pid)) => drop(signal::send(-pid, name::CONT)),
+            (Step::Bait, _) => self.bait(),
+            (Step::Hide | Step::Show | Step::DropBait | Step::Quiet | Step::Loud, Some(pid)) => {
                 self.change_terminal(step, pid);
             }
         }
