@@ -6,6 +6,7 @@ pub(super) use returns::without_returns;
 
 use super::command::{Event, Look, Step};
 use super::event_loop::Session;
+use super::status::board::Phase;
 use crate::protocol::{Keys, Which};
 use crate::sys::clock::Instant;
 use crate::sys::fd;
@@ -133,7 +134,11 @@ impl Session<'_> {
         }
         let Some(pid) = self.state.command.pid() else { return };
         match step {
-            Step::Report(signal) => self.server_end.stopped(signal),
+            Step::Report(signal) => {
+                // Not where it is stopped for a moment to see whether it reads.
+                self.record.note(Phase::Stopped);
+                self.server_end.stopped(signal);
+            }
             Step::Stop => drop(signal::send(-pid, name::STOP)),
             Step::Continue => drop(signal::send(-pid, name::CONT)),
             Step::Bait => self.bait(),
