@@ -55,8 +55,10 @@ pub fn run(
     let mut outcome = Ok(());
     if let Some(name) = name {
         let server = loaded.config.server(name.to_bytes());
-        let server = server.ok_or_else(|| reported!("{}: there is no server {}", loaded.path(), name))?;
-        outcome = ask(server);
+        outcome = match server {
+            Some(server) => ask(server),
+            None => Err(reported!("{}: there is no server {}", loaded.path(), name)),
+        };
     }
     for server in loaded.config.servers().filter(|server| name.is_none() && server.has_commands()) {
         match question {

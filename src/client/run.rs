@@ -11,6 +11,7 @@ use crate::config::Server;
 use crate::config::file;
 use crate::diag::Reported;
 use crate::exit::End;
+use crate::limits;
 use crate::options::settings::{NOT_FOR_STUBS, ONE_COMMAND, Settings};
 use crate::reported;
 use crate::secure::Transport;
@@ -57,7 +58,9 @@ fn open(
     let mut retries = Retries::new(u32::MAX);
     loop {
         let connection = connect(route, deadline, true).map_err(|errno| route.report_unreachable(errno))?;
-        match route.authenticate(environment, &connection.socket, deadline) {
+        // A server that accepted the connection at the last moment has its time all the same.
+        let proven_by = deadline.max(Instant::after(limits::PROOF_MS));
+        match route.authenticate(environment, &connection.socket, proven_by) {
             Ok(keys) => return Ok((connection, keys)),
             Err(Refusal::Ended) if retries.again(deadline) => {}
             Err(why) => return Err(route.refused(why)),

@@ -109,7 +109,7 @@ name, as stubs are, it runs the command of that name.",
             None,
             Some(Kind::Milliseconds),
             "--timeout MS\n\
-             how long --probe waits, in milliseconds; default: 1000",
+             how long --probe and --status wait, in milliseconds; default: 1000",
         ),
         VERSION,
     ],

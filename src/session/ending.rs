@@ -95,7 +95,6 @@ impl Session<'_> {
                 self.read_output(which);
             }
         }
-        self.record.note(Phase::Stopped);
         self.on_terminal_event(Event::Stopped(signal));
     }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::thread;
 
 use crate::support::frames::{ERROR, EXIT, Frame, Peer, START, data, number, request};
+use crate::support::terminal::Terminal;
 use crate::support::transport::{Transport, by_each_transport};
 use crate::support::{Live, Outcome, Pod, Process, Run, Server, until, until_true};
 use nix::sys::signal::Signal;
@@ -84,6 +85,24 @@ fn a_session_is_shown_as_what_it_is(transport: Transport) {
 }
 
 by_each_transport!(a_session_is_shown_as_what_it_is);
+
+/// A shell is stopped for a moment whenever it may be reading its terminal, which is nobody's business.
+fn a_shell_that_is_typed_to_is_no_stopped_one(transport: Transport) {
+    let pod = transport.pod("sh sh -c 'while read line; do echo \"got $line\"; done'");
+    let _server = pod.server();
+    let mut terminal = Terminal::new();
+    let mut stub = terminal.start(&pod.stub("sh"));
+    until_in(&pod, "running");
+    for line in ["one", "two", "three"] {
+        terminal.type_text(&format!("{line}\r"));
+        terminal.expect(&format!("got {line}\r\n"));
+        assert_eq!(sessions(&pod)[0]["state"], "running", "{line}");
+    }
+    terminal.type_text("\x04");
+    assert!(terminal.end(&mut stub).success());
+}
+
+by_each_transport!(a_shell_that_is_typed_to_is_no_stopped_one);
 
 fn what_ends_against_its_will_is_shown_until_it_is_gone(transport: Transport) {
     let pod = transport.pod("stay sh -c 'trap \"\" TERM HUP; echo; while :; do sleep 0.05; done'");
@@ -242,7 +261,9 @@ fn all_servers_are_asked_and_one_that_is_missing_does_not_hide_the_others() {
     status(&pod, &["go"]).fails(1, "k8psh", &["section go is a trigger"]);
     status(&pod, &["nobody"]).fails(1, "k8psh", &["there is no server nobody"]);
     status(&pod, &["box", "other"]).fails(1, "k8psh", &["other"]);
-    assert_eq!(status(&pod, &["gone", "--json"]).out(), "[]\n");
+    for none in ["gone", "go", "nobody"] {
+        assert_eq!(status(&pod, &[none, "--json"]).out(), "[]\n", "{none}");
+    }
 }
 
 #[test]

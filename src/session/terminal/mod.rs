@@ -6,6 +6,7 @@ pub(super) use returns::without_returns;
 
 use super::command::{Event, Look, Step};
 use super::event_loop::Session;
+use super::status::board::Phase;
 use crate::protocol::{Keys, Which};
 use crate::sys::clock::Instant;
 use crate::sys::fd;
@@ -131,7 +132,11 @@ impl Session<'_> {
             // Also of a command that has ended: how its last words are shown depends on it.
             (Step::Tell(keys), _) => self.server_end.keys(keys),
             (_, None) => {}
-            (Step::Report(signal), _) => self.server_end.stopped(signal),
+            (Step::Report(signal), _) => {
+                // Not where it is stopped for a moment to see whether it reads.
+                self.record.note(Phase::Stopped);
+                self.server_end.stopped(signal);
+            }
             (Step::Stop, Some(pid)) => drop(signal::send(-pid, name::STOP)),
             (Step::Continue, Some(pid)) => drop(signal::send(-pid, name::CONT)),
             (Step::Bait, _) => self.bait(),

@@ -57,6 +57,14 @@ fn be_patient(pod: &Pod, milliseconds: u32) {
     fs::write(pod.config(), text.lines().map(line).collect::<Vec<_>>().join("\n")).expect("the configuration");
 }
 
+#[test]
+fn one_attempt_to_connect_has_time_to_prove_the_token() {
+    let pod = with_file("", "copy cat");
+    let _server = pod.server();
+    be_patient(&pod, 0);
+    assert_eq!(pod.stub("copy").run_with(b"hello").succeeds(), "hello");
+}
+
 /// Makes a call with the token. A connection whose first message was changed counts as a failure, which this one resets.
 fn forgive(pod: &Pod) {
     pod.stub("copy").run_with(b"").succeeds();
