@@ -216,7 +216,7 @@ impl SharedTerminal {
         self.now += self.until_next();
         if self.before.is_none() {
             let keys = if self.has_raw_modes { Keys::All } else { Keys::None };
-            self.handle(Event::Look(Look { keys, is_foreign: false }));
+            self.handle(Event::Look(Look { keys, has_jobs: false }));
         }
         let guarded = if self.guards { Set::default().with(name::TTIN) } else { Set::default() };
         let group = self.keyboard.needs_group().then_some(Group { is_stopped: self.is_stopped, guarded });

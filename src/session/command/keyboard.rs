@@ -74,8 +74,8 @@ enum Phase {
 pub(in crate::session) struct Look {
     /// What its modes say.
     pub(in crate::session) keys: Keys,
-    /// Whether another group than the command's is in the foreground, or none.
-    pub(in crate::session) is_foreign: bool,
+    /// Whether another group than the command's is in the foreground, or none, or the command is seen to be a shell.
+    pub(in crate::session) has_jobs: bool,
 }
 
 /// What happens.
@@ -174,7 +174,7 @@ impl Keyboard {
     /// The terminal was looked at. While its modes are not the command's own, or will be looked at again, that says nothing.
     fn on_look(&mut self, look: Look, steps: &mut Steps) {
         match self.phase {
-            Phase::Idle | Phase::Waiting { .. } => self.has_jobs |= look.is_foreign,
+            Phase::Idle | Phase::Waiting { .. } => self.has_jobs |= look.has_jobs,
             Phase::Offered => {}
             Phase::Stopping { .. } | Phase::Asked => return,
         }
@@ -375,7 +375,7 @@ mod tests {
 
     /// All that can happen; `Instant` is when.
     fn events(world: &World, guards: bool) -> Vec<Event> {
-        let look = |keys, is_foreign| Event::Look(Look { keys, is_foreign });
+        let look = |keys, has_jobs| Event::Look(Look { keys, has_jobs });
         let mut events = vec![
             Event::Begin,
             Event::End,
@@ -452,8 +452,8 @@ mod tests {
         keyboard.handle(event, at_start()).to_vec()
     }
 
-    fn look(keys: Keys, is_foreign: bool) -> Event {
-        Event::Look(Look { keys, is_foreign })
+    fn look(keys: Keys, has_jobs: bool) -> Event {
+        Event::Look(Look { keys, has_jobs })
     }
 
     fn time(is_stopped: bool, guards: bool) -> Event {
@@ -636,6 +636,13 @@ mod tests {
         assert_eq!(steps(&mut keyboard, look(Keys::None, false)), [Step::Tell(Keys::None)]);
         assert_eq!(steps(&mut keyboard, look(Keys::None, true)), [Step::Tell(Keys::All)], "a shell's job");
         assert_eq!(steps(&mut keyboard, look(Keys::None, false)), [], "and it keeps them");
+    }
+
+    #[test]
+    fn a_shell_that_is_seen_as_one_keeps_the_keys_for_its_first_job() {
+        let mut keyboard = idle();
+        assert_eq!(steps(&mut keyboard, look(Keys::All, true)), [Step::Tell(Keys::All)]);
+        assert_eq!(steps(&mut keyboard, look(Keys::None, false)), []);
     }
 
     #[test]

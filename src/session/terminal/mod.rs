@@ -93,16 +93,18 @@ impl Session<'_> {
             return Some(modes);
         }
         let foreground = terminal::foreground(terminal.as_fd());
-        let is_foreign = self.state.command.pid().is_some_and(|pid| foreground != pid);
-        // What ignores TSTP has jobs of its own, as an interactive shell has: its keys mean nobody else.
-        let leaves_signals =
-            || !is_foreign && modes.has_signals_of(shared) && !process::reception(foreground).ignored.has(name::TSTP);
-        let keys = if modes == *shared {
-            Keys::None
+        let has_own = modes != *shared;
+        // A shell with a line editor ignores TSTP. It is known as one before its first job, between whose start and the next
+        // look what is typed would be shown by both terminals.
+        let has_jobs = self.state.command.pid().is_some_and(|pid| foreground != pid)
+            || has_own && process::reception(foreground).ignored.has(name::TSTP);
+        let keys = if has_own {
+            // What has jobs of its own gets the signals for them: its keys mean nobody else.
+            Keys::of_own_modes(!modes.has_output_of(shared), !has_jobs && modes.has_signals_of(shared))
         } else {
-            Keys::of_own_modes(!modes.has_output_of(shared), leaves_signals())
+            Keys::None
         };
-        self.on_terminal_event(Event::Look(Look { keys, is_foreign }));
+        self.on_terminal_event(Event::Look(Look { keys, has_jobs }));
         Some(modes)
     }
 

@@ -160,6 +160,8 @@ fn a_script_that_types_in_a_persons_place_works(transport: Transport) {
         let outcome = scene.script("expect", TYPES).stdin(Stdio::null()).run();
         assert_eq!(outcome.code(), Some(4), "{}{}", outcome.out(), outcome.err());
         assert!(!outcome.out().contains("secret"), "{}", outcome.out());
+        // Once as it is typed, once by cat.
+        assert_eq!(outcome.out().matches("line\r\n").count(), 2, "{}", outcome.out());
     });
 }
 
