@@ -8,8 +8,7 @@ use super::route::Route;
 use crate::config::Server;
 use crate::config::file::{self, Loaded};
 use crate::diag::{self, Reported, array};
-use crate::options::settings::{NOT_FOR_STUBS, Settings, is_trigger};
-use crate::options::value::Transport;
+use crate::options::settings::{Settings, is_trigger};
 use crate::protocol::Decoder;
 use crate::protocol::frame::{self, Kind};
 use crate::reported;
@@ -48,23 +47,24 @@ pub fn run(
 ) -> Result<(), Reported> {
     static BUFFERS: StaticCell<[Sealed; 2]> = StaticCell::new([[0; RECORD]; 2]);
     let buffers = BUFFERS.take();
-    let deadline = Instant::after(milliseconds);
     let loaded = file::load(config, &program.environment)?;
     array::begin(is_json);
-    let mut ask = |server| ask(question, server, loaded, &program.environment, buffers, deadline);
+    let deadline = Instant::after(milliseconds);
+    let mut ask = |server, deadline| ask(question, server, loaded, &program.environment, buffers, deadline);
     let mut outcome = Ok(());
     if let Some(name) = name {
         let server = loaded.config.server(name.to_bytes());
         outcome = match server {
-            Some(server) => ask(server),
+            Some(server) => ask(server, deadline),
             None => Err(reported!("{}: there is no server {}", loaded.path(), name)),
         };
     }
     for server in loaded.config.servers().filter(|server| name.is_none() && server.has_commands()) {
         match question {
-            Question::Probe => ask(server)?,
+            Question::Probe => ask(server, deadline)?,
             Question::Status if is_trigger(server) => {}
-            Question::Status => outcome = ask(server).and(outcome),
+            // Each has that time: one that does not answer hides no other.
+            Question::Status => outcome = ask(server, Instant::after(milliseconds)).and(outcome),
         }
     }
     array::end(&mut diag::output());
@@ -81,21 +81,22 @@ fn ask(
     deadline: Instant,
 ) -> Result<(), Reported> {
     let settings = Settings::of_section(server, loaded)?;
-    let mut route = Route::to(server, &settings, environment)?;
-    if route.transport == Transport::Auto {
-        // The port is open to every user, the direct transport's name may not be.
-        route.transport = Transport::Relay;
-    }
+    let route = Route::to(server, &settings, environment)?.for_question();
     if question == Question::Status && settings.trigger.is_some() {
-        return Err(reported!(NOT_FOR_STUBS, server.name(), server.port()));
+        return Err(reported!("section {} is a trigger: its log tells what it runs", server.name()));
     }
     if settings.plain_trigger().is_some() {
         return look(settings.listen, server.port()).map_err(|errno| route.report(&errno));
     }
     let socket = connect(&route, deadline, false).map_err(|errno| route.report_unreachable(errno))?.socket;
     let keys = route.authenticate(environment, &socket, deadline).map_err(|why| route.refused(why))?;
-    let answer = talk(question, &socket, Channel::of_initiator(keys, sealed), inbox, deadline);
-    answer.map_err(|errno| route.report(&errno))
+    talk(question, &socket, Channel::of_initiator(keys, sealed), inbox, deadline).map_err(|errno| {
+        route.report(match errno {
+            Errno::TIMEDOUT => &"timed out: with --max-sessions commands running it answers later; see --timeout",
+            Errno::ACCESS => &"it wants a token, and the section here has none",
+            _ => &errno,
+        })
+    })
 }
 
 /// Looks for a trigger without connecting, which would set it off: where something listens on a port, a socket with
@@ -144,15 +145,18 @@ fn talk(
                 match (question, chunk.kind, chunk.number) {
                     (Question::Probe, Kind::Hello, _) => return Ok(()),
                     (Question::Status, Kind::Output, 1..) => {
-                        if chunk.first && array::is_array() {
-                            array::object().show(&mut out);
+                        if chunk.first {
+                            array::next().show(&mut out);
                         }
                         out.add(chunk.bytes);
+                        if chunk.last {
+                            array::has_object();
+                            out.flush();
+                        }
                     }
-                    (Question::Status, Kind::Exit, 0) => {
-                        out.flush();
-                        return Ok(());
-                    }
+                    (Question::Status, Kind::Exit, 0) => return Ok(()),
+                    // It explains that it wants a token.
+                    (Question::Status, Kind::Hello, _) => return Err(Errno::ACCESS),
                     // Both streams end.
                     (Question::Status, Kind::Output | Kind::Error, 0) => {}
                     // A server that has no such answer takes the question for a command.

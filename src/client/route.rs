@@ -99,6 +99,16 @@ impl Route {
         Route { transport: value::Transport::Relay, ..self }
     }
 
+    /// The same route for a question, whose answer shows that the server serves.
+    pub(super) fn for_question(mut self) -> Route {
+        self.has_address = false;
+        if self.transport == value::Transport::Auto {
+            // The port is open to every user, the direct transport's name may not be.
+            self.transport = value::Transport::Relay;
+        }
+        self
+    }
+
     /// Reports why no server could be reached by this route, and what to look at if nothing listens there.
     pub(super) fn report_unreachable(&self, errno: Errno) -> Reported {
         if self.user.is_some() && errno == WRONG_USER {

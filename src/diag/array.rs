@@ -20,9 +20,21 @@ pub fn is_array() -> bool {
 
 /// The beginning of the next object.
 pub fn object() -> Part<'static> {
-    let begin = Part::Words(BEGIN.get());
-    BEGIN.set(b",{");
+    let begin = next();
+    has_object();
     begin
+}
+
+/// The beginning of what may become the next object.
+pub fn next() -> Part<'static> {
+    Part::Words(BEGIN.get())
+}
+
+/// What has begun so is an object of the array, if there is one.
+pub fn has_object() {
+    if is_array() {
+        BEGIN.set(b",{");
+    }
 }
 
 /// Ends the array, if it is one, and the output.

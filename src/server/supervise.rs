@@ -155,7 +155,10 @@ impl Invocation<'_> {
             fits &= name == Some(b"") || variables.push(variable);
         }
         if let Some(config) = self.config.filter(|_| !is_named) {
-            fits &= name_config(config, entry).is_ok_and(|entry| variables.push(entry));
+            match name_config(config, entry) {
+                Ok(entry) => fits &= variables.push(entry),
+                Err(errno) => fail!(exit::FAILURE, "--config {}: working directory: {}", config, errno),
+            }
         }
         fits
     }

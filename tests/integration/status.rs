@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 
-use crate::support::frames::{ERROR, EXIT, Frame, Peer, START, data, number, request};
+use crate::support::frames::{ERROR, EXIT, Frame, OUTPUT, Peer, START, data, number, request};
 use crate::support::terminal::Terminal;
 use crate::support::transport::{Transport, by_each_transport};
 use crate::support::{Live, Outcome, Pod, Process, Run, Server, until, until_true};
@@ -301,4 +301,80 @@ fn as_many_sessions_as_there_may_be_are_told_in_full() {
     stubs.iter().for_each(|stub| stub.signal(Signal::SIGTERM));
     stubs.iter_mut().for_each(|stub| _ = stub.end());
     assert_eq!(until_none(&pod)["signal"], 64);
+}
+
+#[test]
+fn a_server_that_does_not_answer_hides_no_other() {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = silent.local_addr().expect("its address").port();
+    let pod = Pod::custom(|pod| {
+        let id = &pod.id;
+        format!("baseDirectory = work\n[ silent:{port} ] =K8PSH_TEST={id}\nx\n{}\ntrue\n", pod.section("=PATH="))
+    });
+    let _server = pod.server();
+    let outcome = status(&pod, &["--json", "--timeout", "500"]);
+    assert_eq!(outcome.code(), Some(1));
+    assert!(
+        outcome.err().contains("server silent at ") && outcome.err().contains("--max-sessions"),
+        "{}",
+        outcome.err()
+    );
+    let rows: Value = serde_json::from_str(&outcome.out()).unwrap_or_else(|error| panic!("{error}: {}", outcome.out()));
+    assert_eq!(rows[0]["section"], "box");
+}
+
+#[test]
+fn an_answer_that_is_cut_leaves_the_array_whole() {
+    let port = crate::support::Port::free();
+    let pod = Pod::custom(|pod| {
+        let (number, id) = (port.number, &pod.id);
+        format!(
+            "baseDirectory = work\n[ cut:{number} ] =K8PSH_TEST={id} --transport=relay\nx\n{}\ntrue\n",
+            pod.section("=PATH=")
+        )
+    });
+    let listener = TcpListener::bind(("127.0.0.1", port.number)).expect("the port");
+    let _server = pod.server();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut peer = Peer::accept(&listener);
+            while peer.frame().expect("a request").kind != START {}
+            let row = data(OUTPUT, b"\"section\":\"cut\"}\n");
+            peer.send(&row);
+            peer.send(&row[..row.len() - 2]);
+        });
+        let outcome = status(&pod, &["--json"]);
+        assert_eq!(outcome.code(), Some(1), "{}", outcome.err());
+        let rows: Value =
+            serde_json::from_str(&outcome.out()).unwrap_or_else(|error| panic!("{error}: {}", outcome.out()));
+        let sections: Vec<_> = rows.as_array().expect("an array").iter().map(|row| &row["section"]).collect();
+        assert_eq!(sections, ["cut", "box"]);
+    });
+}
+
+#[test]
+fn a_section_with_an_address_is_asked_as_well_and_one_that_hangs_no_longer_than_that() {
+    let pod = Pod::with_header("=PATH= --connect=127.0.0.1", "true");
+    let server = pod.server();
+    assert_eq!(pod.stub("true").run().succeeds(), "");
+    assert_eq!(until_none(&pod)["exit"], 1);
+    let stopped = pod.stop_all();
+    for task in ["--status", "--probe"] {
+        pod.k8psh().args([task, "--timeout", "300"]).run().fails(1, "k8psh", &["server box at ", "timed out"]);
+    }
+    stopped.iter().for_each(|process| process.signal(Signal::SIGCONT));
+    drop(server);
+}
+
+#[test]
+fn a_server_that_wants_a_token_says_so() {
+    let (pod, _server) = guarded();
+    let text = fs::read_to_string(pod.config()).expect("text");
+    let other = Pod::custom(|pod| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let header = lines.iter_mut().find(|line| line.starts_with("[ box")).expect("the section");
+        *header = format!("{} =K8PSH_TEST={}", header.split("=PATH=").next().expect("a name"), pod.id);
+        lines.join("\n")
+    });
+    status(&other, &["box"]).fails(1, "k8psh", &["server box at ", "it wants a token"]);
 }

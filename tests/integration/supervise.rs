@@ -122,6 +122,24 @@ fn the_program_finds_the_configuration_that_an_option_names_from_anywhere() {
 }
 
 #[test]
+fn a_relative_configuration_cannot_be_named_from_a_directory_that_is_gone() {
+    let pod = Pod::custom(|pod| format!("baseDirectory = /\n{}\ntrue\n", pod.section("")));
+    let script =
+        "mkdir gone; cd gone; rmdir ../gone; exec \"$0\" -c ../../k8psh.conf -n client -e ../../stubs -- sh -c true";
+    let mut command = pod.command("sh");
+    command
+        .args(["-c", script])
+        .arg(pod.k8pshd().get_program())
+        .current_dir(pod.work())
+        .env("PATH", pod.stubs_last())
+        .env_remove("K8PSH_CONFIG");
+    let outcome = command.run();
+    assert_eq!(outcome.code(), Some(1), "{}", outcome.err());
+    let reason = "k8pshd: --config ../../k8psh.conf: working directory: No such file or directory\n";
+    assert!(outcome.err().ends_with(reason), "{}", outcome.err());
+}
+
+#[test]
 fn stubs_that_the_program_does_not_find_are_told() {
     let pod = Pod::new("true");
     symlink(pod.path("stubs"), pod.path("link")).expect("a link");
