@@ -4,7 +4,7 @@ use crate::diag::Reported;
 use crate::limits;
 use crate::protocol::frame::Kind;
 use crate::secure::Transport;
-use crate::secure::handshake::{Initiator, Message, Public, Tag};
+use crate::secure::handshake::{Ephemeral, Initiator, Message, Public, Tag};
 use crate::secure::key::PreSharedKey;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
@@ -63,7 +63,7 @@ fn start(key: &PreSharedKey) -> Result<(Initiator, Message), Errno> {
     loop {
         let mut random = [0; 32];
         sys::random(&mut random)?;
-        let (initiator, message) = Initiator::start(key, &mut random);
+        let (initiator, message) = Initiator::start(key, Ephemeral::new(&mut random));
         if Kind::of(message[0]).is_none() {
             return Ok((initiator, message));
         }

@@ -1,5 +1,5 @@
-//! The pre-auth queue of a section with a token: a connection has to prove that it has the token before a worker is
-//! started for it. sshd has the like, and limits it by `MaxStartups`.
+//! The pre-auth queue of a section with a token: a connection has to prove that it has the token before a worker
+//! gets it. sshd has the like, and limits it by `MaxStartups`.
 //!
 //! Meanwhile the listener holds the connections, all in one epoll set. What a peer has sent stays in its socket until it
 //! is complete: the queue keeps no bytes, so that silent and slow connections cost next to nothing. It never sends a
@@ -15,14 +15,14 @@
 use super::penalties::{Network, Penalties};
 use super::verifier::{Buffer, Connection, Stage, Verdict, Verifier};
 use crate::options::settings::TokenSource;
-use crate::secure::handshake::{MESSAGE, Responder};
+use crate::secure::handshake::{Ephemeral, MESSAGE, Responder};
 use crate::sys::clock::Instant;
 use crate::sys::epoll;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Environment;
 use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
-use crate::{limits, report};
+use crate::{limits, report, sys};
 use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Result;
@@ -206,6 +206,13 @@ impl PreAuthQueue {
         self.events += 1;
         self.events
     }
+}
+
+/// Makes a pair of keys, with which a worker will answer whoever is admitted next.
+pub fn prepare() -> Result<Ephemeral> {
+    let mut random = [0; 32];
+    sys::random(&mut random)?;
+    Ok(Ephemeral::new(&mut random))
 }
 
 /// Readable when a connection has sent something.

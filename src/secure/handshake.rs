@@ -42,38 +42,62 @@ pub type Public = [u8; PUBLIC];
 /// The second part of a message.
 pub type Tag = [u8; TAG];
 
+/// A pair of keys for one handshake. It may be made ahead of that.
+pub struct Ephemeral {
+    secret: Secret,
+    public: Public,
+}
+
+impl Ephemeral {
+    /// Of 32 fresh random bytes, which are wiped.
+    #[must_use]
+    pub fn new(random: &mut [u8; 32]) -> Ephemeral {
+        let secret = Secret::new(*random);
+        random.zeroize();
+        let public = x25519(*secret, X25519_BASEPOINT_BYTES);
+        Ephemeral { secret, public }
+    }
+
+    /// Noise's `e` for the end that has it.
+    fn mix_into(&self, state: &mut SymmetricState) {
+        mix_public(state, &self.public);
+    }
+
+    /// Noise's `ee`. A public key that makes the shared secret zero is let through, as the specification advises (section
+    /// 12.1): only somebody with the token could have sent it.
+    fn mix_shared_into(&self, state: &mut SymmetricState, other: &Public) {
+        let shared = Zeroizing::new(x25519(*self.secret, *other));
+        state.mix_key(&shared[..]);
+    }
+}
+
 /// The initiator, once it has said its message.
 pub struct Initiator {
     state: SymmetricState,
-    ephemeral: Secret,
+    ephemeral: Ephemeral,
 }
 
 impl Initiator {
-    /// Starts with 32 fresh random bytes, which are wiped, and returns what to send.
+    /// Starts, and returns what to send.
     #[must_use]
-    pub fn start(key: &PreSharedKey, random: &mut [u8; 32]) -> (Initiator, Message) {
-        let (initiator, public, tag) = Initiator::write(key, PROLOGUE, random, &mut []);
+    pub fn start(key: &PreSharedKey, ephemeral: Ephemeral) -> (Initiator, Message) {
+        let public = ephemeral.public;
+        let (initiator, tag) = Initiator::write(key, PROLOGUE, ephemeral, &mut []);
         (initiator, join(&public, &tag))
     }
 
-    fn write(
-        key: &PreSharedKey,
-        prologue: &[u8],
-        random: &mut [u8; 32],
-        payload: &mut [u8],
-    ) -> (Initiator, Public, Tag) {
+    fn write(key: &PreSharedKey, prologue: &[u8], ephemeral: Ephemeral, payload: &mut [u8]) -> (Initiator, Tag) {
         let mut state = begin(key, prologue);
-        let ephemeral = take(random);
-        let public = mix_ephemeral(&mut state, &ephemeral);
+        ephemeral.mix_into(&mut state);
         let tag = state.encrypt_and_hash(payload);
-        (Initiator { state, ephemeral }, public, tag)
+        (Initiator { state, ephemeral }, tag)
     }
 
     /// Takes the first part of the answer, which may be anybody's.
     #[must_use]
     pub fn agree(mut self, public: &Public) -> Agreed {
         mix_public(&mut self.state, public);
-        mix_shared(&mut self.state, &self.ephemeral, public);
+        self.ephemeral.mix_shared_into(&mut self.state, public);
         Agreed(self.state)
     }
 }
@@ -128,19 +152,18 @@ impl Responder {
         Ok(Responder { state, public: *public })
     }
 
-    /// Makes the first part of the answer with 32 fresh random bytes, which are wiped.
+    /// Makes the first part of the answer.
     #[must_use]
-    pub fn answer(mut self, random: &mut [u8; 32]) -> (Public, Answer) {
-        let ephemeral = take(random);
-        let public = mix_ephemeral(&mut self.state, &ephemeral);
-        (public, Answer { state: self.state, ephemeral, public: self.public })
+    pub fn answer(mut self, ephemeral: Ephemeral) -> (Public, Answer) {
+        ephemeral.mix_into(&mut self.state);
+        (ephemeral.public, Answer { state: self.state, ephemeral, public: self.public })
     }
 }
 
-/// The responder, once it has made its public key.
+/// The responder, once it has said its public key.
 pub struct Answer {
     state: SymmetricState,
-    ephemeral: Secret,
+    ephemeral: Ephemeral,
     /// The initiator's.
     public: Public,
 }
@@ -155,7 +178,7 @@ impl Answer {
     }
 
     fn write(mut self, payload: &mut [u8]) -> (SymmetricState, Tag) {
-        mix_shared(&mut self.state, &self.ephemeral, &self.public);
+        self.ephemeral.mix_shared_into(&mut self.state, &self.public);
         let tag = self.state.encrypt_and_hash(payload);
         (self.state, tag)
     }
@@ -196,31 +219,10 @@ fn begin(key: &PreSharedKey, prologue: &[u8]) -> SymmetricState {
     state
 }
 
-/// Takes random bytes as an ephemeral key.
-fn take(random: &mut [u8; 32]) -> Secret {
-    let ephemeral = Secret::new(*random);
-    random.zeroize();
-    ephemeral
-}
-
-/// Noise's `e` for the end that has the secret key: mixes in the public one and returns it.
-fn mix_ephemeral(state: &mut SymmetricState, ephemeral: &Secret) -> Public {
-    let public = x25519(**ephemeral, X25519_BASEPOINT_BYTES);
-    mix_public(state, &public);
-    public
-}
-
 /// Noise's `e`. With a pre-shared key it goes into the keys too, so that no two handshakes encrypt with the same one.
 fn mix_public(state: &mut SymmetricState, public: &Public) {
     state.mix_hash(public);
     state.mix_key(public);
-}
-
-/// Noise's `ee`. A public key that makes the shared secret zero is let through, as the specification advises (section
-/// 12.1): only somebody with the token could have sent it.
-fn mix_shared(state: &mut SymmetricState, ephemeral: &Secret, public: &Public) {
-    let shared = Zeroizing::new(x25519(**ephemeral, *public));
-    state.mix_key(&shared[..]);
 }
 
 /// A message of its parts.

@@ -1,20 +1,53 @@
-//! `--background`: the server leaves its caller.
+//! How a server begins to serve: with `--background`, it leaves its caller.
 
+use super::listener::Listener;
 use crate::diag::Reported;
 use crate::files::make_absolute;
 use crate::files::path::Path;
 use crate::sys::fd;
 use crate::sys::process;
 use crate::sys::signal::{self, name};
+use crate::sys::statics::StaticCell;
 use crate::text::line::Line;
 use crate::{add, exit, reported};
 use core::ffi::CStr;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+impl Listener {
+    /// Becomes a daemon if `daemon`, the path of a PID file, is given; then lets the program behind `--` begin. `file` is
+    /// the configuration's path.
+    pub(super) fn begin(&mut self, daemon: Option<&CStr>, file: &CStr) -> Result<(), Reported> {
+        self.has_begun = true;
+        if let Some(path) = daemon {
+            static PID_FILE: StaticCell<Path> = StaticCell::new(Path::new());
+            let pid_file = PID_FILE.take();
+            leave_caller(path, pid_file)?;
+            self.renew_signals().map_err(|errno| reported!("cannot go to the background: {}", errno))?;
+            self.pid_file = Some(pid_file);
+            self.reloads = true;
+            // A reload opens the configuration by its path, which may be relative.
+            if file.to_bytes().starts_with(b"/") {
+                let _ = rustix::process::chdir(c"/");
+            }
+        }
+        if self.supervised.is_some() {
+            self.supervised.begin();
+        }
+        Ok(())
+    }
+
+    /// Removes the PID file of a daemon that ends.
+    pub(super) fn remove_pid_file(&self) {
+        if let Some(path) = self.pid_file {
+            let _ = rustix::fs::unlink(path.as_c_str());
+        }
+    }
+}
+
 /// Goes to the background: the parent writes the PID file and exits, the child goes on. `pid_file` becomes the file's
 /// absolute path.
-pub(super) fn become_daemon(path: &CStr, pid_file: &mut Path) -> core::result::Result<(), Reported> {
+fn leave_caller(path: &CStr, pid_file: &mut Path) -> Result<(), Reported> {
     let explain = |errno: Errno| {
         let advice = if errno == Errno::EXIST { "; if no server runs, remove it" } else { "" };
         reported!("PID file {}: {}{}", path, errno, advice)

@@ -4,6 +4,7 @@ use super::listener::{Listener, Phase};
 use super::sockets::Sockets;
 use crate::exit::{self, End};
 use crate::limits;
+use crate::session::connection::Accepted;
 use crate::sys::clock::Instant;
 use crate::sys::fd::OwnedFd;
 use crate::sys::process::{self, Children, Reaped};
@@ -101,6 +102,7 @@ impl Listener {
         self.phase = Phase::Draining;
         // The workers have the sockets open, too, until they get this.
         self.pool.signal(name::USR1);
+        self.take_back();
         core::mem::replace(&mut self.sockets, Sockets::NONE)
     }
 
@@ -111,7 +113,7 @@ impl Listener {
                 queue.enter(socket);
                 queue.has_room()
             }
-            _ => self.backlog.push(socket, is_direct),
+            _ => self.backlog.push(Accepted::plain(socket, is_direct)),
         }
     }
 

@@ -1,13 +1,11 @@
 //! The server's first process: it binds, forks workers, reaps, drains and cleans up. It reads no byte that a peer has
 //! sent, so that no peer can harm it; the only exception is the proof of a token, see [`crate::auth::queue`].
 
-use super::daemon::become_daemon;
 use super::pool::Pool;
-use super::sockets::{Backlog, Sockets};
+use super::sockets::{self, Backlog, Sockets};
 use super::supervise::Supervised;
 use super::worker::Worker;
 use crate::auth::queue::PreAuthQueue;
-use crate::diag::Reported;
 use crate::exit::End;
 use crate::files::path::Path;
 use crate::options::settings::Settings;
@@ -18,9 +16,9 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::process;
 use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
-use crate::sys::statics::StaticCell;
+use crate::sys::socket::unix;
 use crate::sys::watch::Watch;
-use crate::{exit, limits, report, reported};
+use crate::{exit, limits, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -58,6 +56,10 @@ pub(super) struct Listener {
     accepted: u64,
     /// The workers.
     pub(super) pool: Pool,
+    /// Where it hands connections that have proven the token to idle workers, and where they take them; `None` until a
+    /// section has a token.
+    to_workers: Option<OwnedFd>,
+    from_listener: Option<OwnedFd>,
     /// An accepted connection that has no worker yet.
     pub(super) waiting: Option<Accepted>,
     /// Accepted connections behind that one: the next one, or all that waited when the server began to drain.
@@ -78,13 +80,13 @@ pub(super) struct Listener {
     /// Whether a HUP has asked for a reload.
     pub(super) reload: bool,
     /// Whether [`Listener::serve`] has been called before.
-    has_begun: bool,
+    pub(super) has_begun: bool,
     /// Whether idle workers with the configuration before a reload have yet to exit.
     awaits_old_workers: bool,
     /// The program behind `--`: it gets the signals, and the server ends as it ends.
     pub(super) supervised: Supervised,
     /// A daemon's PID file.
-    pid_file: Option<&'static Path>,
+    pub(super) pid_file: Option<&'static Path>,
     /// The listening sockets, until the server drains.
     pub(super) sockets: Sockets,
 }
@@ -101,6 +103,8 @@ impl Listener {
             phase: Phase::Serving,
             accepted: 0,
             pool,
+            to_workers: None,
+            from_listener: None,
             waiting: None,
             backlog: Backlog::new(),
             pre_auth: None,
@@ -116,28 +120,6 @@ impl Listener {
             supervised,
             pid_file: None,
         })
-    }
-
-    /// Becomes a daemon if `daemon`, the path of a PID file, is given; then lets the program behind `--` begin. `file` is
-    /// the configuration's path.
-    fn begin(&mut self, daemon: Option<&CStr>, file: &CStr) -> core::result::Result<(), Reported> {
-        self.has_begun = true;
-        if let Some(path) = daemon {
-            static PID_FILE: StaticCell<Path> = StaticCell::new(Path::new());
-            let pid_file = PID_FILE.take();
-            become_daemon(path, pid_file)?;
-            self.renew_signals().map_err(|errno| reported!("cannot go to the background: {}", errno))?;
-            self.pid_file = Some(pid_file);
-            self.reloads = true;
-            // A reload opens the configuration by its path, which may be relative.
-            if file.to_bytes().starts_with(b"/") {
-                let _ = rustix::process::chdir(c"/");
-            }
-        }
-        if self.supervised.is_some() {
-            self.supervised.begin();
-        }
-        Ok(())
     }
 
     /// Applies these settings from now on. A time-out that has not changed keeps running.
@@ -156,9 +138,11 @@ impl Listener {
         &self.sockets
     }
 
-    /// Makes the pre-auth queue for a section with a token, unless there is one.
+    /// Makes what a section with a token needs, unless there is that already.
     pub(super) fn prepare_pre_auth(&mut self, environment: Environment<'static>) -> Result<()> {
         if self.pre_auth.is_none() {
+            let (to_workers, from_listener) = unix::pair()?;
+            (self.to_workers, self.from_listener) = (Some(to_workers), Some(from_listener));
             self.pre_auth = Some(PreAuthQueue::new(environment)?);
         }
         Ok(())
@@ -178,13 +162,7 @@ impl Listener {
         }
         self.awaits_old_workers = self.has_begun;
         self.pool.signal(name::USR1);
-    }
-
-    /// Removes the PID file of a daemon that ends.
-    pub(super) fn remove_pid_file(&self) {
-        if let Some(path) = self.pid_file {
-            let _ = rustix::fs::unlink(path.as_c_str());
-        }
+        self.take_back();
     }
 
     /// Serves until a signal or a limit ends the server, and returns how it ends: as the program behind `--`, if there is
@@ -226,11 +204,12 @@ impl Listener {
         let is_short = self.pause > now;
         let has_room = !is_short && self.pool.has_room();
         let mut takes = has_room && self.accepts();
+        let has_worker = has_room || self.has_spare();
         if self.has_token
             && let Some(queue) = &mut self.pre_auth
         {
             end = end.min(queue.turn(service.settings.token()));
-            if has_room && self.waiting.is_none() {
+            if has_worker && self.waiting.is_none() {
                 self.waiting = queue
                     .take_ready()
                     .map(|(socket, has_message)| Accepted { has_message, ..Accepted::plain(socket, false) });
@@ -241,6 +220,9 @@ impl Listener {
         }
         if self.waiting.is_none() {
             self.waiting = self.backlog.pop();
+        }
+        if self.hand_over() {
+            return;
         }
         if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
             self.start_worker(service);
@@ -284,7 +266,38 @@ impl Listener {
     /// one has been started there are too few, however many are idle.
     fn is_short_of_spares(&self) -> bool {
         let are_few = self.pause != Instant::PAST || self.pool.spares() < limits::SPARES;
-        self.phase == Phase::Serving && !self.awaits_old_workers && !self.accepts() && are_few
+        let come_to_workers = self.hands_over() || !self.accepts();
+        self.phase == Phase::Serving && !self.awaits_old_workers && come_to_workers && are_few
+    }
+
+    /// Whether connections that the listener accepts go to workers that were forked ahead. Those that are counted do not:
+    /// each is a worker's only one.
+    fn hands_over(&self) -> bool {
+        self.has_token && self.max_connections.is_none()
+    }
+
+    /// Whether there is an idle worker to hand a connection to.
+    fn has_spare(&self) -> bool {
+        self.hands_over() && self.phase == Phase::Serving && !self.awaits_old_workers && self.pool.spares() > 0
+    }
+
+    /// Hands the connection that waits to an idle worker; false where there is none of either.
+    fn hand_over(&mut self) -> bool {
+        let Some(connection) = self.waiting.as_ref().filter(|_| self.has_spare()) else { return false };
+        let is_handed = self.to_workers.as_ref().is_some_and(|socket| sockets::hand_over(socket, connection).is_ok());
+        if is_handed {
+            self.waiting = None;
+        }
+        is_handed
+    }
+
+    /// Takes back what no worker has taken.
+    pub(super) fn take_back(&mut self) {
+        while let Some(socket) = &self.from_listener
+            && let Ok(connection) = sockets::take_handed(socket)
+        {
+            self.backlog.push(connection);
+        }
     }
 
     /// Closes the pre-auth queue and the connections in it.
@@ -322,11 +335,15 @@ impl Listener {
                 if self.accepts() {
                     self.sockets = Sockets::NONE;
                 }
-                self.admit(service);
+                if self.hands_over() {
+                    self.sockets.handed = self.from_listener.take();
+                }
+                let has_token = self.has_token;
                 self.close_pre_auth();
                 self.backlog.clear();
                 let sockets = core::mem::replace(&mut self.sockets, Sockets::NONE);
-                let worker = Worker { sockets, signals: &self.signals, service, pool: self.pool, slot, parent };
+                let (signals, pre_auth) = (&self.signals, self.pre_auth.as_deref().filter(|_| has_token));
+                let worker = Worker { sockets, pre_auth, signals, service, pool: self.pool, slot, parent };
                 // With `--no-wait`, sessions outlive the server.
                 worker.run(self.waiting.take(), self.waits_for_sessions)
             }
@@ -351,20 +368,9 @@ impl Listener {
         }
     }
 
-    /// In a new worker, for a stub with a token: reads the stub's first message. Exits if the token has changed
-    /// meanwhile.
-    fn admit(&mut self, service: &Service<'_>) {
-        let connection = self.waiting.as_mut().filter(|connection| connection.has_message);
-        let (Some(queue), Some(connection)) = (&self.pre_auth, connection) else { return };
-        connection.responder = queue.admit(&connection.socket, service.settings.token());
-        if connection.responder.is_none() {
-            process::exit(exit::SUCCESS);
-        }
-    }
-
     /// Makes this process a signalfd of its own after a fork: gVisor's reports the signals of the process that has made
     /// it.
-    fn renew_signals(&mut self) -> Result<()> {
+    pub(super) fn renew_signals(&mut self) -> Result<()> {
         self.signals = signal::descriptor(Set::ALL)?;
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::text::{address, name};
 use crate::{debug, limits, report, reported};
 use core::net::{IpAddr, SocketAddr};
 use heapless::Deque;
+use rustix::fd::AsRawFd;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 use rustix::net::{Shutdown, sockopt};
@@ -23,6 +24,8 @@ pub(super) struct Sockets {
     pub(super) relay: Option<OwnedFd>,
     /// The direct transport's, an abstract Unix socket.
     pub(super) direct: Option<OwnedFd>,
+    /// In a worker of a listener that accepts connections itself: where it hands them over, see [`hand_over`].
+    pub(super) handed: Option<OwnedFd>,
     /// The port of both, as in the configuration; 0 if there is none.
     port: u16,
     /// The relay's address.
@@ -31,7 +34,7 @@ pub(super) struct Sockets {
 
 impl Sockets {
     /// No sockets.
-    pub(super) const NONE: Sockets = Sockets { relay: None, direct: None, port: 0, host: address::ANY };
+    pub(super) const NONE: Sockets = Sockets { relay: None, direct: None, handed: None, port: 0, host: address::ANY };
 
     /// Listens on this address and port, and at the name of the port within this Pod. Sockets that `before` has of these
     /// stay open, so that no client is refused meanwhile. If an address is in use, tries again until `deadline`.
@@ -42,7 +45,7 @@ impl Sockets {
         before: &Sockets,
         deadline: Instant,
     ) -> core::result::Result<Sockets, Reported> {
-        let mut sockets = Sockets { relay: None, direct: None, port, host: *host };
+        let mut sockets = Sockets { port, host: *host, ..Sockets::NONE };
         let before = (before.port == port).then_some(before);
         if transport != Transport::Direct {
             let kept = before.filter(|before| before.host == sockets.host).and_then(|before| before.relay.as_ref());
@@ -70,7 +73,7 @@ impl Sockets {
 
     /// Whether there is no socket.
     pub(super) fn are_closed(&self) -> bool {
-        self.relay.is_none() && self.direct.is_none()
+        self.relay.is_none() && self.direct.is_none() && self.handed.is_none()
     }
 
     /// The socket of one transport.
@@ -81,6 +84,11 @@ impl Sockets {
     /// Accepts a connection of one transport. `EAGAIN` if it has no socket, or none waits.
     pub(super) fn accept(&self, is_direct: bool) -> Result<OwnedFd> {
         fd::accept(self.of(is_direct).ok_or(Errno::AGAIN)?)
+    }
+
+    /// The next connection that the listener has handed over. `EAGAIN` if there is none.
+    pub(super) fn take_handed(&self) -> Result<Accepted> {
+        take_handed(self.handed.as_ref().ok_or(Errno::AGAIN)?)
     }
 
     /// Has no further connection established. Those that wait can still be accepted.
@@ -160,6 +168,21 @@ fn bind(host: &IpAddr, port: u16) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Hands a connection to whichever worker takes it first. Fails if too many wait.
+pub(super) fn hand_over(socket: &OwnedFd, connection: &Accepted) -> Result<()> {
+    let kind = [u8::from(connection.is_direct) | u8::from(connection.has_message) << 1];
+    unix::send(socket, &kind, &[connection.socket.as_raw_fd()]).map(drop)
+}
+
+/// Takes a connection that was handed over. `EAGAIN` if there is none.
+pub(super) fn take_handed(socket: &OwnedFd) -> Result<Accepted> {
+    let (mut kind, mut connection) = ([0], None);
+    unix::receive(socket, &mut kind, &mut |socket| connection = Some(socket))?;
+    // Without room for a descriptor it is lost (unix(7)).
+    let connection = connection.ok_or(Errno::CONNABORTED)?;
+    Ok(Accepted { has_message: kind[0] & 2 != 0, ..Accepted::plain(connection, kind[0] & 1 != 0) })
+}
+
 impl Intake for Sockets {
     fn close(&mut self) {
         *self = Sockets::NONE;
@@ -169,7 +192,7 @@ impl Intake for Sockets {
 /// Accepted connections without a worker, such as those that waited when the server began to drain.
 pub(super) struct Backlog(&'static mut Waiting);
 
-type Waiting = Deque<(OwnedFd, bool), { limits::PRE_AUTH }>;
+type Waiting = Deque<Accepted, { limits::PRE_AUTH }>;
 
 impl Backlog {
     /// Makes an empty one, of which a process has one: a second call panics.
@@ -184,15 +207,14 @@ impl Backlog {
     }
 
     /// Adds a connection. False if there is no room for another one.
-    pub(super) fn push(&mut self, socket: OwnedFd, is_direct: bool) -> bool {
-        let _ = self.0.push_back((socket, is_direct));
+    pub(super) fn push(&mut self, connection: Accepted) -> bool {
+        let _ = self.0.push_back(connection);
         !self.0.is_full()
     }
 
     /// Removes the connection that has waited longest.
     pub(super) fn pop(&mut self) -> Option<Accepted> {
-        let (socket, is_direct) = self.0.pop_front()?;
-        Some(Accepted::plain(socket, is_direct))
+        self.0.pop_front()
     }
 
     /// Closes all connections. In a worker, those of its listener stay open.

@@ -7,6 +7,7 @@
 
 use super::pool::{Pool, Slot};
 use super::sockets::Sockets;
+use crate::auth::queue::{self, PreAuthQueue};
 use crate::session::connection::Accepted;
 use crate::session::service::Service;
 use crate::session::{Buffers, Session};
@@ -25,11 +26,14 @@ use rustix::process::Signal;
 const SIGNALS: u64 = 0;
 const DIRECT: u64 = 1;
 const RELAY: u64 = 2;
+const HANDED: u64 = 3;
 
 /// This process, as a worker.
 pub(super) struct Worker<'w> {
-    /// The listening sockets. Without any, the worker serves the connection that it has, and exits.
+    /// Where connections come from. Without any, the worker serves the connection that it has, and exits.
     pub(super) sockets: Sockets,
+    /// What has checked the first messages of stubs, in a section with a token.
+    pub(super) pre_auth: Option<&'w PreAuthQueue>,
     pub(super) signals: &'w OwnedFd,
     pub(super) service: &'w Service<'w>,
     pub(super) pool: Pool,
@@ -54,10 +58,19 @@ impl Worker<'_> {
         process::yield_to_wakers();
         let Ok(set) = self.set() else { process::exit(exit::UNAVAILABLE) };
         loop {
+            // Made while nobody waits for it, as half of what the handshake takes.
+            let ephemeral = self.pre_auth.and_then(|_| queue::prepare().ok());
             let connection = first.take().or_else(|| self.next(&set));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
+            let queue = self.pre_auth.filter(|_| connection.has_message);
+            let admitted = queue.and_then(|queue| queue.admit(&connection.socket, self.service.settings.token()));
+            let handshake = admitted.zip(ephemeral);
+            if connection.has_message && handshake.is_none() {
+                // The token has changed since the message was checked.
+                continue;
+            }
             let (sockets, service) = (&mut self.sockets, self.service);
-            if !Session::serve(connection, buffers, sockets, self.signals, service, self.parent) {
+            if !Session::serve(connection, handshake, buffers, sockets, self.signals, service, self.parent) {
                 self.leave();
             }
             buffers.clear();
@@ -71,7 +84,7 @@ impl Worker<'_> {
     fn leave(mut self) -> ! {
         self.sockets = Sockets::NONE;
         self.slot.free();
-        let _ = signal::send(self.parent, name::CHLD);
+        self.wake_listener();
         process::exit(exit::SUCCESS)
     }
 
@@ -87,7 +100,8 @@ impl Worker<'_> {
     fn make_set(&self) -> Result<epoll::Set> {
         let set = epoll::Set::new()?;
         set.add(self.signals.as_fd(), SIGNALS, false)?;
-        for (socket, data) in [(&self.sockets.direct, DIRECT), (&self.sockets.relay, RELAY)] {
+        let Sockets { direct, relay, handed, .. } = &self.sockets;
+        for (socket, data) in [(direct, DIRECT), (relay, RELAY), (handed, HANDED)] {
             if let Some(socket) = socket {
                 set.add(socket.as_fd(), data, true)?;
             }
@@ -106,6 +120,10 @@ impl Worker<'_> {
             }
             self.slot.wait(pid);
             most = usize::MAX;
+            if self.sockets.handed.is_some() && !self.pool.has_room() {
+                // The listener may have waited for this: it has connections, and could start nobody for them.
+                self.wake_listener();
+            }
             let connection = match set.wait(limits::SPARE_MS) {
                 Some(SIGNALS) => {
                     self.take_signals();
@@ -122,7 +140,11 @@ impl Worker<'_> {
                     // Signals first: a worker that is told to end accepts nothing else.
                     self.take_signals();
                     let is_direct = data == DIRECT;
-                    self.sockets.accept(is_direct).map(|socket| Accepted::plain(socket, is_direct))
+                    if data == HANDED {
+                        self.sockets.take_handed()
+                    } else {
+                        self.sockets.accept(is_direct).map(|socket| Accepted::plain(socket, is_direct))
+                    }
                 }
             };
             match connection {
@@ -132,9 +154,7 @@ impl Worker<'_> {
                         report!("connections are accepted again");
                     }
                     if self.pool.spares() < limits::SPARES {
-                        // CHLD, which the listener never passes on, and which may come for a child that has ended at the
-                        // same time.
-                        let _ = signal::send(self.parent, name::CHLD);
+                        self.wake_listener();
                     }
                     return Some(connection);
                 }
@@ -148,6 +168,12 @@ impl Worker<'_> {
                 }
             }
         }
+    }
+
+    /// Has the listener look at the pool: by CHLD, which it never passes on, and which may come for a child that has ended
+    /// at the same time.
+    fn wake_listener(&self) {
+        let _ = signal::send(self.parent, name::CHLD);
     }
 
     /// Handles all signals that have come: TERM and USR1 mean that it accepts nothing else.

@@ -1,8 +1,7 @@
 //! A connection that a server has accepted, and its peer.
 
 use crate::add;
-use crate::secure::handshake::{Responder, Unconfirmed};
-use crate::sys;
+use crate::secure::handshake::{Ephemeral, Responder, Unconfirmed};
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::{tcp, unix};
 use crate::text::line::{Line, Show};
@@ -16,14 +15,12 @@ pub struct Accepted {
     pub is_direct: bool,
     /// Whether it begins with a stub's message, which proves the token.
     pub has_message: bool,
-    /// What answers that message.
-    pub responder: Option<Responder>,
 }
 
 impl Accepted {
     /// A connection that does not begin with such a message.
     pub fn plain(socket: OwnedFd, is_direct: bool) -> Accepted {
-        Accepted { socket, is_direct, has_message: false, responder: None }
+        Accepted { socket, is_direct, has_message: false }
     }
 }
 
@@ -39,18 +36,15 @@ pub enum Peer {
 }
 
 impl Accepted {
-    /// Answers its first message, if it is one with a handshake. `None`: there are no random numbers.
-    pub(super) fn answer(&mut self) -> Option<Option<Unconfirmed>> {
-        let Some(responder) = self.responder.take() else { return Some(None) };
-        let mut random = [0; 32];
-        sys::random(&mut random).ok()?;
-        let (public, answer) = responder.answer(&mut random);
+    /// Answers its first message.
+    pub(super) fn answer(&self, (responder, ephemeral): (Responder, Ephemeral)) -> Unconfirmed {
+        let (public, answer) = responder.answer(ephemeral);
         // Both parts always fit into an empty socket; a connection that has ended is noticed by what comes. The stub computes
         // the keys from the first one, on another processor, while this process does.
         let _ = fd::send(&self.socket, &public);
         let (tag, unconfirmed) = answer.finish();
         let _ = fd::send(&self.socket, &tag);
-        Some(Some(unconfirmed))
+        unconfirmed
     }
 
     /// Its peer.

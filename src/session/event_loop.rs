@@ -11,6 +11,7 @@ use crate::options::value::uids;
 use crate::protocol::server::{self, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
 use crate::secure::channel::{Channel, Sealed};
+use crate::secure::handshake::{Ephemeral, Responder};
 use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{Conduit, OwnedFd};
@@ -107,10 +108,12 @@ pub struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// Runs the session of this connection, of the listener that is process `parent`. Whether this process can serve another
+    /// Runs the session of this connection, whose first message is answered by the `handshake`, of the listener that is process
+    /// `parent`. Whether this process can serve another
     /// one then: nothing of this one is left in it.
     pub fn serve(
-        mut connection: Accepted,
+        connection: Accepted,
+        handshake: Option<(Responder, Ephemeral)>,
         buffers: &'s mut Buffers,
         intake: &'s mut dyn Intake,
         signals: &'s OwnedFd,
@@ -121,7 +124,7 @@ impl<'s> Session<'s> {
             // What is sent leaves at once, not when what was sent before it is acknowledged (tcp(7)).
             let _ = rustix::net::sockopt::set_tcp_nodelay(&connection.socket, true);
         }
-        let Some(unconfirmed) = connection.answer() else { return false };
+        let unconfirmed = handshake.map(|handshake| connection.answer(handshake));
         let limit = if unconfirmed.is_some() { limits::PROOF_MS } else { limits::REQUEST_MS };
         let mut session = Session {
             service,

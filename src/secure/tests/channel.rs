@@ -1,7 +1,7 @@
 //! Both ends of a connection whose bytes come in pieces.
 
 use super::*;
-use crate::secure::handshake::{Initiator, Responder};
+use crate::secure::handshake::{Ephemeral, Initiator, Responder};
 use crate::secure::key::PreSharedKey;
 use fastrand::Rng;
 
@@ -47,9 +47,9 @@ fn plain() -> [End; 2] {
 
 fn protected() -> [End; 2] {
     let key = PreSharedKey::from_token(b"token").expect("it is not empty");
-    let (initiator, message) = Initiator::start(&key, &mut [1; 32]);
+    let (initiator, message) = Initiator::start(&key, Ephemeral::new(&mut [1; 32]));
     let responder = Responder::check(&key, &message).map_err(drop).expect("same token");
-    let (public, answer) = responder.answer(&mut [2; 32]);
+    let (public, answer) = responder.answer(Ephemeral::new(&mut [2; 32]));
     let (tag, unconfirmed) = answer.finish();
     let transport = initiator.agree(&public).finish(&tag).map_err(drop).expect("same token");
     let initiator = Channel::of_initiator(Some(transport), memory());

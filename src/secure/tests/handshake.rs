@@ -63,7 +63,9 @@ fn both_ends_say_byte_for_byte_what_the_published_vector_does() {
     let key = PreSharedKey::from_bytes(array(vector::KEY));
 
     let mut payload = bytes(vector::MESSAGES[0].0);
-    let (initiator, public, tag) = Initiator::write(&key, &prologue, &mut array(vector::INITIATOR), &mut payload);
+    let ephemeral = Ephemeral::new(&mut array(vector::INITIATOR));
+    let public = ephemeral.public;
+    let (initiator, tag) = Initiator::write(&key, &prologue, ephemeral, &mut payload);
     assert_eq!(message(public, &payload, tag), first);
 
     let (public, mut payload, tag) = parts(&first);
@@ -71,7 +73,7 @@ fn both_ends_say_byte_for_byte_what_the_published_vector_does() {
         Responder::read(&key, &prologue, &public, &mut payload, &tag).map_err(drop).expect("it is authentic");
     assert_eq!(payload, bytes(vector::MESSAGES[0].0));
     let mut payload = bytes(vector::MESSAGES[1].0);
-    let (public, answer) = responder.answer(&mut array(vector::RESPONDER));
+    let (public, answer) = responder.answer(Ephemeral::new(&mut array(vector::RESPONDER)));
     let (answered, tag) = answer.write(&mut payload);
     assert_eq!(message(public, &payload, tag), second);
 
@@ -95,7 +97,7 @@ fn key(token: &str) -> PreSharedKey {
 }
 
 fn start(token: &str) -> (Initiator, Message) {
-    Initiator::start(&key(token), &mut [1; 32])
+    Initiator::start(&key(token), Ephemeral::new(&mut [1; 32]))
 }
 
 fn check(token: &str, message: &Message) -> Result<Responder, Error> {
@@ -104,7 +106,7 @@ fn check(token: &str, message: &Message) -> Result<Responder, Error> {
 
 /// The whole answer to a first message.
 fn answer(responder: Responder, random: &mut [u8; 32]) -> (Message, Unconfirmed) {
-    let (public, answer) = responder.answer(random);
+    let (public, answer) = responder.answer(Ephemeral::new(random));
     let (tag, unconfirmed) = answer.finish();
     (join(&public, &tag), unconfirmed)
 }
@@ -117,7 +119,7 @@ fn finish(initiator: Initiator, message: &Message) -> Result<Transport, Error> {
 
 /// Both ends after their handshake.
 fn connect(token: &str, random: [u8; 2]) -> (Transport, Unconfirmed) {
-    let (initiator, first) = Initiator::start(&key(token), &mut [random[0]; 32]);
+    let (initiator, first) = Initiator::start(&key(token), Ephemeral::new(&mut [random[0]; 32]));
     let (second, responder) = answer(check(token, &first).map_err(drop).expect("same token"), &mut [random[1]; 32]);
     (finish(initiator, &second).map_err(drop).expect("same token"), responder)
 }
@@ -164,7 +166,9 @@ fn an_answer_by_another_token_is_refused() {
 
 #[test]
 fn another_version_is_refused() {
-    let (_, public, tag) = Initiator::write(&key("token"), b"k8psh 3 stub connection", &mut [1; 32], &mut []);
+    let ephemeral = Ephemeral::new(&mut [1; 32]);
+    let public = ephemeral.public;
+    let (_, tag) = Initiator::write(&key("token"), b"k8psh 3 stub connection", ephemeral, &mut []);
     assert_eq!(check("token", &join(&public, &tag)).err(), Some(Error::Handshake));
 }
 
@@ -205,7 +209,7 @@ fn a_message_that_is_sent_back_is_no_answer() {
 
 #[test]
 fn an_answer_to_another_first_message_is_refused() {
-    let (_, first) = Initiator::start(&key("token"), &mut [3; 32]);
+    let (_, first) = Initiator::start(&key("token"), Ephemeral::new(&mut [3; 32]));
     let (second, _) = answer(check("token", &first).map_err(drop).expect("same token"), &mut [2; 32]);
     assert_eq!(finish(start("token").0, &second).err(), Some(Error::Handshake));
 }
@@ -252,7 +256,8 @@ fn a_responder_waits_for_the_whole_first_record() {
 /// Nothing that an onlooker sees is the same twice, nor does it depend on the token's or the request's bytes.
 #[test]
 fn handshakes_with_fresh_random_bytes_have_nothing_in_common() {
-    let [(one, first), (other, second)] = [1, 9].map(|random| Initiator::start(&key("token"), &mut [random; 32]));
+    let [(one, first), (other, second)] =
+        [1, 9].map(|random| Initiator::start(&key("token"), Ephemeral::new(&mut [random; 32])));
     assert!(first.iter().zip(&second).filter(|(one, other)| one == other).count() < 8);
     let answers = [(one, first, 2), (other, first, 3)].map(|(_, message, random)| {
         answer(check("token", &message).map_err(drop).expect("same token"), &mut [random; 32]).0
@@ -263,7 +268,7 @@ fn handshakes_with_fresh_random_bytes_have_nothing_in_common() {
 #[test]
 fn random_bytes_are_wiped_once_they_are_taken() {
     let mut random = [7; 32];
-    let (_, first) = Initiator::start(&key("token"), &mut random);
+    let (_, first) = Initiator::start(&key("token"), Ephemeral::new(&mut random));
     assert_eq!(random, [0; 32]);
     let mut random = [7; 32];
     let _ = answer(check("token", &first).map_err(drop).expect("same token"), &mut random);

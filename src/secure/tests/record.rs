@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::secure::Transport;
-use crate::secure::handshake::{Confirmation, Initiator, Responder};
+use crate::secure::handshake::{Confirmation, Ephemeral, Initiator, Responder};
 use crate::secure::key::PreSharedKey;
 use fastrand::Rng;
 use std::collections::VecDeque;
@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 /// Both ends of a connection, the responder's confirmed by an empty record.
 fn connect() -> [Transport; 2] {
     let key = PreSharedKey::from_token(b"token").expect("it is not empty");
-    let (initiator, first) = Initiator::start(&key, &mut [1; 32]);
+    let (initiator, first) = Initiator::start(&key, Ephemeral::new(&mut [1; 32]));
     let responder = Responder::check(&key, &first).map_err(drop).expect("same token");
-    let (public, answer) = responder.answer(&mut [2; 32]);
+    let (public, answer) = responder.answer(Ephemeral::new(&mut [2; 32]));
     let (tag, responder) = answer.finish();
     let mut initiator = initiator.agree(&public).finish(&tag).map_err(drop).expect("same token");
     let mut stream = seal(&mut initiator.sealer, b"", 0);

@@ -14,6 +14,12 @@ pub fn socket() -> Result<OwnedFd> {
     above_streams(rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
 }
 
+/// Two non-blocking sockets that are connected to each other, and keep messages apart (socketpair(2)).
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+}
+
 /// An abstract address: a name in the network namespace, not in any file system.
 pub fn abstract_name(name: &[u8]) -> Result<SocketAddrUnix> {
     SocketAddrUnix::new_abstract_name(name)

@@ -4,7 +4,7 @@
 use super::signature;
 use crate::choices::Choices;
 use crate::secure::channel::{Channel, Sealed};
-use crate::secure::handshake::{Initiator, Responder};
+use crate::secure::handshake::{Ephemeral, Initiator, Responder};
 use crate::secure::key::PreSharedKey;
 use crate::secure::record::{CONTENT, RECORD};
 use std::sync::LazyLock;
@@ -32,14 +32,14 @@ pub(crate) fn run(input: &[u8]) -> u64 {
     let mut choices = Choices::of(input);
     let [one, other] = [choices.text(4), choices.text(4)].map(|end| [b"token", end].concat());
     let keys = [&one, &other].map(|token| PreSharedKey::from_token(token).expect("it is not empty"));
-    let (initiator, mut first) = Initiator::start(&keys[0], &mut [choices.byte(); 32]);
+    let (initiator, mut first) = Initiator::start(&keys[0], Ephemeral::new(&mut [choices.byte(); 32]));
     let is_first_changed = change(&mut first, &mut choices);
     let Ok(responder) = Responder::check(&keys[1], &first) else {
         assert!(one != other || is_first_changed, "the same token is refused");
         return signature(&(one == other, is_first_changed));
     };
     assert!(one == other && !is_first_changed, "another token or message is taken");
-    let (public, answer) = responder.answer(&mut [choices.byte(); 32]);
+    let (public, answer) = responder.answer(Ephemeral::new(&mut [choices.byte(); 32]));
     let (tag, unconfirmed) = answer.finish();
     let mut second = [&public[..], &tag].concat();
     let is_second_changed = change(&mut second, &mut choices);

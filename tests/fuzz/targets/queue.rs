@@ -6,7 +6,7 @@ use crate::auth::queue::PreAuthQueue;
 use crate::choices::Choices;
 use crate::limits;
 use crate::options::settings::TokenSource;
-use crate::secure::handshake::{Initiator, MESSAGE};
+use crate::secure::handshake::{Ephemeral, Initiator, MESSAGE};
 use crate::secure::key::PreSharedKey;
 use crate::sys::fd;
 use crate::sys::program::{Environment, Program};
@@ -101,7 +101,7 @@ fn messages() -> &'static [[u8; MESSAGE]; 2] {
     MESSAGES.get_or_init(|| {
         [TOKEN, b"another"].map(|token| {
             let key = PreSharedKey::from_token(token).expect("it is not empty");
-            let mut messages = (0..=255).map(|random| Initiator::start(&key, &mut [random; 32]).1);
+            let mut messages = (0..=255).map(|random| Initiator::start(&key, Ephemeral::new(&mut [random; 32])).1);
             messages.find(|message| message[0] > 32 && !message.contains(&b'\n')).expect("there are many")
         })
     })

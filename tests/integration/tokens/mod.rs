@@ -6,6 +6,7 @@ mod relay;
 mod secrets;
 mod strangers;
 mod triggers;
+mod workers;
 
 use std::fs;
 use std::io::{Read, Write};
