@@ -7,7 +7,7 @@ use crate::support::{Live, Process};
 fn idle_workers(pod: &Pod, server: &Server, count: usize) -> Vec<Process> {
     until("all workers are there", || {
         let all = pod.children_and_spares(server.process().0);
-        (all.len() == count && all.iter().all(|worker| worker.is_spare())).then_some(all)
+        (all.len() == count && all.iter().all(Process::is_spare)).then_some(all)
     })
 }
 
