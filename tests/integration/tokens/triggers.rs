@@ -135,7 +135,7 @@ fn a_stub_sets_off_a_trigger_with_its_status_and_both_streams_apart() {
             assert_eq!(outcome.out(), format!("{}\n\ninput\n", pod.work().display()));
             assert_eq!(outcome.err(), "error\n");
         }
-        assert_eq!(count(&server, "outcome=exit code=7 "), 3, "{}", server.log());
+        until_logged(&server, "outcome=exit code=7 ", 3);
         let mut plain_client = silent(pod.port());
         plain_client.write_all(format!("{TOKEN}\ninput\n").as_bytes()).expect("the token");
         if plain == "--plain=no" {
