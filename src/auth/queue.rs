@@ -187,7 +187,9 @@ impl PreAuthQueue {
 
     /// Closes all connections. Those of a worker's listener stay open.
     pub fn leave(&mut self) {
-        self.places.iter_mut().for_each(|place| drop(place.vacate()));
+        // Free places are not written to: a worker shares their memory with its listener.
+        let taken = self.places.iter_mut().filter(|place| place.connection().is_some());
+        taken.for_each(|place| drop(place.vacate()));
     }
 
     /// Closes a connection. Workers may have it open, too, so closing alone does not remove it from the epoll set.

@@ -92,7 +92,7 @@ fn ask(
     let keys = route.authenticate(environment, &socket, deadline).map_err(|why| route.refused(why))?;
     talk(question, &socket, Channel::of_initiator(keys, sealed), inbox, deadline).map_err(|errno| {
         route.report(match errno {
-            Errno::TIMEDOUT => &"timed out; if it runs --max-sessions commands, it answers later: see --timeout",
+            Errno::TIMEDOUT => &"timed out; at its --max-sessions it answers later: see --timeout",
             Errno::ACCESS => &"it wants a token, and the section here has none",
             _ => &errno,
         })

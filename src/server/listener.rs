@@ -72,6 +72,8 @@ pub(super) struct Listener {
     pub(super) pre_auth_closes: Instant,
     /// When to try again after a shortage; in the past if there is none.
     pub(super) pause: Instant,
+    /// When to accept again after accept(2) has failed for want of something. Where only a fork has, idle workers go on.
+    accepts_from: Instant,
     /// When `--timeout` ends it.
     end: Instant,
     pub(super) signals: OwnedFd,
@@ -111,6 +113,7 @@ impl Listener {
             has_token: false,
             pre_auth_closes: Instant::NEVER,
             pause: Instant::PAST,
+            accepts_from: Instant::PAST,
             end: Instant::NEVER,
             signals,
             reloads: supervised.is_some(),
@@ -215,7 +218,7 @@ impl Listener {
                     .map(|(socket, has_message)| Accepted { has_message, ..Accepted::plain(socket, false) });
             }
             // The queue holds connections without a worker.
-            takes = !is_short && queue.has_room();
+            takes = self.accepts_from <= now && queue.has_room();
             end = end.min(self.close_pre_auth_in_time(now));
         }
         if self.waiting.is_none() {
@@ -283,12 +286,14 @@ impl Listener {
 
     /// Hands the connection that waits to an idle worker; false where there is none of either.
     fn hand_over(&mut self) -> bool {
-        let Some(connection) = self.waiting.as_ref().filter(|_| self.has_spare()) else { return false };
-        let is_handed = self.to_workers.as_ref().is_some_and(|socket| sockets::hand_over(socket, connection).is_ok());
-        if is_handed {
+        if self.has_spare()
+            && let (Some(socket), Some(connection)) = (&self.to_workers, &self.waiting)
+            && sockets::hand_over(socket, connection).is_ok()
+        {
             self.waiting = None;
+            return true;
         }
-        is_handed
+        false
     }
 
     /// Takes back what no worker has taken.
@@ -318,7 +323,10 @@ impl Listener {
             Ok(socket) => _ = self.keep(socket, is_direct),
             // The connection has gone, or a worker has accepted it.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
-            Err(errno) => self.run_short("accept a connection", errno),
+            Err(errno) => {
+                self.run_short("accept a connection", errno);
+                self.accepts_from = self.pause;
+            }
         }
     }
 

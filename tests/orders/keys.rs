@@ -219,7 +219,11 @@ impl SharedTerminal {
             self.handle(Event::Look(Look { keys, has_jobs: false }));
         }
         let guarded = if self.guards { Set::default().with(name::TTIN) } else { Set::default() };
-        let group = self.keyboard.needs_group().then_some(Group { is_stopped: self.is_stopped, guarded });
+        let group = self.keyboard.needs_group().then_some(Group {
+            is_stopped: self.is_stopped,
+            has_stopped: self.is_stopped,
+            guarded,
+        });
         self.handle(Event::Time { is_free: self.lines == 0, group });
     }
 

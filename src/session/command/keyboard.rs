@@ -63,8 +63,9 @@ enum Phase {
     Waiting { guarded: u8 },
     /// The group is being stopped, until then at the longest.
     Stopping { guards: bool, has_stopped: bool, until: Instant },
-    /// The command runs in the background of its terminal.
-    Offered,
+    /// The command runs in the background of its terminal. Until then it is looked at whether one process has stopped without
+    /// the others.
+    Offered { until: Instant },
     /// It is stopped, and the stub was asked for what there is to read.
     Asked,
 }
@@ -168,14 +169,18 @@ impl Keyboard {
 
     /// Whether the processes of the command are to be looked at.
     pub(in crate::session) fn needs_group(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. } | Phase::Stopping { .. })
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Stopping { .. } => true,
+            Phase::Offered { until } => until != Instant::PAST,
+            Phase::Idle | Phase::Asked => false,
+        }
     }
 
     /// The terminal was looked at. While its modes are not the command's own, or will be looked at again, that says nothing.
     fn on_look(&mut self, look: Look, steps: &mut Steps) {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => self.has_jobs |= look.has_jobs,
-            Phase::Offered => {}
+            Phase::Offered { .. } => {}
             Phase::Stopping { .. } | Phase::Asked => return,
         }
         let keys = if self.has_jobs && look.keys == Keys::None { Keys::All } else { look.keys };
@@ -200,12 +205,18 @@ impl Keyboard {
                     self.stop(now, guards, steps);
                 }
             }
-            (Phase::Stopping { has_stopped: true, .. }, Some(group)) if group.is_stopped => self.offer(steps),
+            (Phase::Stopping { has_stopped: true, .. }, Some(group)) if group.is_stopped => self.offer(now, steps),
             (Phase::Stopping { until, .. }, _) if until <= now => {
                 // One of them cannot stop now, as while it waits for one that has (vfork(2)).
                 self.leave_stopping(steps);
                 self.phase = Phase::Waiting { guarded: 0 };
                 self.next = now.plus(limits::TERMINAL_MS);
+            }
+            (Phase::Offered { until }, _) if until <= now => self.phase = Phase::Offered { until: Instant::PAST },
+            // One was continued ahead of the others, and has read before they were. A process that is continued loses the
+            // stops that wait for it (signal(7)): TTIN, here. So the others run, and nobody would hear of the read.
+            (Phase::Offered { .. }, Some(group)) if group.has_stopped && !group.is_stopped => {
+                push(steps, Step::Continue);
             }
             _ => {}
         }
@@ -220,11 +231,16 @@ impl Keyboard {
         self.look_at(now.plus(1));
     }
 
+    fn has_offered(&self) -> bool {
+        matches!(self.phase, Phase::Offered { .. })
+    }
+
     /// All are stopped, so none of them reads.
-    fn offer(&mut self, steps: &mut Steps) {
+    fn offer(&mut self, now: Instant, steps: &mut Steps) {
         push(steps, Step::Bait);
         push(steps, Step::Continue);
-        self.phase = Phase::Offered;
+        self.phase = Phase::Offered { until: now.plus(limits::TERMINAL_MS) };
+        self.look_at(now.plus(1));
     }
 
     fn ask(&mut self, steps: &mut Steps) {
@@ -242,13 +258,13 @@ impl Keyboard {
                 self.next = Instant::PAST;
             }
             (Phase::Stopping { guards: false, .. }, name::TTIN) => self.ask(steps),
-            (Phase::Offered, name::TTIN) => {
+            (Phase::Offered { .. }, name::TTIN) => {
                 push(steps, Step::DropBait);
                 self.ask(steps);
             }
             // It sets modes, or it writes and may not (TOSTOP): in the foreground it may do both.
-            (Phase::Stopping { .. } | Phase::Offered, name::TTOU) => self.withdraw_and(Step::Continue, steps),
-            (Phase::Stopping { .. } | Phase::Offered, _) => self.withdraw_and(Step::Report(signal), steps),
+            (Phase::Stopping { .. } | Phase::Offered { .. }, name::TTOU) => self.withdraw_and(Step::Continue, steps),
+            (Phase::Stopping { .. } | Phase::Offered { .. }, _) => self.withdraw_and(Step::Report(signal), steps),
             // Somebody else has had it go on, and it reads again.
             (Phase::Asked, name::TTIN) => {}
             (Phase::Asked, _) => {
@@ -285,7 +301,7 @@ impl Keyboard {
         match self.phase {
             Phase::Stopping { .. } => self.leave_stopping(steps),
             Phase::Asked => self.leave_asking(steps),
-            Phase::Idle | Phase::Waiting { .. } | Phase::Offered => {}
+            Phase::Idle | Phase::Waiting { .. } | Phase::Offered { .. } => {}
         }
         self.phase = Phase::Idle;
         if !was_idle {
@@ -304,7 +320,7 @@ impl Keyboard {
     }
 
     fn leave_offer(&self, steps: &mut Steps) {
-        if self.phase == Phase::Offered {
+        if self.has_offered() {
             push(steps, Step::DropBait);
             push(steps, Step::Show);
         }
@@ -370,7 +386,7 @@ mod tests {
     /// A command whose processes are all stopped or not, and guard TTIN or not.
     fn group(is_stopped: bool, guards: bool) -> Option<Group> {
         let guarded = if guards { Set::default().with(name::TTIN) } else { Set::default() };
-        Some(Group { is_stopped, guarded })
+        Some(Group { is_stopped, has_stopped: is_stopped, guarded })
     }
 
     /// All that can happen; `Instant` is when.
@@ -428,7 +444,7 @@ mod tests {
         assert!(!is_at_rest || !world.is_hidden, "in the background for nothing: {path:?}");
         assert!(!is_at_rest || !world.is_stopped || world.is_reported, "stopped for nothing: {path:?}");
         assert_eq!(world.is_quiet, keyboard.phase == Phase::Asked, "{path:?}");
-        assert_eq!(world.has_bait, keyboard.phase == Phase::Offered, "{path:?}");
+        assert_eq!(world.has_bait, keyboard.has_offered(), "{path:?}");
         let is_watched = keyboard.next != Instant::NEVER;
         assert!(is_watched || !matches!(keyboard.phase, Phase::Waiting { .. } | Phase::Stopping { .. }), "{path:?}");
     }
@@ -488,7 +504,7 @@ mod tests {
         assert_eq!(keyboard.next(), Instant::PAST, "the others are looked at, too");
         assert_eq!(steps(&mut keyboard, time(false, false)), [], "one of them runs");
         assert_eq!(steps(&mut keyboard, time(true, false)), [Step::Bait, Step::Continue]);
-        assert!(!keyboard.needs_group());
+        assert_eq!((keyboard.next(), keyboard.needs_group()), (at_start().plus(1), true));
         keyboard
     }
 
@@ -513,6 +529,20 @@ mod tests {
         let mut keyboard = idle();
         assert_eq!(steps(&mut keyboard, look(Keys::All, false)), [Step::Tell(Keys::All)]);
         assert_eq!((steps(&mut keyboard, Event::Waiting), keyboard.needs_group()), (vec![], false));
+    }
+
+    #[test]
+    fn a_process_that_has_read_before_the_others_were_continued_reads_again() {
+        let mut keyboard = offered();
+        let part = Group { is_stopped: false, has_stopped: true, guarded: Set::default() };
+        let event = Event::Time { is_free: false, group: Some(part) };
+        assert_eq!(steps(&mut keyboard, event), [Step::Continue]);
+        assert_eq!(steps(&mut keyboard, event), [Step::Continue], "the others were slow again");
+        assert_eq!(steps(&mut keyboard, time(false, false)), [], "none is stopped");
+        assert_eq!(steps(&mut keyboard, time(true, false)), [], "all are: that will be heard of");
+        let later = at_start().plus(limits::TERMINAL_MS);
+        assert_eq!(keyboard.handle(event, later).to_vec(), [], "somebody else has stopped it");
+        assert!(!keyboard.needs_group());
     }
 
     #[test]

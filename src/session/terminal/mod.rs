@@ -189,6 +189,6 @@ fn has_input(terminal: BorrowedFd<'_>) -> bool {
 fn group_status(pid: i32) -> Group {
     process::group_status(pid).unwrap_or_else(|errno| {
         debug!(Session, "cannot see whether the command reads its terminal: /proc: {}", errno);
-        Group { is_stopped: false, guarded: Set::ALL }
+        Group { is_stopped: false, has_stopped: false, guarded: Set::ALL }
     })
 }

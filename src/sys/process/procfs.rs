@@ -118,16 +118,19 @@ pub fn reception(pid: i32) -> Reception {
 pub struct Group {
     /// Whether all of them are stopped.
     pub is_stopped: bool,
+    /// Whether one of them is.
+    pub has_stopped: bool,
     /// The signals up to 31 that one of them blocks, ignores or handles.
     pub guarded: Set,
 }
 
 /// What /proc shows of the processes of a group.
 pub fn group_status(group: i32) -> Result<Group> {
-    let mut found = Group { is_stopped: true, guarded: Set::default() };
+    let mut found = Group { is_stopped: true, has_stopped: false, guarded: Set::default() };
     numbers(c"/proc", &mut |_, pid| {
         if let Some(status) = status(pid).filter(|status| status.group == group) {
             found.is_stopped &= status.is_stopped;
+            found.has_stopped |= status.is_stopped;
             found.guarded.0 |= status.guarded.0;
         }
     })?;
