@@ -98,6 +98,34 @@ fn with_eight_processes_what_does_not_fit_is_refused_and_the_rest_goes_on(transp
     assert_eq!(release(&mut staying(&pod, "stay")), Some(1), "there is room again");
 }
 
+#[test]
+fn idle_workers_of_a_section_with_a_token_go_on_where_no_further_one_can_be_started() {
+    let pod = Pod::custom(|pod| {
+        fs::write(pod.path("token"), "of this test").expect("the token");
+        let section = pod.section(&format!("=PATH= --token-file={}", pod.path("token").display()));
+        format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section}\nanswer cat\n")
+    });
+    if lacks_user(user_of(&pod)) || lacks_programs(&["prlimit"]) {
+        return;
+    }
+    let program = give_to_user(&pod);
+    // The listener and two workers, and room for no command, or for one or two.
+    for limit in ["--nproc=3", "--nproc=5"] {
+        let server = pod.start(serve(as_user(&pod, &["prlimit", limit], program.clone()), &pod));
+        let stub = pod.stub_path("answer");
+        let call = || {
+            let outcome = pod.command(&stub).env("K8PSH_CONFIG", pod.config()).run_with(b"text");
+            let is_refused = outcome.err().contains("is a limit too low?");
+            assert!(outcome.out() == "text" || is_refused, "{limit}: {}: {}", outcome.err(), server.log());
+        };
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| (0..4).for_each(|_| call()));
+            }
+        });
+    }
+}
+
 /// Eight callers make calls at the same time, each of which is answered rightly.
 fn eight_callers(pod: &Pod, call: impl Fn(&str) -> Command + Sync) {
     let stub = pod.stub_path("answer");
