@@ -26,7 +26,7 @@ pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_js
 /// Warns of each pattern that lets callers set every variable: once, although that of a header belongs to many commands.
 fn warn_of_patterns(loaded: Loaded<'_>) {
     const TEXT: &str =
-        "warning: {} lets callers choose what code runs, by LD_AUDIT and all else that no other word names";
+        "warning: {} lets callers choose what code runs, by PATH, LD_PRELOAD or what no other word names";
     let mut last = 0;
     for command in loaded.config.commands() {
         for variable in command.environment() {

@@ -309,6 +309,9 @@ fn at_a_terminal_keys_reach_the_program_once() {
     // As process 1 of a container with a terminal: the leader of a session.
     let mut live = terminal.start(&supervising(&pod, &["bash", "-c", script]));
     terminal.expect("ready\r\n");
+    // A signal between its last look at the traps and its read is not noticed before the read ends.
+    let bash = pod.until_running("bash", 1)[0];
+    until_true("the shell waits for a line", || bash.state() == Some('S'));
     terminal.type_text("\x03");
     terminal.expect("interrupted\r\n");
     terminal.resize(30, 90);
