@@ -123,6 +123,14 @@ impl Listener {
         self.waiting.is_some() || has_unproven || !self.backlog.is_empty()
     }
 
+    /// Closes the pre-auth queue and the connections in it.
+    pub(super) fn close_pre_auth(&mut self) {
+        self.has_token = false;
+        if let Some(queue) = &mut self.pre_auth {
+            queue.leave();
+        }
+    }
+
     /// Closes the connections that have not proven the token once a server that drains has given them their time, and
     /// returns when that is over.
     pub(super) fn close_pre_auth_in_time(&mut self, now: Instant) -> Instant {

@@ -305,14 +305,6 @@ impl Listener {
         }
     }
 
-    /// Closes the pre-auth queue and the connections in it.
-    pub(super) fn close_pre_auth(&mut self) {
-        self.has_token = false;
-        if let Some(queue) = &mut self.pre_auth {
-            queue.leave();
-        }
-    }
-
     /// Accepts a connection, into the pre-auth queue if there is a token.
     fn accept(&mut self, is_direct: bool) {
         let accepted = self.sockets.accept(is_direct);
