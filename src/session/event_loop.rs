@@ -109,8 +109,7 @@ pub struct Session<'s> {
 
 impl<'s> Session<'s> {
     /// Runs the session of this connection, whose first message is answered by the `handshake`, of the listener that is process
-    /// `parent`. Whether this process can serve another
-    /// one then: nothing of this one is left in it.
+    /// `parent`. Whether this process can serve another one then: nothing of this one is left in it.
     pub fn serve(
         connection: Accepted,
         handshake: Option<(Responder, Ephemeral)>,

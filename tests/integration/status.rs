@@ -19,11 +19,23 @@ fn status(pod: &Pod, words: &[&str]) -> Outcome {
 /// The totals and the sessions of the server `box` of this Pod.
 fn told(pod: &Pod) -> (Value, Vec<Value>) {
     let text = status(pod, &["box", "--json"]).succeeds();
-    let mut all: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let mut all = rows(&text);
     assert!(all.iter().all(|object| object["section"] == "box"), "{text}");
     let totals = all.pop().expect("the totals");
     assert!(totals["session"].is_null() && all.iter().all(|object| object["session"].is_string()), "{text}");
     (totals, all)
+}
+
+/// What `--json` prints.
+fn rows(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The next peer of a server that the test plays, once it has asked.
+fn asked(listener: &TcpListener) -> Peer {
+    let mut peer = Peer::accept(listener);
+    while peer.frame().expect("a request").kind != START {}
+    peer
 }
 
 fn sessions(pod: &Pod) -> Vec<Value> {
@@ -272,12 +284,10 @@ fn a_server_that_does_not_know_the_question_is_reported() {
     let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut peer = Peer::accept(&listener);
-            while peer.frame().expect("a request").kind != START {}
+            let mut peer = asked(&listener);
             peer.send(&data(ERROR, b"k8pshd: no such command\n"));
             peer.send(&number(EXIT, 127));
-            let mut peer = Peer::accept(&listener);
-            while peer.frame().expect("a request").kind != START {}
+            drop(asked(&listener));
         });
         status(&pod, &["box"]).fails(1, "k8psh", &["server box at ", "Function not implemented"]);
         status(&pod, &["box"]).fails(1, "k8psh", &["server box at ", "Connection reset by peer"]);
@@ -319,8 +329,7 @@ fn a_server_that_does_not_answer_hides_no_other() {
         "{}",
         outcome.err()
     );
-    let rows: Value = serde_json::from_str(&outcome.out()).unwrap_or_else(|error| panic!("{error}: {}", outcome.out()));
-    assert_eq!(rows[0]["section"], "box");
+    assert_eq!(rows(&outcome.out())[0]["section"], "box");
 }
 
 #[test]
@@ -337,17 +346,15 @@ fn an_answer_that_is_cut_leaves_the_array_whole() {
     let _server = pod.server();
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut peer = Peer::accept(&listener);
-            while peer.frame().expect("a request").kind != START {}
+            let mut peer = asked(&listener);
             let row = data(OUTPUT, b"\"section\":\"cut\"}\n");
             peer.send(&row);
             peer.send(&row[..row.len() - 2]);
         });
         let outcome = status(&pod, &["--json"]);
         assert_eq!(outcome.code(), Some(1), "{}", outcome.err());
-        let rows: Value =
-            serde_json::from_str(&outcome.out()).unwrap_or_else(|error| panic!("{error}: {}", outcome.out()));
-        let sections: Vec<_> = rows.as_array().expect("an array").iter().map(|row| &row["section"]).collect();
+        let rows = rows(&outcome.out());
+        let sections: Vec<_> = rows.iter().map(|row| &row["section"]).collect();
         assert_eq!(sections, ["cut", "box"]);
     });
 }

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::frames::{self, EXIT, FAILURE, HELLO, Peer};
 use crate::support::{
-    DEADLINE, Pod, Run, Server, is_listening_anywhere, lacks_open_files, lacks_programs, lacks_root, skipped, until,
-    until_true,
+    DEADLINE, Live, Pod, Run, Server, is_listening_anywhere, lacks_open_files, lacks_programs, lacks_root, skipped,
+    until, until_true,
 };
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -47,6 +47,14 @@ fn count(server: &Server, words: &str) -> usize {
 
 fn until_logged(server: &Server, words: &str, times: usize) {
     until(&format!("the log has {words:?} {times} times"), || (count(server, words) >= times).then_some(()));
+}
+
+/// Each of these stubs has succeeded, and its command has left its line in the log.
+fn have_all_run(pod: &Pod, mut stubs: Vec<Live>) {
+    for stub in &mut stubs {
+        assert_eq!(stub.end().code(), Some(0));
+    }
+    assert_eq!(fs::read_to_string(pod.work().join("log")).expect("the log").lines().count(), stubs.len());
 }
 
 /// A connection that sends nothing.
