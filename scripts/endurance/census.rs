@@ -8,6 +8,9 @@ use crate::process::{Process, all, of_pod};
 use crate::table::Column;
 use crate::{Result, number};
 
+/// Workers that wait when nothing calls: `SPARES` in src/limits.rs.
+const IDLE_WORKERS: usize = 2;
+
 #[derive(Clone, Copy)]
 pub(crate) struct Census {
     processes: usize,
@@ -26,7 +29,7 @@ impl Census {
             let left = of_pod(&server.place.id);
             let workers = left.iter().filter(|process| **process != server.process());
             let (idle, busy): (Vec<Process>, Vec<Process>) = workers.copied().partition(Process::is_spare);
-            if busy.is_empty() && idle.len() == server.place.transport.spares && zombies(server) == 0 {
+            if busy.is_empty() && idle.len() == IDLE_WORKERS && zombies(server) == 0 {
                 return Self::of(server, &left);
             }
             if start.elapsed() > PATIENCE {

@@ -20,15 +20,13 @@ pub(crate) struct Transport {
     value: &'static str,
     /// What it needs in the section's header.
     header: &'static str,
-    /// Workers that wait when nothing calls: `SPARES` in src/limits.rs, or none where the listener accepts by itself.
-    pub(crate) spares: usize,
 }
 
 /// Without a token every peer gets a process of its own, even one that says nothing.
 pub(crate) const TRANSPORTS: &[Transport] = &[
-    Transport { name: "direct", value: "direct", header: "--max-sessions=4096", spares: 2 },
-    Transport { name: "relay", value: "relay", header: "--max-sessions=4096", spares: 2 },
-    Transport { name: "encrypted", value: "relay", header: "--token-env=ENDURE_TOKEN", spares: 0 },
+    Transport { name: "direct", value: "direct", header: "--max-sessions=4096" },
+    Transport { name: "relay", value: "relay", header: "--max-sessions=4096" },
+    Transport { name: "encrypted", value: "relay", header: "--token-env=ENDURE_TOKEN" },
 ];
 
 /// `answer CODE` repeats a line and exits with the code.
