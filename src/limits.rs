@@ -153,6 +153,9 @@ pub const KEEPALIVE_COUNT: u32 = 3;
 /// milliseconds: most commands have ended by then, and the stub is woken once.
 pub const COALESCE_MS: u64 = 2;
 
+/// How long a line feed may take to come behind its return, in milliseconds. A return that stands alone waits as long.
+pub const PAIR_MS: u64 = 10;
+
 /// How often the modes of a command's terminal are looked at, in milliseconds, at the least: nobody tells of a change, and a
 /// key that comes sooner is echoed. They are looked at as well whenever the command writes, as it does before it asks a
 /// person for something. And how long its processes may take to stop while it is found out whether it reads.
@@ -195,14 +198,14 @@ pub const PROOF_MS: u64 = 5_000;
 /// that was a server that ends, or a load balancer without a server, and the stub tries again.
 pub const REFUSAL_MS: u64 = 50;
 
-/// Addresses whose failures to prove the token are remembered. With 10 s between two guesses each, they bound the guesses
-/// of any number of addresses to 26 a second.
-pub const FAILURES: usize = 256;
+/// Addresses whose failures to prove the token are remembered: more than the connections that may wait. With 10 s between
+/// two guesses each, they bound the guesses of any number of addresses to 103 a second.
+pub const FAILURES: usize = 1024;
 
 /// How long a connection waits before it is verified after the first failure of its address, in milliseconds: twice as
 /// long after each further one, up to [`PENALTY_LAST_MS`].
 pub const PENALTY_FIRST_MS: u64 = 100;
-/// See [`PENALTY_FIRST_MS`]: a million guesses take four months.
+/// See [`PENALTY_FIRST_MS`]: a million guesses of one address take four months.
 pub const PENALTY_LAST_MS: u64 = 10_000;
 
 /// How long after its last penalty the failures of an address are forgotten, in milliseconds.

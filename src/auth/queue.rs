@@ -96,10 +96,18 @@ impl PreAuthQueue {
             return report!("cannot wait for a connection: {}", errno);
         }
         let stage = if self.is_plain { Stage::AwaitingLine } else { Stage::AwaitingMessage };
-        let due = Instant::after(limits::PROOF_MS);
+        let by = Instant::after(limits::PROOF_MS);
         let order = self.next_event();
-        self.places[index] =
-            Place::Taken(Connection { socket, address, stage, has_message: false, has_ended: false, order, due });
+        self.places[index] = Place::Taken(Connection {
+            socket,
+            address,
+            stage,
+            has_message: false,
+            has_ended: false,
+            order,
+            by,
+            due: by,
+        });
     }
 
     /// Closes the oldest connection that has not proven the token, and returns its place: one of the newcomer's network
@@ -371,6 +379,18 @@ mod tests {
         let longest = [&[b't'; limits::TOKEN][..], b"\r\n"].concat();
         std::fs::write(&file, &longest).expect("the longest token");
         assert_eq!(fixture.fate(&[&longest], false), rest(b""));
+        assert!(fixture.queue.verifier.buffer.iter().all(|byte| *byte == 0), "no token is kept");
+        assert_eq!(fixture.fate(&[b"wrong\n"], false), Fate::Out);
+        let mut peer = fixture.connect();
+        let (part, others) = longest.split_at(100);
+        peer.write_all(part).expect("room");
+        let network = Network::of(&address::LOOPBACK);
+        while fixture.queue.verifier.penalties.verifiable_at(network, Instant::now()) > Instant::now() {
+            assert_eq!(fixture.take_turns(&mut peer), Fate::Waiting);
+        }
+        assert_eq!(fixture.take_turns(&mut peer), Fate::Waiting, "a penalty does not shorten the time for a line");
+        peer.write_all(others).expect("room");
+        assert_eq!(fixture.take_turns(&mut peer), rest(b""));
         for nothing in ["", "\n", "\r\n"] {
             std::fs::write(&file, nothing).expect("no token");
             for line in [&b"\n"[..], b"\r\n", b"secret\n"] {

@@ -14,6 +14,7 @@ use crate::{limits, report};
 use core::net::IpAddr;
 use rustix::io::Errno;
 use rustix::net::Shutdown;
+use zeroize::Zeroize;
 
 /// What is expected of a connection.
 #[derive(Clone, Copy)]
@@ -39,7 +40,9 @@ pub(super) struct Connection {
     pub(super) has_ended: bool,
     /// Its place in the order of arrival.
     pub(super) order: u64,
-    /// When it is checked even if nothing comes: its proof has to be there, or its penalty is over.
+    /// When its proof has to be there, or its EOF once it was refused.
+    pub(super) by: Instant,
+    /// When it is checked even if nothing comes: then, or when its penalty is over.
     pub(super) due: Instant,
 }
 
@@ -76,8 +79,15 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    /// Checks what a connection has sent so far, and whether it has ended.
+    /// Checks what a connection has sent so far, and whether it has ended. Nothing of that is kept: it may be the token.
     pub(super) fn check(&mut self, connection: &mut Connection, source: Option<TokenSource<'_>>) -> Verdict {
+        let verdict = self.judge(connection, source);
+        self.buffer.zeroize();
+        verdict
+    }
+
+    fn judge(&mut self, connection: &mut Connection, source: Option<TokenSource<'_>>) -> Verdict {
+        connection.due = connection.by;
         let count = match fd::peek(&connection.socket, self.buffer) {
             Ok(count @ 1..) => count,
             Err(Errno::AGAIN) => 0,
@@ -101,7 +111,7 @@ impl Verifier {
             // Whether these bytes are a message or part of a line, only the token can tell.
             verdict = self.verify(connection, count, is_complete.then_some(length.min(count)), source);
         }
-        let is_late = !is_complete && (connection.has_ended || connection.due <= self.now);
+        let is_late = !is_complete && (connection.has_ended || connection.by <= self.now);
         if verdict == Verdict::Waits && is_late { self.refuse_unproven(connection) } else { verdict }
     }
 
@@ -124,7 +134,8 @@ impl Verifier {
     ) -> Verdict {
         let verifiable_at = self.penalties.verifiable_at(Network::of(&connection.address), self.now);
         if verifiable_at > self.now {
-            connection.due = verifiable_at;
+            // A line that is not complete has to be in its time all the same.
+            connection.due = if line.is_some() { verifiable_at } else { verifiable_at.min(connection.by) };
             return Verdict::Waits;
         }
         let Some(key) = self.read_key(source) else { return Verdict::Closes };
@@ -155,7 +166,8 @@ impl Verifier {
     fn refuse_message(&mut self, connection: &mut Connection) -> Verdict {
         let _ = fd::receive(&connection.socket, self.buffer);
         self.count_failure(connection, WRONG);
-        (connection.stage, connection.due) = (Stage::Refused, Instant::after(limits::REFUSAL_MS));
+        (connection.stage, connection.by) = (Stage::Refused, Instant::after(limits::REFUSAL_MS));
+        connection.due = connection.by;
         // If the queue is full, it is closed before those that may still get in.
         connection.order = 0;
         Verdict::Waits

@@ -42,8 +42,9 @@ impl Stub {
             self.on_typed();
             return Ok(());
         }
-        let Some(input) = &mut self.streams.input else { return Ok(()) };
         let allowance = self.machine.allowance();
+        // What came earlier in this turn may have made it 0, and a read of no bytes looks like EOF.
+        let Some(input) = self.streams.input.as_mut().filter(|_| allowance > 0) else { return Ok(()) };
         let moves = self.conduit.is_preferred() && self.channel.is_plain() && input.prepare_to_move_from();
         let result = if moves {
             self.conduit.fill(&*input, &self.connection.socket, allowance)

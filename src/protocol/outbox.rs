@@ -59,11 +59,6 @@ impl<'a> Outbox<'a> {
         self.body = 0;
     }
 
-    /// Bytes that can be added.
-    pub(super) fn room(&self) -> usize {
-        self.queue.room()
-    }
-
     /// Adds all of `bytes` or nothing.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Full> {
         self.queue.push(bytes)

@@ -23,8 +23,9 @@ impl Listener {
             static PID_FILE: StaticCell<Path> = StaticCell::new(Path::new());
             let pid_file = PID_FILE.take();
             leave_caller(path, pid_file)?;
-            self.renew_signals().map_err(|errno| reported!("cannot go to the background: {}", errno))?;
+            // Known before anything fails, so that it is removed.
             self.pid_file = Some(pid_file);
+            self.renew_signals().map_err(|errno| reported!("cannot go to the background: {}", errno))?;
             self.reloads = true;
             // A reload opens the configuration by its path, which may be relative.
             if file.to_bytes().starts_with(b"/") {

@@ -298,10 +298,12 @@ impl Listener {
 
     /// Takes back what no worker has taken.
     pub(super) fn take_back(&mut self) {
-        while let Some(socket) = &self.from_listener
-            && let Ok(connection) = sockets::take_handed(socket)
-        {
-            self.backlog.push(connection);
+        while let Some(socket) = &self.from_listener {
+            match sockets::take_handed(socket) {
+                Ok(connection) => _ = self.backlog.push(connection),
+                Err(errno @ Errno::MFILE) => report!("cannot take a connection back: {}", errno),
+                Err(_) => return,
+            }
         }
     }
 

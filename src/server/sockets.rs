@@ -174,12 +174,12 @@ pub(super) fn hand_over(socket: &OwnedFd, connection: &Accepted) -> Result<()> {
     unix::send(socket, &kind, &[connection.socket.as_raw_fd()]).map(drop)
 }
 
-/// Takes a connection that was handed over. `EAGAIN` if there is none.
+/// Takes a connection that was handed over. `EAGAIN` if there is none; `EMFILE` if one was lost because this process has no
+/// room for a descriptor (unix(7)), to which its stub tries again.
 pub(super) fn take_handed(socket: &OwnedFd) -> Result<Accepted> {
     let (mut kind, mut connection) = ([0], None);
     unix::receive(socket, &mut kind, &mut |socket| connection = Some(socket))?;
-    // Without room for a descriptor it is lost (unix(7)).
-    let connection = connection.ok_or(Errno::CONNABORTED)?;
+    let connection = connection.ok_or(Errno::MFILE)?;
     Ok(Accepted { has_message: kind[0] & 2 != 0, ..Accepted::plain(connection, kind[0] & 1 != 0) })
 }
 

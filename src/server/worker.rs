@@ -57,10 +57,13 @@ impl Worker<'_> {
         process::adopt_orphans();
         process::yield_to_wakers();
         let Ok(set) = self.set() else { process::exit(exit::UNAVAILABLE) };
+        // A new worker looks for a connection however many others are idle: the kernel may have woken one that failed for
+        // one that still waits.
+        let mut most = usize::MAX;
         loop {
             // Made while nobody waits for it, as half of what the handshake takes.
             let ephemeral = self.pre_auth.and_then(|_| queue::prepare().ok());
-            let connection = first.take().or_else(|| self.next(&set));
+            let connection = first.take().or_else(|| self.next(&set, most));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
             let queue = self.pre_auth.filter(|_| connection.has_message);
             let admitted = queue.and_then(|queue| queue.admit(&connection.socket, self.service.settings.token()));
@@ -74,6 +77,7 @@ impl Worker<'_> {
                 self.leave();
             }
             buffers.clear();
+            most = limits::SPARES_MOST;
             // An idle worker must not keep a file system busy.
             let _ = rustix::process::chdir(c"/");
         }
@@ -109,11 +113,10 @@ impl Worker<'_> {
         Ok(set)
     }
 
-    /// Waits for the next connection. `None`: this process is not needed any more.
-    fn next(&mut self, set: &epoll::Set) -> Option<Accepted> {
+    /// Waits for the next connection. `None`: this process is not needed any more, for instance since as many as `most`
+    /// others are idle.
+    fn next(&mut self, set: &epoll::Set, mut most: usize) -> Option<Accepted> {
         let pid = process::id();
-        // With so many other idle workers, this one is not needed.
-        let mut most = limits::SPARES_MOST;
         loop {
             if self.sockets.are_closed() || self.pool.spares() >= most {
                 return None;

@@ -133,9 +133,9 @@ pub fn set_action(signal: u8, ignore: bool) {
     }
 }
 
-/// The signals up to 31 that this process ignores, as nohup(1) and shells leave them for their background jobs.
+/// The signals that this process ignores, as nohup(1) and shells leave them for their background jobs.
 pub fn ignored() -> Set {
-    (1..32).filter(|&signal| is_ignored(signal)).fold(Set::default(), Set::with)
+    (1..65).filter(|&signal| is_ignored(signal)).fold(Set::default(), Set::with)
 }
 
 /// Whether this process ignores the signal.

@@ -323,6 +323,18 @@ fn a_signal_that_the_stub_ignores_does_not_reach_the_command(transport: Transpor
     assert_eq!(stub.end().code(), Some(3));
 }
 
+by_each_transport!(what_the_stub_ignores_the_command_ignores);
+fn what_the_stub_ignores_the_command_ignores(transport: Transport) {
+    let pod = transport.pod("show grep SigIgn /proc/self/status");
+    let _server = pod.server();
+    pod.stub_path("show");
+    // The last one of those without a name, too.
+    for signals in ["HUP", "USR1 TSTP 42", "INT 64"] {
+        let ignoring = |command: &str| pod.shell(&format!("trap '' {signals}; exec {command}")).run().succeeds();
+        assert_eq!(ignoring("show"), ignoring("grep SigIgn /proc/self/status"), "{signals}");
+    }
+}
+
 /// A stub that is process 1 of a PID namespace, as in a container whose program is one.
 fn as_process_1(pod: &Pod, name: &str) -> Command {
     let mut command = pod.command("unshare");

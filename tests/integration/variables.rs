@@ -89,6 +89,21 @@ fn what_is_k8pshs_own_goes_along_by_its_name_alone(transport: Transport) {
 
 by_each_transport!(what_is_k8pshs_own_goes_along_by_its_name_alone);
 
+fn a_pattern_that_matches_term_says_whose_it_is(transport: Transport) {
+    let commands = "own =T*= =PATH= env -0\neither ?*= env -0\ncaller T*= env -0\n";
+    let (pod, _server) = started(transport, commands, &[("TERM", "far")]);
+    let run = |name, near| got(stub(&pod, name, near).run());
+    let near: &[_] = &[("TERM", "near")];
+    assert_eq!(run("own", near), ["PATH=/usr/bin:/bin", "TERM=far"]);
+    assert_eq!(run("own", &[]), ["PATH=/usr/bin:/bin", "TERM=far"]);
+    assert_eq!(run("either", near), ["PATH=/usr/bin:/bin", "TERM=near"]);
+    assert_eq!(run("either", &[]), ["PATH=/usr/bin:/bin", "TERM=far"]);
+    assert_eq!(run("caller", near), ["TERM=near"]);
+    assert_eq!(run("caller", &[]), [""; 0]);
+}
+
+by_each_transport!(a_pattern_that_matches_term_says_whose_it_is);
+
 #[test]
 fn a_token_is_for_no_pattern_on_either_side() {
     let pod = Pod::custom(|pod| {

@@ -10,6 +10,7 @@ use super::outbox::Outbox;
 use super::request::{self, Collector, Request};
 use super::terminal::{Change, Keys, MODES};
 use crate::exit::End;
+use crate::limits;
 
 /// What the client asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,16 +37,20 @@ pub enum ClientMessage<'i> {
     Waiting(bool),
 }
 
-/// The buffers of one session. All zero at first.
+/// Bytes of the longest answer to a question for the status: a line and a list of arguments of each session.
+const STATUS: usize = limits::MAX_SESSIONS * (2 * limits::MESSAGE + 64);
+
+/// The buffers of one session. All zero at first, and memory only as far as they were written to.
 pub struct Buffers {
     pub(crate) request: [u8; request::COLLECTED],
-    pub(crate) outbox: [u8; OUTBOX],
+    pub(crate) outbox: [u8; OUTBOX + STATUS],
     pub(crate) input: [u8; BACKLOG],
 }
 
 impl Buffers {
     /// Nothing in them.
-    pub const EMPTY: Buffers = Buffers { request: [0; request::COLLECTED], outbox: [0; OUTBOX], input: [0; BACKLOG] };
+    pub const EMPTY: Buffers =
+        Buffers { request: [0; request::COLLECTED], outbox: [0; OUTBOX + STATUS], input: [0; BACKLOG] };
 }
 
 /// The server's end of one session.
@@ -334,7 +339,6 @@ impl<'a> ServerEnd<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits;
 
     fn with<T>(test: impl FnOnce(ServerEnd<'_>) -> T) -> T {
         // A static is in place; a box of this size would first stand on the test's stack.
@@ -565,6 +569,16 @@ mod tests {
             server.be_plain();
             server.fail(1, b"");
             assert_eq!(server.check(), Err(ProtocolError::Overrun), "the line was lost");
+        });
+    }
+
+    #[test]
+    fn the_longest_status_fits() {
+        with_started(false, |mut server| {
+            for _ in 0..limits::MAX_SESSIONS {
+                server.push_body(Kind::Output, &[&[0; limits::MESSAGE], &[0; limits::MESSAGE], b"\n"]);
+            }
+            assert_eq!(server.check(), Ok(()));
         });
     }
 

@@ -11,6 +11,10 @@ use crate::text::bytes::{c_str, until, value_of};
 use crate::text::line::Line;
 use core::ffi::CStr;
 
+/// The variable that says what a terminal understands, and an entry of it.
+const TERM: &[u8] = b"TERM";
+const TERM_ENTRY: &CStr = c"TERM=";
+
 /// The environment of a command, as far as its variables are resolved.
 pub(super) struct ResolvedEnvironment<'w> {
     server: &'w Environment<'w>,
@@ -28,7 +32,8 @@ impl<'w> ResolvedEnvironment<'w> {
         ResolvedEnvironment { server, entries, free, length: 0 }
     }
 
-    /// Resolves what patterns match, then the variables that the configuration lists for the command, in their order.
+    /// Resolves what patterns match, then the variables that the configuration lists for the command, in their order, then
+    /// `TERM`, which stubs send unlisted where they have a terminal.
     pub(super) fn resolve(
         &mut self,
         command: Command<'w>,
@@ -55,7 +60,9 @@ impl<'w> ResolvedEnvironment<'w> {
                 return Err(too_many(reason));
             }
         }
-        Ok(())
+        let is_listed =
+            command.pattern_for(TERM_ENTRY).is_some() || command.environment().any(|variable| variable.name == TERM);
+        if is_listed || self.set(TERM, request.variable(TERM)) { Ok(()) } else { Err(too_many(reason)) }
     }
 
     /// Sets the variables that patterns match: the server's own, then those that the client has sent in their place. False
@@ -117,7 +124,7 @@ impl<'w> ResolvedEnvironment<'w> {
     }
 
     /// Sets a variable, anew where it was set before, or unsets it (`None`). False where there are too many.
-    pub(super) fn set(&mut self, name: &[u8], entry: Option<&'w CStr>) -> bool {
+    fn set(&mut self, name: &[u8], entry: Option<&'w CStr>) -> bool {
         if let Some(index) = self.position(name) {
             self.entries.remove(index);
         }

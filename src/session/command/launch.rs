@@ -15,9 +15,6 @@ use crate::text::line::Line;
 use crate::{add, debug, exit, limits};
 use rustix::io::Errno;
 
-/// The variable that says what a terminal understands.
-const TERM: &[u8] = b"TERM";
-
 /// What starting a command needs memory for.
 pub(in crate::session) struct Buffers {
     stack: Stack,
@@ -67,11 +64,6 @@ pub(in crate::session) fn start(
     environment.resolve(command, request, reason)?;
     let mut io = CommandIo::new(&mut buffers.others, passed);
     io.make(service.settings.tty, request, reason)?;
-    if !command.environment().any(|variable| variable.name == TERM) {
-        // A stub sends what its section does not list where one of its streams is a terminal. Where it is one too many,
-        // execve says so.
-        environment.set(TERM, request.variable(TERM));
-    }
     let mut arguments = Vector::new(&mut buffers.arguments);
     if !list_arguments(command, request, &mut arguments) {
         return Err(unavailable!(reason, "{}", Errno::TOOBIG));

@@ -49,7 +49,7 @@ pub fn above(fd: OwnedFd, number: RawFd) -> Result<OwnedFd> {
 /// Has this descriptor be above this number; where it cannot, it stays as it is.
 pub fn raise(fd: &mut OwnedFd, number: RawFd) -> Result<()> {
     if fd.as_raw_fd() <= number {
-        *fd = rustix::io::fcntl_dupfd_cloexec(&*fd, number + 1)?;
+        *fd = rustix::io::fcntl_dupfd_cloexec(&*fd, number.saturating_add(1))?;
     }
     Ok(())
 }

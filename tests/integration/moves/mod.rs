@@ -12,10 +12,12 @@ use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 
 use crate::support::frames::{
-    ERROR, EXIT, Frame, HELLO, INPUT, OUTPUT, Peer, SIGNAL, START, content, data, number, request,
+    ERROR, EXIT, Frame, HELLO, INPUT, INPUT_CREDIT, OUTPUT, Peer, SIGNAL, START, content, data, number, request,
 };
 use crate::support::transport::Transport;
-use crate::support::{Live, Pod, Process, Run, is_ready, lacks_root, read_all, read_line, skipped, until, until_true};
+use crate::support::{
+    Live, Pod, Process, Run, assert_same, is_ready, lacks_root, read_all, read_line, skipped, until, until_true,
+};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
@@ -63,13 +65,6 @@ fn lacks_nowait() -> bool {
         skipped("pipes have no RWF_NOWAIT");
     }
     lacks
-}
-
-/// Checks that two streams are the same without showing them.
-#[track_caller]
-fn assert_same(found: &[u8], wanted: &[u8]) {
-    let same = found.iter().zip(wanted).take_while(|(found, wanted)| found == wanted).count();
-    assert!(found == wanted, "{} bytes instead of {}, the same up to {same}", found.len(), wanted.len());
 }
 
 /// How many bytes a process has read and written by calls that copy them.

@@ -88,6 +88,40 @@ fn a_header_in_two_parts_behind_a_large_frame_is_still_one() {
 }
 
 #[test]
+fn a_greeting_that_comes_late_does_not_end_stdin() {
+    let pod = Transport::Relay.pod("far");
+    let stdin = random(43, MANY);
+    fs::write(pod.path("stdin"), &stdin).expect("stdin");
+    pod.link_stub("far");
+    let listener = TcpListener::bind(("127.0.0.1", pod.port())).expect("the port");
+    let mut stub = pod.stub("far").stdin(File::open(pod.path("stdin")).expect("stdin")).live();
+    let mut peer = Peer::accept(&listener);
+    while peer.frame().expect("a whole request").kind != START {}
+    let mut got = Vec::new();
+    // More than a window comes once no greeting has come for a while.
+    while got.len() < MANY / 4 {
+        got.extend(peer.frame().expect("stdin").body);
+    }
+    peer.send(&number(HELLO, 2));
+    // From now on the window holds, and is used up.
+    while is_ready(&peer.0, PollFlags::POLLIN) {
+        let frame = peer.frame().expect("the stub waits");
+        assert!(!frame.body.is_empty(), "it ended after {} bytes", got.len());
+        got.extend(frame.body);
+    }
+    peer.send(&number(INPUT_CREDIT, u32::try_from(got.len()).expect("small")));
+    while let Some(Frame { kind: INPUT, body, .. }) = peer.frame()
+        && !body.is_empty()
+    {
+        peer.send(&number(INPUT_CREDIT, u32::try_from(body.len()).expect("small")));
+        got.extend(body);
+    }
+    assert_same(&got, &stdin);
+    peer.send(&number(EXIT, 0));
+    assert_eq!(stub.end().code(), Some(0));
+}
+
+#[test]
 fn a_server_that_goes_in_the_middle_of_a_large_frame_is_missed() {
     for has_greeted in [true, false] {
         let pod = Transport::Relay.pod("far");

@@ -55,6 +55,13 @@ pub(crate) fn names_in(directory: impl AsRef<Path>) -> Vec<String> {
     names
 }
 
+/// Checks that two streams are the same without showing them.
+#[track_caller]
+pub(crate) fn assert_same(found: &[u8], wanted: &[u8]) {
+    let same = found.iter().zip(wanted).take_while(|(found, wanted)| found == wanted).count();
+    assert!(found == wanted, "{} bytes instead of {}, the same up to {same}", found.len(), wanted.len());
+}
+
 /// Whether the descriptor is ready for these within half a second.
 pub(crate) fn is_ready(descriptor: &impl AsFd, events: PollFlags) -> bool {
     let mut set = [PollFd::new(descriptor.as_fd(), events)];

@@ -21,7 +21,9 @@ pub(crate) mod terminal;
 pub(crate) mod transport;
 mod wait;
 
-pub(crate) use files::{copy_program, is_ready, names_in, read_all, read_line, wait_for_file, write_program};
+pub(crate) use files::{
+    assert_same, copy_program, is_ready, names_in, read_all, read_line, wait_for_file, write_program,
+};
 pub(crate) use pod::Pod;
 pub(crate) use port::{Port, has_name, is_listening, is_listening_anywhere};
 pub(crate) use process::{Live, Process};

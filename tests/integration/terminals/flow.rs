@@ -37,7 +37,7 @@ fn ten_megabytes_written_right_before_the_end_are_shown_to_the_last_byte(transpo
         assert!(status.success(), "{status}");
         let expected: String = (1..=1_400_000).map(|number| format!("{number}\r\n")).collect();
         assert!(expected.len() > 10_000_000);
-        assert!(terminal.bytes() == expected.into_bytes(), "not the same output");
+        assert_same(&terminal.bytes(), expected.as_bytes());
     });
 }
 

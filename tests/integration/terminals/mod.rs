@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use crate::support::scene::{Scene, Side, once, twice, twice_with};
 use crate::support::terminal::{Terminal, code};
 use crate::support::transport::{Transport, by_each_transport};
-use crate::support::{Live, Pod, Run, lacks_namespaces, lacks_programs, skip, until_true, wait_for_file};
+use crate::support::{Live, Pod, Run, assert_same, lacks_namespaces, lacks_programs, skip, until_true, wait_for_file};
 use nix::sys::signal::Signal;
 
 /// Runs a program to its end at a terminal of its own; gives its status, as a shell does, and all that was shown.
