@@ -70,7 +70,7 @@ fn at_rest(place: &Place, transport: &Transport) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// What a running session adds to the server's side, spares that a listener may keep included; over several at once,
+/// What a running session adds to the server's side, idle workers included; over several at once,
 /// because the listener's own share falls when a session shares its pages.
 fn extra(place: &Place, transport: &Transport, scale: &Scale) -> Result<Figure> {
     let server = Server::start(place, transport)?;

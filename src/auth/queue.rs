@@ -193,7 +193,7 @@ impl PreAuthQueue {
         }
     }
 
-    /// Closes all connections. Those of a worker's listener stay open.
+    /// Closes all connections. In a worker this closes its copies alone.
     pub fn leave(&mut self) {
         // Free places are not written to: a worker shares their memory with its listener.
         let taken = self.places.iter_mut().filter(|place| place.connection().is_some());

@@ -190,7 +190,7 @@ pub struct Variable<'c> {
     pub written: &'c [u8],
     /// The offset in the source where it is written.
     pub at: usize,
-    /// The value may have references that [`super::expansion::expand`] has to replace when the command starts.
+    /// The value may have references that [`super::expansion::pieces`] finds, to be replaced when the command starts.
     pub deferred: bool,
 }
 

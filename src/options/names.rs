@@ -38,7 +38,7 @@ impl Named for Transport {
 /// Whether a command gets a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tty {
-    /// If its stub's stdin and stdout are a terminal.
+    /// If its stub has one that can be shown.
     #[default]
     Auto,
     /// Always.

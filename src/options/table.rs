@@ -365,8 +365,8 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
         VERSION,
     ],
     notes: "\
-INT, TERM and HUP end it when the running commands have ended; a second one ends them. A program behind -- gets all \
-signals instead. HUP has a daemon, or a server with a program, read its configuration again.",
+INT, TERM and HUP end it when the running commands have ended; a second one ends them. A program behind -- gets \
+the others instead. HUP has a daemon, or a server with a program, read its configuration again.",
 };
 
 #[cfg(test)]

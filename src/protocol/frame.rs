@@ -38,7 +38,7 @@ pub mod attribute {
     pub const UMASK: &[u8] = b"K8PSH_UMASK";
     /// The signals that the client ignores: hexadecimal, signal n as bit n - 1.
     pub const IGNORED: &[u8] = b"K8PSH_IGNORED";
-    /// The client's terminal, where its stdin and stdout are one: a [`crate::protocol::Terminal`] in hexadecimal.
+    /// The client's terminal, where it has one: a [`crate::protocol::Terminal`] in hexadecimal.
     pub const TERMINAL: &[u8] = b"K8PSH_TERMINAL";
     /// 1 where the client's stdout and stderr are one: then the command's are as well, and all of it is output.
     pub const ONE_OUTPUT: &[u8] = b"K8PSH_ONE_OUTPUT";

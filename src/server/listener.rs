@@ -52,7 +52,7 @@ pub(super) struct Listener {
     /// Whether it waits for its sessions before it ends.
     pub(super) waits_for_sessions: bool,
     pub(super) phase: Phase,
-    /// Connections that the listener itself has accepted.
+    /// Connections that got a worker of their own, which `--max-connections` counts.
     accepted: u64,
     /// The workers.
     pub(super) pool: Pool,
@@ -62,7 +62,8 @@ pub(super) struct Listener {
     from_listener: Option<OwnedFd>,
     /// An accepted connection that has no worker yet.
     pub(super) waiting: Option<Accepted>,
-    /// Accepted connections behind that one: the next one, or all that waited when the server began to drain.
+    /// Accepted connections behind that one: the next one, those that no worker has taken, and all that waited when the
+    /// server began to drain.
     pub(super) backlog: Backlog,
     /// The pre-auth queue; `None` until a section has a token.
     pub(super) pre_auth: Option<&'static mut PreAuthQueue>,
@@ -134,11 +135,6 @@ impl Listener {
         self.max_connections = settings.max_connections;
         self.waits_for_sessions = !settings.no_wait;
         self.pool.resize(settings.max_sessions);
-    }
-
-    /// The sockets that it listens on.
-    pub(super) fn sockets(&self) -> &Sockets {
-        &self.sockets
     }
 
     /// Makes what a section with a token needs, unless there is that already.

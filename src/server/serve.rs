@@ -14,7 +14,7 @@ use crate::sys::statics::StaticCell;
 use crate::text::name;
 use crate::{debug, report};
 
-/// Runs the server. Its process ends here and nowhere else; those that it forks end by themselves.
+/// Runs the server, and ends its process. Those that it forks end by themselves.
 pub fn main(program: &Program, arguments: Strings) -> ! {
     diag::set_name(name::SERVER);
     end_like(run(program, arguments).unwrap_or(End::Code(exit::FAILURE)))

@@ -97,7 +97,7 @@ fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
 }
 
 /// Binds the sockets of this plan, unless the listener has them already. The second result is `None` without a token,
-/// else whether clients send it as a line.
+/// else whether plain clients may send it as a line.
 fn bind(
     setup: &Setup<'_>,
     plan: &Plan<'_>,
@@ -113,7 +113,7 @@ fn bind(
             .map_err(|errno| reported!("cannot check tokens: {}", errno))?;
     }
     let port = plan.server.map_or(0, Server::port);
-    let sockets = Sockets::bind(&settings.listen, port, settings.server_transport(), listener.sockets(), deadline)?;
+    let sockets = Sockets::bind(&settings.listen, port, settings.server_transport(), &listener.sockets, deadline)?;
     Ok((sockets, pre_auth))
 }
 

@@ -61,7 +61,7 @@ impl Worker<'_> {
         // one that still waits.
         let mut most = usize::MAX;
         loop {
-            // Made while nobody waits for it, as half of what the handshake takes.
+            // Half of what the handshake takes, made ahead of the connection.
             let ephemeral = self.pre_auth.and_then(|_| queue::prepare().ok());
             let connection = first.take().or_else(|| self.next(&set, most));
             let Some(connection) = connection else { process::exit(exit::SUCCESS) };
@@ -69,7 +69,7 @@ impl Worker<'_> {
             let admitted = queue.and_then(|queue| queue.admit(&connection.socket, self.service.settings.token()));
             let handshake = admitted.zip(ephemeral);
             if connection.has_message && handshake.is_none() {
-                // The token has changed since the message was checked.
+                // Since the message was checked the token has changed or gone, or there were no random numbers.
                 continue;
             }
             let (sockets, service) = (&mut self.sockets, self.service);

@@ -108,8 +108,9 @@ pub struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// Runs the session of this connection, whose first message is answered by the `handshake`, of the listener that is process
-    /// `parent`. Whether this process can serve another one then: nothing of this one is left in it.
+    /// Runs the session of this connection. `handshake`: what answers its first message, in a section with a token.
+    /// `parent`: the listener's PID. Returns whether this process can serve another connection: nothing of this one is left in
+    /// it.
     pub fn serve(
         connection: Accepted,
         handshake: Option<(Responder, Ephemeral)>,

@@ -1,4 +1,4 @@
-//! One connection's process at the server: takes the request, starts the command, relays, reports, ends.
+//! The server's end of one connection: takes the request, starts the command, relays, reports, ends.
 //!
 //! The connection is a lease. When it goes before the command has ended, the command goes, and everything that it left
 //! behind: its orphans become children of this process, so each of them can be found.

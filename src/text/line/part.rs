@@ -36,8 +36,6 @@ pub enum Part<'p> {
     Number(u64),
     /// A number that may be unknown: `null`, as JSON says it.
     Optional(Option<u64>),
-    /// A number with at least so many digits.
-    Padded(u32, u8),
     /// A byte in two hexadecimal digits.
     Hex(u8),
     /// A time, in milliseconds since 1970.
@@ -58,8 +56,7 @@ impl Show for Part<'_> {
             Part::Json(text) => json::string(text, line),
             Part::String(string) => show_bytes(string.to_bytes(), line),
             Part::Optional(None) => line.add(b"null"),
-            Part::Optional(Some(number)) | Part::Number(number) => show_padded(number, 1, line),
-            Part::Padded(number, digits) => show_padded(number.into(), digits, line),
+            Part::Optional(Some(number)) | Part::Number(number) => show_number(number, line),
             Part::Hex(byte) => show_hex(byte, line),
             Part::Time(milliseconds) => time::show(milliseconds, line),
             Part::Signed(number) => show_signed(number, line),
@@ -171,16 +168,15 @@ fn show_hex(byte: u8, line: &mut Line) {
     line.add(&[number::digit(byte >> 4), number::digit(byte & 15)]);
 }
 
-/// Shows a number with at least so many digits.
-fn show_padded(value: u64, digits: u8, line: &mut Line) {
-    line.add(number::padded(value, 10, digits.into(), &mut [0; 24]));
+fn show_number(value: u64, line: &mut Line) {
+    line.add(number::digits(value, 10, &mut [0; 24]));
 }
 
 fn show_signed(value: i32, line: &mut Line) {
     if value < 0 {
         line.add(b"-");
     }
-    show_padded(value.unsigned_abs().into(), 1, line);
+    show_number(value.unsigned_abs().into(), line);
 }
 
 fn show_errno(errno: Errno, line: &mut Line) {

@@ -75,7 +75,7 @@ pub(crate) fn number(kind: u8, number: u32) -> Vec<u8> {
     bytes
 }
 
-/// A request of protocol 0.9: directory, variables, arguments, start.
+/// A request of protocol 1: directory, variables, arguments, start.
 pub(crate) fn request(directory: &str, variables: &[&str], arguments: &[&str], command: &str) -> Vec<u8> {
     let mut bytes = data(DIRECTORY, directory.as_bytes());
     variables.iter().for_each(|word| bytes.extend(data(VARIABLE, word.as_bytes())));
