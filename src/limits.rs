@@ -75,21 +75,21 @@ pub const SESSIONS: usize = 512;
 pub const MAX_SESSIONS: usize = 4096;
 
 /// Idle workers at least: one for the next call, and one while the first is replaced.
-pub const SPARES: usize = 2;
+pub const IDLE_LEAST: usize = 2;
 
 /// Idle workers at most, so that a burst of calls, such as a `make -j16`, finds the workers of the last one.
-pub const SPARES_MOST: usize = 16;
+pub const IDLE_MOST: usize = 16;
 
-/// How long idle workers beyond [`SPARES`] wait for a connection, in milliseconds.
-pub const SPARE_MS: i32 = 10_000;
+/// How long idle workers beyond [`IDLE_LEAST`] wait for a connection, in milliseconds.
+pub const IDLE_MS: i32 = 10_000;
 
 /// Bytes of a session's buffers, or of one read, beyond which its worker is not kept for the next session: it would keep
 /// the pages as well.
-pub const SPARE_BYTES: usize = 64 << 10;
+pub const REUSE_BYTES: usize = 64 << 10;
 
 /// Number of a descriptor from which on a worker is not kept for the next session: the kernel keeps a table up to the
 /// highest number as long as the process lives, 8 bytes per entry.
-pub const SPARE_DESCRIPTOR: i32 = 1024;
+pub const REUSE_DESCRIPTOR: i32 = 1024;
 
 /// Open descriptors that go along with a request: the usual soft limit of open files (`RLIMIT_NOFILE`, getrlimit(2)).
 pub const DESCRIPTORS: usize = 1024;

@@ -8,7 +8,7 @@ use crate::process::{Process, all, of_pod};
 use crate::table::Column;
 use crate::{Result, number};
 
-/// Workers that wait when nothing calls: `SPARES` in src/limits.rs.
+/// Workers that wait when nothing calls: `IDLE_LEAST` in src/limits.rs.
 const IDLE_WORKERS: usize = 2;
 
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ impl Census {
         loop {
             let left = of_pod(&server.place.id);
             let workers = left.iter().filter(|process| **process != server.process());
-            let (idle, busy): (Vec<Process>, Vec<Process>) = workers.copied().partition(Process::is_spare);
+            let (idle, busy): (Vec<Process>, Vec<Process>) = workers.copied().partition(Process::is_idle_worker);
             if busy.is_empty() && idle.len() == IDLE_WORKERS && zombies(server) == 0 {
                 return Self::of(server, &left);
             }

@@ -28,7 +28,7 @@ impl Kind {
             Self::Command
         } else if process.name() != "k8pshd" {
             Self::Stub
-        } else if process.is_spare() {
+        } else if process.is_idle_worker() {
             Self::Idle
         } else {
             Self::Session

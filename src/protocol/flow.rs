@@ -83,13 +83,13 @@ impl Outgoing {
 
     /// Where to read `count` bytes to, no more than the allowance.
     pub(super) fn space<'q>(&self, outbox: &'q mut Outbox<'_>, count: usize) -> &'q mut [u8] {
-        outbox.spare(HEADER + count).and_then(|space| space.get_mut(HEADER..)).unwrap_or_default()
+        outbox.free_space(HEADER + count).and_then(|space| space.get_mut(HEADER..)).unwrap_or_default()
     }
 
     /// Sends the first `count` bytes of the space. None of them: the stream has ended.
     pub(super) fn send(&mut self, outbox: &mut Outbox<'_>, count: usize) {
         let length = u32::try_from(count).unwrap_or(u32::MAX);
-        if let Some(space) = outbox.spare(HEADER + count) {
+        if let Some(space) = outbox.free_space(HEADER + count) {
             space[..HEADER].copy_from_slice(&header(self.kind, length));
             outbox.commit(HEADER + count);
         }

@@ -65,8 +65,8 @@ impl<'a> Outbox<'a> {
     }
 
     /// The next `count` bytes of free space, to be filled and then given to [`Outbox::commit`].
-    pub(super) fn spare(&mut self, count: usize) -> Option<&mut [u8]> {
-        self.queue.spare(count)
+    pub(super) fn free_space(&mut self, count: usize) -> Option<&mut [u8]> {
+        self.queue.free_space(count)
     }
 
     /// Adds the first `count` bytes of the free space.

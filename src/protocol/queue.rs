@@ -67,13 +67,13 @@ impl<'a> Queue<'a> {
 
     /// Adds all of `bytes` or nothing.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        self.spare(bytes.len()).ok_or(Full)?.copy_from_slice(bytes);
+        self.free_space(bytes.len()).ok_or(Full)?.copy_from_slice(bytes);
         self.commit(bytes.len());
         Ok(())
     }
 
     /// The next `count` bytes of free space, to be filled and then given to [`Queue::commit`].
-    pub fn spare(&mut self, count: usize) -> Option<&mut [u8]> {
+    pub fn free_space(&mut self, count: usize) -> Option<&mut [u8]> {
         if count > self.room() {
             return None;
         }

@@ -45,8 +45,8 @@ impl Listener {
                 self.end_sessions();
             }
         }
-        let was_spare = self.pool.forget(child.pid).unwrap_or(false);
-        if was_spare && child.end != End::Code(exit::SUCCESS) {
+        let was_idle = self.pool.forget(child.pid).unwrap_or(false);
+        if was_idle && child.end != End::Code(exit::SUCCESS) {
             self.pause = Instant::after(limits::RESOURCE_RETRY_MS);
         }
     }

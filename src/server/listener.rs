@@ -189,7 +189,7 @@ impl Listener {
             if core::mem::take(&mut self.reload) && self.phase == Phase::Serving {
                 return None;
             }
-            if self.awaits_old_workers && self.pool.spares() == 0 {
+            if self.awaits_old_workers && self.pool.idle() == 0 {
                 self.awaits_old_workers = false;
                 report!("reloaded {}", service.loaded.path());
             }
@@ -203,7 +203,7 @@ impl Listener {
         let is_short = self.pause > now;
         let has_room = !is_short && self.pool.has_room();
         let mut takes = has_room && self.accepts();
-        let has_worker = has_room || self.has_spare();
+        let has_worker = has_room || self.has_idle_worker();
         if self.has_token
             && let Some(queue) = &mut self.pre_auth
         {
@@ -223,7 +223,7 @@ impl Listener {
         if self.hand_over() {
             return;
         }
-        if has_room && (self.waiting.is_some() || self.is_short_of_spares()) {
+        if has_room && (self.waiting.is_some() || self.is_short_of_idle_workers()) {
             self.start_worker(service);
             return;
         }
@@ -263,8 +263,8 @@ impl Listener {
     /// Whether there are too few idle workers for the next connections. If one has failed while it was idle, the kernel
     /// may have woken it alone for a connection that still waits. Only a new worker looks for that by itself, so until
     /// one has been started there are too few, however many are idle.
-    fn is_short_of_spares(&self) -> bool {
-        let are_few = self.pause != Instant::PAST || self.pool.spares() < limits::SPARES;
+    fn is_short_of_idle_workers(&self) -> bool {
+        let are_few = self.pause != Instant::PAST || self.pool.idle() < limits::IDLE_LEAST;
         let come_to_workers = self.hands_over() || !self.accepts();
         self.phase == Phase::Serving && !self.awaits_old_workers && come_to_workers && are_few
     }
@@ -276,13 +276,13 @@ impl Listener {
     }
 
     /// Whether there is an idle worker to hand a connection to.
-    fn has_spare(&self) -> bool {
-        self.hands_over() && self.phase == Phase::Serving && !self.awaits_old_workers && self.pool.spares() > 0
+    fn has_idle_worker(&self) -> bool {
+        self.hands_over() && self.phase == Phase::Serving && !self.awaits_old_workers && self.pool.idle() > 0
     }
 
     /// Hands the connection that waits to an idle worker; false where there is none of either.
     fn hand_over(&mut self) -> bool {
-        if self.has_spare()
+        if self.has_idle_worker()
             && let (Some(socket), Some(connection)) = (&self.to_workers, &self.waiting)
             && sockets::hand_over(socket, connection).is_ok()
         {

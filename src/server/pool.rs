@@ -159,14 +159,14 @@ impl Pool {
     }
 
     /// How many workers are idle.
-    pub(super) fn spares(self) -> usize {
+    pub(super) fn idle(self) -> usize {
         self.states().filter(|state| matches!(state, State::Starting | State::Idle(_))).count()
     }
 
     /// How many workers are idle, and how many serve a connection.
     pub(super) fn workers(self) -> [usize; 2] {
         let busy = self.states().filter(|state| matches!(state, State::Busy(_))).count();
-        [self.spares(), busy]
+        [self.idle(), busy]
     }
 
     /// Forgets a process that has ended, and returns whether it was an idle worker. `None`: it was not a worker.
@@ -226,10 +226,10 @@ mod tests {
         assert!(!pool.has_room() && pool.is_empty());
         pool.resize(2);
         let slot = pool.reserve().expect("a slot");
-        assert_eq!((pool.spares(), pool.is_empty()), (1, false));
+        assert_eq!((pool.idle(), pool.is_empty()), (1, false));
         slot.serve(10);
         slot.started(10, false);
-        assert_eq!(pool.spares(), 0, "the worker was quicker");
+        assert_eq!(pool.idle(), 0, "the worker was quicker");
         let other = pool.reserve().expect("another");
         other.started(11, false);
         assert!(!pool.has_room() && pool.reserve().is_none());

@@ -77,7 +77,7 @@ impl Worker<'_> {
                 self.leave();
             }
             buffers.clear();
-            most = limits::SPARES_MOST;
+            most = limits::IDLE_MOST;
             // An idle worker must not keep a file system busy.
             let _ = rustix::process::chdir(c"/");
         }
@@ -118,7 +118,7 @@ impl Worker<'_> {
     fn next(&mut self, set: &epoll::Set, mut most: usize) -> Option<Accepted> {
         let pid = process::id();
         loop {
-            if self.sockets.are_closed() || self.pool.spares() >= most {
+            if self.sockets.are_closed() || self.pool.idle() >= most {
                 return None;
             }
             self.slot.wait(pid);
@@ -127,7 +127,7 @@ impl Worker<'_> {
                 // The listener may have waited for this: it has connections, and could start nobody for them.
                 self.wake_listener();
             }
-            let connection = match set.wait(limits::SPARE_MS) {
+            let connection = match set.wait(limits::IDLE_MS) {
                 Some(SIGNALS) => {
                     self.take_signals();
                     continue;
@@ -136,7 +136,7 @@ impl Worker<'_> {
                 // out together do not all exit.
                 None => {
                     self.slot.serve(pid);
-                    most = limits::SPARES;
+                    most = limits::IDLE_LEAST;
                     continue;
                 }
                 Some(data) => {
@@ -156,7 +156,7 @@ impl Worker<'_> {
                     if self.pool.end_shortage(pid) {
                         report!("connections are accepted again");
                     }
-                    if self.pool.spares() < limits::SPARES {
+                    if self.pool.idle() < limits::IDLE_LEAST {
                         self.wake_listener();
                     }
                     return Some(connection);

@@ -187,7 +187,7 @@ impl<'s> Session<'s> {
             self.on_deadline(due, now);
         }
         self.report_end();
-        self.is_reusable &= self.server_end.kept() <= limits::SPARE_BYTES;
+        self.is_reusable &= self.server_end.kept() <= limits::REUSE_BYTES;
         self.transmit(now);
         self.state.is_over()
     }

@@ -83,7 +83,7 @@ impl<'s> Session<'s> {
 
     /// Starts the command. `reason` gets why it was refused, or a warning.
     fn launch(&mut self, request: &Request<'s>, reason: &mut Line) -> Result<Running, Refused> {
-        self.is_reusable &= request.descriptors().all(|number| number < limits::SPARE_DESCRIPTOR);
+        self.is_reusable &= request.descriptors().all(|number| number < limits::REUSE_DESCRIPTOR);
         let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
         command::start(self.service, request, passed, self.command_buffers, reason)
     }

@@ -39,7 +39,7 @@ impl Session<'_> {
         } else {
             fd::receive(socket, space)
         };
-        self.is_reusable &= arrived.unwrap_or(0) <= limits::SPARE_BYTES;
+        self.is_reusable &= arrived.unwrap_or(0) <= limits::REUSE_BYTES;
         match arrived {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(count @ 1..) => self.arrive(inbox, count),

@@ -24,7 +24,7 @@ fn known() -> Vec<(&'static str, String)> {
         ("message", bytes(limits::MESSAGE)),
         ("sessions at once", limits::SESSIONS.to_string()),
         ("sessions at once, at most", limits::MAX_SESSIONS.to_string()),
-        ("idle workers", format!("{} to {}", limits::SPARES, limits::SPARES_MOST)),
+        ("idle workers", format!("{} to {}", limits::IDLE_LEAST, limits::IDLE_MOST)),
         ("connections waiting to be accepted", limits::BACKLOG.to_string()),
         ("first default port", limits::FIRST_PORT.to_string()),
         ("connecting to a server", time(limits::CONNECT_MS.unsigned_abs())),

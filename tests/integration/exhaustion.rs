@@ -79,9 +79,9 @@ fn a_worker_without_a_free_descriptor_says_so_and_takes_the_connection_when_it_h
     }
     let pod = Pod::new("true");
     let server = pod.server();
-    let is_waiting = |process: &Process| process.is_spare();
+    let is_waiting = |process: &Process| process.is_idle_worker();
     let workers = until("two workers wait", || {
-        let all = pod.children_and_spares(server.process().0);
+        let all = pod.children_and_idle_workers(server.process().0);
         Some(all).filter(|all| all.len() >= 2 && all.iter().all(is_waiting))
     });
     for transport in ["direct", "relay"] {

@@ -267,6 +267,6 @@ fn sessions_leave_no_zombies(transport: Transport) {
 fn children(parent: Process) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let numbers = entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()));
-    let is_child = |process: &Process| process.parent() == Some(parent.0) && !process.is_spare();
+    let is_child = |process: &Process| process.parent() == Some(parent.0) && !process.is_idle_worker();
     numbers.filter(|&number| is_child(&Process(number))).collect()
 }

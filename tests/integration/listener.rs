@@ -315,7 +315,7 @@ fn as_process_1_the_server_reaps_whatever_it_inherits() {
     until_true("nothing is left", || {
         let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
         let mut numbers = entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()));
-        !numbers.any(|number| Process(number).parent() == Some(server.0) && !Process(number).is_spare())
+        !numbers.any(|number| Process(number).parent() == Some(server.0) && !Process(number).is_idle_worker())
     });
     drop(stub);
     // The one that holds it does not pass signals on.

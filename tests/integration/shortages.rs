@@ -88,7 +88,7 @@ fn with_eight_processes_what_does_not_fit_is_refused_and_the_rest_goes_on(transp
     let (mut stay, mut pair) = (staying(&pod, "stay"), staying(&pod, "pair"));
     // The listener, two sessions, their three commands, and two idle workers.
     until_true("two workers wait", || {
-        pod.children_and_spares(server.process().0).iter().filter(|process| process.is_spare()).count() == 2
+        pod.children_and_idle_workers(server.process().0).iter().filter(|process| process.is_idle_worker()).count() == 2
     });
     let reason = "sh: Resource temporarily unavailable; is a limit too low?";
     pod.stub("stay").run().fails(125, "stay", &[reason]);

@@ -11,13 +11,13 @@ use crate::support::{
 use nix::sys::signal::Signal;
 
 /// The processes of a server that wait for a connection.
-fn spares(pod: &Pod, server: &Server) -> Vec<Process> {
-    pod.children_and_spares(server.process().0).into_iter().filter(Process::is_spare).collect()
+fn idle_workers(pod: &Pod, server: &Server) -> Vec<Process> {
+    pod.children_and_idle_workers(server.process().0).into_iter().filter(Process::is_idle_worker).collect()
 }
 
 /// Waits until a server has at least two idle workers, as after its start, and returns them.
-fn until_spares_wait(pod: &Pod, server: &Server) -> Vec<Process> {
-    until("processes to spare", || Some(spares(pod, server)).filter(|spares| spares.len() >= 2))
+fn until_workers_wait(pod: &Pod, server: &Server) -> Vec<Process> {
+    until("idle workers", || Some(idle_workers(pod, server)).filter(|idle_workers| idle_workers.len() >= 2))
 }
 
 /// The PID of the worker that served a call.
@@ -42,7 +42,7 @@ fn burst(pod: &Pod, calls: usize) {
 fn calls_in_a_row_share_few_processes() {
     let pod = Pod::new("who sh -c 'echo $PPID'");
     let server = pod.server();
-    until_spares_wait(&pod, &server);
+    until_workers_wait(&pod, &server);
     let mut served: Vec<_> = (0..40).map(|_| worker_of(&pod, "who")).collect();
     served.sort_unstable();
     served.dedup();
@@ -55,7 +55,7 @@ fn what_a_call_brought_along_is_not_there_in_the_next() {
         "show NAME= sh -c 'echo $PPID; pwd; umask; echo \"$NAME\" \"$@\"; ls /proc/self/fd; kill -s TERM $$; echo ignored' sh",
     );
     let server = pod.server();
-    until_spares_wait(&pod, &server);
+    until_workers_wait(&pod, &server);
     fs::create_dir(pod.work().join("below")).expect("a directory");
     pod.stub_path("show");
     let run = |script: &str| pod.shell(script).run();
@@ -82,12 +82,12 @@ fn a_call_that_fails_leaves_nothing_open() {
     let pod = Pod::new("missing /no/such/program\nwho sh -c 'echo $PPID'");
     let server = pod.server();
     let descriptors = |process: &Process| fs::read_dir(format!("/proc/{}/fd", process.0)).map_or(0, Iterator::count);
-    let before = until_spares_wait(&pod, &server).iter().map(descriptors).max();
+    let before = until_workers_wait(&pod, &server).iter().map(descriptors).max();
     for _ in 0..10 {
         pod.stub("missing").run().fails(127, "missing", &["/no/such/program"]);
         worker_of(&pod, "who");
     }
-    until_true("nothing is left open", || spares(&pod, &server).iter().map(descriptors).max() <= before);
+    until_true("nothing is left open", || idle_workers(&pod, &server).iter().map(descriptors).max() <= before);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_childs_end_that_is_none_does_not_cut_a_command_short() {
 fn a_process_with_something_left_behind_takes_no_other_call() {
     let pod = Pod::new("leave sh -c 'echo $PPID; sleep 1000 >/dev/null 2>&1 &'\nwho sh -c 'echo $PPID'");
     let server = pod.server();
-    until_spares_wait(&pod, &server);
+    until_workers_wait(&pod, &server);
     let left = worker_of(&pod, "leave");
     until_true("its process is gone", || Process(left).is_gone());
     // What it left behind runs on, as it would locally.
@@ -126,49 +126,49 @@ fn a_process_with_something_left_behind_takes_no_other_call() {
 fn a_process_that_has_grown_is_not_kept() {
     let pod = Pod::new("who sh -c 'echo $PPID'");
     let server = pod.server();
-    until_spares_wait(&pod, &server);
+    until_workers_wait(&pod, &server);
     let large = pod.relay_stub("who").args(vec!["x".repeat(120_000); 10]).run();
     let served: u32 = large.succeeds().trim().parse().expect("a process number");
     until_true("its process is gone", || Process(served).is_gone());
-    let memory = until_spares_wait(&pod, &server).iter().map(|spare| spare.memory()).max();
+    let memory = until_workers_wait(&pod, &server).iter().map(|worker| worker.memory()).max();
     assert!(memory < Some(512 << 10), "{memory:?} bytes");
 }
 
 #[test]
-fn spares_that_are_killed_are_replaced() {
+fn idle_workers_that_are_killed_are_replaced() {
     let pod = Pod::new("who sh -c 'echo $PPID'");
     let server = pod.server();
     for _ in 0..3 {
-        let killed = until_spares_wait(&pod, &server);
-        killed.iter().for_each(|spare| spare.signal(Signal::SIGKILL));
+        let killed = until_workers_wait(&pod, &server);
+        killed.iter().for_each(|worker| worker.signal(Signal::SIGKILL));
         until_true("they are replaced", || {
-            let spares = spares(&pod, &server);
-            spares.len() >= 2 && !spares.iter().any(|spare| killed.contains(spare))
+            let idle_workers = idle_workers(&pod, &server);
+            idle_workers.len() >= 2 && !idle_workers.iter().any(|worker| killed.contains(worker))
         });
         assert!(!killed.contains(&Process(worker_of(&pod, "who"))));
     }
 }
 
 #[test]
-fn a_spare_that_is_killed_is_replaced_though_there_are_enough() {
+fn an_idle_worker_that_is_killed_is_replaced_though_there_are_enough() {
     // The kernel wakes one of them for a connection. If that one is killed before it takes it, no other is told, and the
     // stub would wait until somebody else calls.
     let pod = Pod::new("stay sh -c 'echo ready; read line'");
     let server = pod.server();
     burst(&pod, 8);
     let before = until("all its processes wait", || {
-        let all = pod.children_and_spares(server.process().0);
-        Some(all).filter(|all| all.len() >= 8 && all.iter().all(Process::is_spare))
+        let all = pod.children_and_idle_workers(server.process().0);
+        Some(all).filter(|all| all.len() >= 8 && all.iter().all(Process::is_idle_worker))
     });
     before[0].signal(Signal::SIGKILL);
     until_true("another one looks for connections", || {
-        spares(&pod, &server).iter().any(|spare| !before.contains(spare))
+        idle_workers(&pod, &server).iter().any(|worker| !before.contains(worker))
     });
-    assert!(before[3..].iter().all(|spare| !spare.is_gone()), "those that were there still wait");
+    assert!(before[3..].iter().all(|worker| !worker.is_gone()), "those that were there still wait");
 }
 
 #[test]
-fn a_limit_of_sessions_holds_for_spares_too() {
+fn a_limit_of_sessions_holds_for_idle_workers_too() {
     let pod = Pod::with_header("--max-sessions=2", "stay sh -c 'echo ready; read line'\nwho sh -c 'echo $PPID'");
     let server = pod.server();
     let start = || {
@@ -177,7 +177,7 @@ fn a_limit_of_sessions_holds_for_spares_too() {
         stub
     };
     let (mut first, mut second) = (start(), start());
-    assert_eq!(pod.children_and_spares(server.process().0).len(), 2);
+    assert_eq!(pod.children_and_idle_workers(server.process().0).len(), 2);
     let mut third = pod.stub("who").stdout(Stdio::piped()).live();
     drop(first.stdin.take());
     assert_eq!(first.end().code(), Some(1));
@@ -193,14 +193,14 @@ fn after_a_burst_most_of_its_processes_go_again() {
     let server = pod.server();
     burst(&pod, 40);
     let kept = until("no more than a burst needs are kept", || {
-        let kept = pod.children_and_spares(server.process().0);
-        Some(kept).filter(|kept| (2..=16).contains(&kept.len()) && kept.iter().all(Process::is_spare))
+        let kept = pod.children_and_idle_workers(server.process().0);
+        Some(kept).filter(|kept| (2..=16).contains(&kept.len()) && kept.iter().all(Process::is_idle_worker))
     });
     // Their time is over at once. If all of them went, the next call would have to wait for others.
     let left = || kept.iter().filter(|process| !process.is_gone()).count();
     until_true("most of them are gone", || left() <= 2);
     assert_eq!(left(), 2);
-    until_true("two are kept for good", || spares(&pod, &server).len() == 2);
+    until_true("two are kept for good", || idle_workers(&pod, &server).len() == 2);
 }
 
 #[test]

@@ -221,7 +221,7 @@ impl Pod {
 
     /// The processes of this Pod: servers, sessions, commands and stubs. Dead ones and idle workers are left out.
     pub(crate) fn processes(&self) -> Vec<Process> {
-        self.all_processes().into_iter().filter(|process| !process.is_spare()).collect()
+        self.all_processes().into_iter().filter(|process| !process.is_idle_worker()).collect()
     }
 
     /// All processes of this Pod that are not dead.
@@ -248,7 +248,7 @@ impl Pod {
     }
 
     /// The same, with idle workers.
-    pub(crate) fn children_and_spares(&self, parent: u32) -> Vec<Process> {
+    pub(crate) fn children_and_idle_workers(&self, parent: u32) -> Vec<Process> {
         self.all_processes().into_iter().filter(|process| process.parent() == Some(parent)).collect()
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Process(pub u32);
 
 impl Process {
     /// Whether it is an idle worker: nothing else of k8psh waits with epoll(7).
-    pub(crate) fn is_spare(&self) -> bool {
+    pub(crate) fn is_idle_worker(&self) -> bool {
         let Ok(call) = fs::read_to_string(format!("/proc/{}/syscall", self.0)) else {
             // A server shows that to root alone. One that serves has its command.
             return self.name() == "k8pshd"

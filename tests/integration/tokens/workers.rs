@@ -6,8 +6,8 @@ use crate::support::Process;
 /// The workers, once they are as many as there may be, and idle.
 fn idle_workers(pod: &Pod, server: &Server, count: usize) -> Vec<Process> {
     until("all workers are there", || {
-        let all = pod.children_and_spares(server.process().0);
-        (all.len() == count && all.iter().all(Process::is_spare)).then_some(all)
+        let all = pod.children_and_idle_workers(server.process().0);
+        (all.len() == count && all.iter().all(Process::is_idle_worker)).then_some(all)
     })
 }
 
