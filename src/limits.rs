@@ -53,7 +53,7 @@ pub const WORTHWHILE: u16 = 4096;
 
 /// Bytes of small frames that came together which are written together: what a pipe takes in one piece, so that lines of
 /// several writers stay whole (`PIPE_BUF`, pipe(7)).
-pub const COMPANY: usize = 4096;
+pub const COALESCE_BYTES: usize = 4096;
 
 /// Bytes read from the connection at once: two data frames.
 pub const INBOX: usize = 256 << 10;

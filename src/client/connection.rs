@@ -161,7 +161,7 @@ impl Stub {
     fn process(&mut self, arrived: &[u8]) -> Handled {
         let was_unknown = self.machine.peer() == Peer::Unknown;
         let result = self.process_frames(arrived);
-        self.write_company();
+        self.write_coalesced();
         if was_unknown && self.machine.peer() == Peer::Negotiated && !self.connection.is_direct {
             reset_at_end(&self.connection.socket);
         }
@@ -182,7 +182,7 @@ impl Stub {
 
     fn handle(&mut self, message: ServerMessage<'_>) -> Handled {
         if !matches!(message, ServerMessage::Output(..)) {
-            self.write_company();
+            self.write_coalesced();
         }
         match message {
             ServerMessage::Output(which, bytes) => self.output(which, bytes)?,

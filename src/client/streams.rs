@@ -138,14 +138,14 @@ impl Stub {
             self.machine.keep(which, bytes, bytes.len());
             return Ok(());
         }
-        let is_in_company = self.streams.company == Some(which);
-        if !is_in_company || self.waiting(which) + bytes.len() > limits::COMPANY {
-            self.write_company();
+        let is_coalescing = self.streams.coalescing == Some(which);
+        if !is_coalescing || self.waiting(which) + bytes.len() > limits::COALESCE_BYTES {
+            self.write_coalesced();
         }
         let mut written = 0;
-        if self.waiting(which) == 0 || is_in_company {
-            if bytes.len() < limits::COMPANY {
-                self.streams.company = Some(which);
+        if self.waiting(which) == 0 || is_coalescing {
+            if bytes.len() < limits::COALESCE_BYTES {
+                self.streams.coalescing = Some(which);
             } else {
                 written = self.write(which, bytes);
             }
@@ -155,9 +155,9 @@ impl Stub {
         Ok(())
     }
 
-    /// Writes what waits for nothing but company: nothing more has come with it.
-    pub(super) fn write_company(&mut self) {
-        if let Some(which) = self.streams.company.take() {
+    /// Writes what has waited for more to be written with it: nothing more has come.
+    pub(super) fn write_coalesced(&mut self) {
+        if let Some(which) = self.streams.coalescing.take() {
             self.flush(which, PollFlags::OUT);
         }
     }

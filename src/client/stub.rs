@@ -65,8 +65,8 @@ pub(super) struct Streams {
     pub(super) input: Option<Stream>,
     /// stdout and stderr, until the command closes them or their readers go.
     pub(super) outputs: [Option<Stream>; 2],
-    /// The one of them that has bytes waiting for company: see [`limits::COMPANY`].
-    pub(super) company: Option<Which>,
+    /// The one of them that has bytes that wait to be written with what comes next: see [`limits::COALESCE_BYTES`].
+    pub(super) coalescing: Option<Which>,
     /// Whether stdin is left alone until the command has stopped for it, as a background job does.
     pub(super) input_awaits_stop: bool,
     /// Whether bytes were lost here: the command's own exit code would hide it.
@@ -76,7 +76,7 @@ pub(super) struct Streams {
 impl Streams {
     /// None of them: the command has the caller's own, or it is not known yet.
     const NONE: Streams =
-        Streams { input: None, outputs: [None, None], company: None, input_awaits_stop: false, has_failed: false };
+        Streams { input: None, outputs: [None, None], coalescing: None, input_awaits_stop: false, has_failed: false };
 
     /// stdout or stderr, while it is relayed.
     pub(super) fn output(&self, which: Which) -> Option<&Stream> {

@@ -100,8 +100,8 @@ pub struct Session<'s> {
     inbox: &'s mut [u8],
     /// What moves large streams to the connection.
     pub(super) conduit: Conduit,
-    /// Whether bytes of stdin wait for company alone: see [`limits::COMPANY`].
-    pub(super) has_company: bool,
+    /// Whether bytes of stdin wait to be written with what comes next: see [`limits::COALESCE_BYTES`].
+    pub(super) coalesces: bool,
     /// Whether this process may be kept for another session: neither its buffers nor its table of descriptors have
     /// become large, and no descriptor of this one is left.
     pub(super) is_reusable: bool,
@@ -141,7 +141,7 @@ impl<'s> Session<'s> {
             command_buffers: &mut buffers.command,
             inbox: &mut buffers.inbox,
             conduit: Conduit::default(),
-            has_company: false,
+            coalesces: false,
             is_reusable: true,
         };
         session.run()

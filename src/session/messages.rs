@@ -26,12 +26,12 @@ impl<'s> Session<'s> {
                 Err(error) => self.protocol_error(&error),
             }
         }
-        self.write_company();
+        self.write_coalesced();
     }
 
     fn handle(&mut self, message: ClientMessage<'_>) {
         if !matches!(message, ClientMessage::Input(_)) {
-            self.write_company();
+            self.write_coalesced();
         }
         match message {
             ClientMessage::Start => self.start(),

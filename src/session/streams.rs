@@ -14,18 +14,18 @@ impl Session<'_> {
     /// Bytes for the command's stdin. Few of them wait for those that have come with them.
     pub(super) fn input(&mut self, bytes: &[u8]) {
         self.record.count(0, bytes.len());
-        if bytes.len() < limits::COMPANY && (self.has_company || !self.server_end.has_input()) {
-            self.has_company = true;
+        if bytes.len() < limits::COALESCE_BYTES && (self.coalesces || !self.server_end.has_input()) {
+            self.coalesces = true;
             let _ = self.server_end.write_input(bytes, &mut |_| Some(0));
         } else {
-            self.write_company();
+            self.write_coalesced();
             self.write_input(bytes);
         }
     }
 
-    /// Writes what waits for nothing but company: nothing more has come with it.
-    pub(super) fn write_company(&mut self) {
-        if core::mem::take(&mut self.has_company) {
+    /// Writes what has waited for more to be written with it: nothing more has come.
+    pub(super) fn write_coalesced(&mut self) {
+        if core::mem::take(&mut self.coalesces) {
             self.write_input(b"");
         }
     }

@@ -1,6 +1,6 @@
 //! The wire protocol, byte for byte: interoperation with 0.9 in both directions, what protocol 2 adds, and garbage.
 
-mod company;
+mod coalescing;
 mod garbage;
 mod leaving;
 mod negotiated;
