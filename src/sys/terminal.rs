@@ -138,9 +138,12 @@ impl Modes {
         byte == b'\n' || byte != 0 && [libc::VEOL, libc::VEOL2].iter().any(|end| self.characters[*end] == byte)
     }
 
-    /// Whether it treats output as another one does.
+    /// Whether another one may treat the output further as it would its own: it treats it in the same way, but for tabs
+    /// where this one leaves none (termios(3), XTABS), as less(1) has it.
     pub fn has_output_of(&self, other: &Modes) -> bool {
-        self.output == other.output
+        let has_no_tabs = self.output & libc::TABDLY == libc::XTABS;
+        let other = if has_no_tabs { other.output | libc::XTABS } else { other.output };
+        self.output == other
     }
 
     /// Whether the same keys as at another one make signals.

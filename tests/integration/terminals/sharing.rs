@@ -97,18 +97,22 @@ fn what_was_typed_and_shown_before_it_is_read_is_shown_once(transport: Transport
 
 by_each_transport!(the_lines_of_others_have_their_returns_while_a_command_has_the_terminal);
 fn the_lines_of_others_have_their_returns_while_a_command_has_the_terminal(transport: Transport) {
-    let ask = "stty -echo; echo asks; until test -e go; do sleep 0.01; done; stty echo";
-    same(transport, &[], &[("ask", ask), ("busy", BUSY)], |scene| {
-        let script =
-            "(until test -e first; do sleep 0.01; done; printf 'one\\ntwo\\n'; echo >second) & ask; wait; busy";
-        play(scene, "sh", script, |terminal| {
-            terminal.expect("asks\r\n");
-            touch(scene, "first");
-            wait_for_file(scene.pod.work().join("second"));
-            touch(scene, "go");
-            terminal.expect("begun\r\n");
-        })
-    });
+    // Without echo, and with the modes that less sets.
+    for modes in ["-echo", "-echo -icanon tab3"] {
+        let ask =
+            format!("old=$(stty -g); stty {modes}; echo asks; until test -e go; do sleep 0.01; done; stty \"$old\"");
+        same(transport, &[], &[("ask", &ask), ("busy", BUSY)], |scene| {
+            let script =
+                "(until test -e first; do sleep 0.01; done; printf 'one\\ntwo\\n'; echo >second) & ask; wait; busy";
+            play(scene, "sh", script, |terminal| {
+                terminal.expect("asks\r\n");
+                touch(scene, "first");
+                wait_for_file(scene.pod.work().join("second"));
+                touch(scene, "go");
+                terminal.expect("begun\r\n");
+            })
+        });
+    }
 }
 
 by_each_transport!(all_lines_of_a_parallel_make_have_their_returns);
