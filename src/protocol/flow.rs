@@ -37,7 +37,8 @@ impl Which {
 /// where the peer knows no window. With that much free, another read is always safe.
 pub(super) const BACKLOG: usize = limits::WINDOW + limits::INBOX;
 
-/// Bytes of the frames that leave, as long as a stream adds to them: two pieces of a stream and what is kept free for [`CONTROL`].
+/// Bytes of the frames that leave, as long as a stream adds to them: two pieces of a stream and what is kept free for
+/// [`CONTROL`].
 pub(super) const OUTBOX: usize = 2 * limits::FRAME + CONTROL;
 
 /// Bytes that a stream leaves free in the outbox, so that a frame about something else always finds room.
