@@ -9,13 +9,7 @@ use core::ffi::CStr;
 /// Prints every error in the configuration, as lines or as a JSON array.
 pub(super) fn run(given: Option<&'static CStr>, environment: &Environment, is_json: bool) -> Result<(), Reported> {
     array::begin(is_json);
-    let outcome = file::inspect(given, environment).and_then(check);
-    array::end(&mut diag::output());
-    outcome
-}
-
-/// Prints what is wrong with what was read.
-fn check(loaded: Loaded<'static>) -> Result<(), Reported> {
+    let loaded = file::inspect(given, environment)?;
     let mut outcome = loaded.sound().map(drop);
     warn_of_patterns(loaded);
     for server in loaded.config.servers() {
@@ -25,6 +19,7 @@ fn check(loaded: Loaded<'static>) -> Result<(), Reported> {
             outcome = Err(Reported);
         }
     }
+    array::end(&mut diag::output());
     outcome
 }
 
