@@ -70,8 +70,8 @@ fn at_rest(place: &Place, transport: &Transport) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// What a running session adds to the server's side, idle workers included; over several at once,
-/// because the listener's own share falls when a session shares its pages.
+/// What a running session adds to the server's side, idle workers included; over several at once, because the listener's
+/// own share falls when a session shares its pages.
 fn extra(place: &Place, transport: &Transport, scale: &Scale) -> Result<Figure> {
     let server = Server::start(place, transport)?;
     let total = || -> Result<u64> {

@@ -17,7 +17,7 @@ fn idle_workers(pod: &Pod, server: &Server) -> Vec<Process> {
 
 /// Waits until a server has at least two idle workers, as after its start, and returns them.
 fn until_workers_wait(pod: &Pod, server: &Server) -> Vec<Process> {
-    until("idle workers", || Some(idle_workers(pod, server)).filter(|idle_workers| idle_workers.len() >= 2))
+    until("idle workers", || Some(idle_workers(pod, server)).filter(|workers| workers.len() >= 2))
 }
 
 /// The PID of the worker that served a call.
@@ -142,8 +142,8 @@ fn idle_workers_that_are_killed_are_replaced() {
         let killed = until_workers_wait(&pod, &server);
         killed.iter().for_each(|worker| worker.signal(Signal::SIGKILL));
         until_true("they are replaced", || {
-            let idle_workers = idle_workers(&pod, &server);
-            idle_workers.len() >= 2 && !idle_workers.iter().any(|worker| killed.contains(worker))
+            let workers = idle_workers(&pod, &server);
+            workers.len() >= 2 && !workers.iter().any(|worker| killed.contains(worker))
         });
         assert!(!killed.contains(&Process(worker_of(&pod, "who"))));
     }
