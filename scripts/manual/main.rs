@@ -30,18 +30,19 @@ fn item(option: &OptionSpec) -> String {
     if let Some(letter) = option.letter {
         head += &format!(" Fl {} ,", char::from(letter));
     }
-    let [name, metavar, help] = [option.name(), option.metavar(), option.help()].map(text);
+    let [name, metavar] = [option.name(), option.metavar()].map(text);
+    let help = k8psh::line!("{}", option.help());
     head += &format!(" Fl {}", name.replacen('-', "", 1));
     if let Some(optional) = metavar.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
         head += &format!(" Op Ar {optional}");
     } else if !metavar.is_empty() {
         head += &format!(" Ar {metavar}");
     }
-    format!("{head}\n{}{}", sentences(help), audience(option))
+    format!("{head}\n{}{}", sentences(text(help.bytes())), audience(option))
 }
 
 /// The table's texts are text.
-fn text(bytes: &'static [u8]) -> &'static str {
+fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("the table is UTF-8")
 }
 

@@ -9,6 +9,8 @@ use crate::secure::key::PreSharedKey;
 use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::{self, poll};
+use crate::text;
+use crate::text::packed::Text;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
@@ -18,7 +20,7 @@ pub enum Refusal {
     /// The connection ended before the server's answer: that server ends, and another one may have its address.
     Ended,
     /// Another reason, said of the server.
-    Because(&'static str),
+    Because(Text),
     /// Another reason, which was reported.
     Reported(Reported),
 }
@@ -28,7 +30,7 @@ use Refusal::Because;
 /// Agrees with the server on the keys of this connection, until `deadline`. The worker that answers is the one that will
 /// serve the request.
 pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<Transport, Refusal> {
-    let (initiator, message) = start(key).map_err(|_| Because("no random numbers here"))?;
+    let (initiator, message) = start(key).map_err(|_| Because(text!("no random numbers here")))?;
     let refused_at = Instant::after(limits::REFUSAL_MS);
     // It always fits into an empty socket buffer. Whether the connection has ended shows when the answer is read.
     let _ = fd::send(socket, &message);
@@ -37,20 +39,20 @@ pub fn agree(socket: &OwnedFd, key: &PreSharedKey, deadline: Instant) -> Result<
     // The server does the same meanwhile, before it sends the tag.
     let agreed = initiator.agree(&public);
     receive_part(socket, &mut tag, refused_at, deadline)?;
-    agreed.finish(&tag).map_err(|_| Because("it does not have this token; nothing was sent to it"))
+    agreed.finish(&tag).map_err(|_| Because(text!("it does not have this token; nothing was sent to it")))
 }
 
 /// Receives a part of the answer, which a server sends whole.
 fn receive_part(socket: &OwnedFd, part: &mut [u8], refused_at: Instant, deadline: Instant) -> Result<(), Refusal> {
     let count = receive(socket, part, deadline)?;
     if part.starts_with(PLAIN_ANSWER) {
-        return Err(Because("it asks for no token, and the section here has one"));
+        return Err(Because(text!("it asks for no token, and the section here has one")));
     }
     if count < part.len() {
         // A server refuses a wrong token without a byte, but only after a while. One that has sent a piece of a part has
         // failed in a way that another server would as well.
         let is_refused = count > 0 || refused_at.remaining() == 0;
-        return Err(if is_refused { Because("it does not accept this token") } else { Refusal::Ended });
+        return Err(if is_refused { Because(text!("it does not accept this token")) } else { Refusal::Ended });
     }
     Ok(())
 }
@@ -80,7 +82,7 @@ fn receive(socket: &OwnedFd, part: &mut [u8], deadline: Instant) -> Result<usize
             Err(Errno::AGAIN) => {
                 let left = deadline.remaining();
                 if left == 0 {
-                    return Err(Because("it does not answer"));
+                    return Err(Because(text!("it does not answer")));
                 }
                 poll::is_ready(socket.as_fd(), PollFlags::IN, left);
             }

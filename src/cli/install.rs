@@ -6,7 +6,7 @@ use crate::files::{advice, temporary};
 use crate::sys::fd;
 use crate::sys::program::Program;
 use crate::text::name;
-use crate::{limits, reported};
+use crate::{limits, reported, text};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -35,7 +35,7 @@ pub(super) fn run(program: &Program, target: &CStr) -> core::result::Result<(), 
 
 /// Reports why nothing could be installed there, and what to do.
 fn failed(target: &CStr, errno: Errno) -> Reported {
-    reported!("cannot install {}: {}{}", target, errno, advice(errno, "; give --install a writable volume"))
+    reported!("cannot install {}: {}{}", target, errno, advice(errno, text!("; give --install a writable volume")))
 }
 
 /// Checks that nothing is at `target` but what may be replaced. A device or FIFO that is gone would be missed.

@@ -3,7 +3,6 @@
 use super::connect::{Connection, connect, reset_at_end};
 use super::route::ENDED;
 use super::stub::{FORWARDED, Handled, Interrupt, Stub};
-use crate::debug;
 use crate::options::value::Transport;
 use crate::protocol::ProtocolError;
 use crate::protocol::client::{Peer, ServerMessage};
@@ -14,6 +13,7 @@ use crate::sys::signal;
 use crate::sys::socket::unix;
 use crate::text::bytes::first;
 use crate::text::line::Show;
+use crate::{debug, text};
 use rustix::event::PollFlags;
 use rustix::io::{Errno, Result};
 
@@ -128,7 +128,7 @@ impl Stub {
     fn on_disconnect(&self) -> Handled {
         // A server of protocol 1 has no other way to say that a signal ended the command.
         let reason = if self.machine.peer() == Peer::Plain {
-            "the connection ended before the command did (k8psh 0.9 does so when a signal ends the command)"
+            text!("the connection ended before the command did (k8psh 0.9 does so when a signal ends the command)")
         } else {
             ENDED
         };

@@ -11,7 +11,6 @@ use crate::diag::{self, Reported, array};
 use crate::options::settings::{Settings, is_trigger};
 use crate::protocol::Decoder;
 use crate::protocol::frame::{self, Kind};
-use crate::reported;
 use crate::secure::channel::{Channel, Sealed};
 use crate::secure::record::RECORD;
 use crate::sys::clock::Instant;
@@ -20,6 +19,8 @@ use crate::sys::socket::tcp;
 use crate::sys::statics::StaticCell;
 use crate::sys::{fd, poll};
 use crate::text::line::Show;
+use crate::text::packed::Text;
+use crate::{reported, text};
 use core::ffi::CStr;
 use core::net::{IpAddr, SocketAddr};
 use rustix::event::PollFlags;
@@ -92,12 +93,16 @@ fn ask(
     let keys = route.authenticate(environment, &socket, deadline).map_err(|why| route.refused(why))?;
     talk(question, &socket, Channel::of_initiator(keys, sealed), inbox, deadline).map_err(|errno| {
         route.report(match errno {
-            Errno::TIMEDOUT => &"timed out; at its --max-sessions it answers later: see --timeout",
-            Errno::ACCESS => &"it wants a token, and the section here has none",
+            Errno::TIMEDOUT => &SILENT,
+            Errno::ACCESS => &UNASKED,
             _ => &errno,
         })
     })
 }
+
+/// Why a server does not answer the question.
+const SILENT: Text = text!("timed out; at its --max-sessions it answers later: see --timeout");
+const UNASKED: Text = text!("it wants a token, and the section here has none");
 
 /// Looks for a trigger without connecting, which would set it off: where something listens on a port, a socket with
 /// `SO_REUSEADDR` cannot bind it (`EADDRINUSE`; socket(7)).

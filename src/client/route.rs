@@ -15,7 +15,8 @@ use crate::sys::poll;
 use crate::sys::program::Environment;
 use crate::text::address;
 use crate::text::line::Show;
-use crate::{line, reported};
+use crate::text::packed::Text;
+use crate::{line, reported, text};
 use core::net::IpAddr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -49,7 +50,7 @@ fn greet(socket: &OwnedFd) -> Result<(), Refusal> {
 }
 
 /// The message for a connection that has ended.
-pub(super) const ENDED: &str = "the connection ended before the command did";
+pub(super) const ENDED: Text = text!("the connection ended before the command did");
 
 /// The error of a connection to a server that is not the route's user.
 pub(super) const WRONG_USER: Errno = Errno::ACCESS;

@@ -11,6 +11,7 @@ use crate::sys::program::Environment;
 use crate::sys::statics::StaticCell;
 use crate::text::bytes::first;
 use crate::text::line::{Line, Part};
+use crate::text::packed::Text;
 use crate::{add, debug, limits, report, reported};
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -52,7 +53,7 @@ struct Source<'r> {
 impl Source<'_> {
     /// Tells what is wrong at an offset, or worth a warning: as a line, `FILE:LINE:COLUMN: ...`, or in the array that the
     /// output is.
-    fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
+    fn tell(&self, at: usize, text: Text, parts: &[Part<'_>]) {
         let mut message = Line::new();
         crate::text::line::add(&mut message, text, parts);
         let mark = self.mark.get().moved_to(at, self.bytes);
@@ -73,7 +74,7 @@ impl Source<'_> {
 macro_rules! tell {
     ($source:expr, $at:expr, $text:expr $(, $part:expr)* $(,)?) => {{
         $crate::assert_parts!($text $(, $part)*);
-        $source.tell($at, $text, &[$($crate::text::line::Show::part(&$part)),*])
+        $source.tell($at, $crate::text!($text), &[$($crate::text::line::Show::part(&$part)),*])
     }};
 }
 
@@ -140,7 +141,7 @@ impl File {
     }
 
     /// Tells of an offset in it.
-    pub fn tell(&self, at: usize, text: &str, parts: &[Part<'_>]) {
+    pub fn tell(&self, at: usize, text: Text, parts: &[Part<'_>]) {
         let bytes = first(&self.source, self.length);
         Source { file: self.path(), bytes, mark: &self.mark }.tell(at, text, parts);
     }

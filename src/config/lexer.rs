@@ -7,7 +7,7 @@
 use super::expansion::{self, Found, Reference};
 use super::index::hash;
 use super::problem::{Fault, Reason};
-use super::tables::{Text, Word, index};
+use super::tables::{Word, WordBytes, index};
 use crate::limits::NAME;
 use crate::text::bytes::{after, first, has, until};
 use crate::text::name::{PROGRAM, SERVER};
@@ -136,7 +136,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// Reads the word that begins here; an empty one where none does.
-    pub(super) fn word(&mut self, place: Place, text: &mut Text) -> Result<Word, Fault> {
+    pub(super) fn word(&mut self, place: Place, text: &mut WordBytes) -> Result<Word, Fault> {
         let (at, start) = (self.at, text.len());
         self.deferred = false;
         loop {
@@ -153,7 +153,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At a `$` in unquoted text: a whole reference is a unit, even if there is white space in it.
-    fn unquoted_reference(&mut self, text: &mut Text) -> Result<(), Fault> {
+    fn unquoted_reference(&mut self, text: &mut WordBytes) -> Result<(), Fault> {
         if self.at < self.open_until {
             return self.copy(1, text);
         }
@@ -173,7 +173,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// `"…"` or `'…'`. The quote that closes it, twice, is one of its text.
-    fn quoted(&mut self, quote: u8, text: &mut Text) -> Result<(), Fault> {
+    fn quoted(&mut self, quote: u8, text: &mut WordBytes) -> Result<(), Fault> {
         let start = self.at;
         let mut open = None;
         self.at += 1;
@@ -196,7 +196,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At a byte in double quotes: an escape, the beginning or the end of a reference, or text.
-    fn double_quoted(&mut self, byte: u8, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Fault> {
+    fn double_quoted(&mut self, byte: u8, open: &mut Option<Open<'s>>, text: &mut WordBytes) -> Result<(), Fault> {
         match (byte, &open) {
             (b'\\', _) => self.escape(text),
             (b'$', None) => self.quoted_reference(open, text),
@@ -210,7 +210,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At a `$` in double quotes: replaces a whole reference, begins one with a default, or takes the byte as it is.
-    fn quoted_reference(&mut self, open: &mut Option<Open<'s>>, text: &mut Text) -> Result<(), Fault> {
+    fn quoted_reference(&mut self, open: &mut Option<Open<'s>>, text: &mut WordBytes) -> Result<(), Fault> {
         let Some(head) = expansion::head(self.rest()) else {
             return self.copy(1, text);
         };
@@ -227,7 +227,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At the `}` of a reference with a default: puts the variable's value, or else the default, in its place.
-    fn close(&mut self, open: &Open<'s>, text: &mut Text) -> Result<(), Fault> {
+    fn close(&mut self, open: &Open<'s>, text: &mut WordBytes) -> Result<(), Fault> {
         if let Some(value) = self.lookup(open.name, true) {
             text.truncate(open.start);
             self.append(value, text)?;
@@ -246,7 +246,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// At a `\` in double quotes. At the end of the source it is passed over: the quotes are open then.
-    fn escape(&mut self, text: &mut Text) -> Result<(), Fault> {
+    fn escape(&mut self, text: &mut WordBytes) -> Result<(), Fault> {
         let rest = self.rest();
         let Some(letter) = rest.get(1) else {
             self.at += 1;
@@ -276,14 +276,14 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// Takes the bytes up to one that ends them as they stand.
-    fn copy_until(&mut self, ends: impl Fn(u8) -> bool, text: &mut Text) -> Result<(), Fault> {
+    fn copy_until(&mut self, ends: impl Fn(u8) -> bool, text: &mut WordBytes) -> Result<(), Fault> {
         let rest = self.rest();
         let len = rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
         self.copy(len, text)
     }
 
     /// Takes `len` bytes as they stand. There is no NUL in the source.
-    fn copy(&mut self, len: usize, text: &mut Text) -> Result<(), Fault> {
+    fn copy(&mut self, len: usize, text: &mut WordBytes) -> Result<(), Fault> {
         let bytes = first(self.rest(), len);
         text.extend_from_slice(bytes).map_err(|_| Reason::TextFull.at(self.at))?;
         self.at += bytes.len();
@@ -291,7 +291,7 @@ impl<'s, 'e> Lexer<'s, 'e> {
     }
 
     /// Adds what is not in the source to the word.
-    fn append(&self, bytes: &[u8], text: &mut Text) -> Result<(), Fault> {
+    fn append(&self, bytes: &[u8], text: &mut WordBytes) -> Result<(), Fault> {
         if has(bytes, 0) {
             return Err(Reason::Nul.at(self.at));
         }
@@ -392,7 +392,7 @@ mod tests {
 
     /// All words of a source, a `|` after each and a `*` before one that is deferred, LF for the end of a line.
     fn words(source: &str, place: Place) -> Result<String, Fault> {
-        let mut text = Text::new();
+        let mut text = WordBytes::new();
         let mut unset = |_: &[u8], _| {};
         let mut lexer = Lexer::new(source.as_bytes(), &environment, &mut unset);
         let mut found = String::new();
@@ -577,7 +577,7 @@ mod tests {
     #[test]
     fn the_caller_hears_of_unset_variables() {
         let source = b"${A}${U} \"x${V}${W:-}${A:-}\" '${X}' ${Y:-y} ${Z";
-        let (mut text, mut heard) = (Text::new(), Vec::new());
+        let (mut text, mut heard) = (WordBytes::new(), Vec::new());
         let mut unset = |name: &[u8], at| heard.push((name.to_vec(), at));
         let mut lexer = Lexer::new(source, &environment, &mut unset);
         while !lexer.at_line_end() {

@@ -10,7 +10,7 @@ use core::ops::Range;
 use heapless::Vec;
 
 /// The text of all words.
-pub(super) type Text = Vec<u8, { capacity::TEXT }>;
+pub(super) type WordBytes = Vec<u8, { capacity::TEXT }>;
 
 /// One word of the file after quoting and expansion. A NUL follows it in the arena, so that execve takes it as it is.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ pub(super) struct Entry {
 
 /// A configuration. Large, so it is made as a static, where it is all zero and costs nothing until it is filled.
 pub struct Config {
-    pub(super) text: Text,
+    pub(super) text: WordBytes,
     pub(super) words: Vec<Word, { capacity::WORDS }>,
     pub(super) headers: Vec<Header, { capacity::SECTIONS }>,
     pub(super) entries: Vec<Entry, { capacity::COMMANDS }>,
@@ -164,7 +164,7 @@ impl Config {
 
 /// The text of a word in this arena.
 #[inline(never)] // A call takes less code at each of its places.
-pub(super) fn text_of(text: &Text, word: Word) -> &[u8] {
+pub(super) fn text_of(text: &WordBytes, word: Word) -> &[u8] {
     text.get(word.start as usize..word.end()).unwrap_or_default()
 }
 

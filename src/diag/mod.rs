@@ -5,6 +5,7 @@ pub mod array;
 
 use crate::sys::statics::Global;
 use crate::text::line::{Line, Part, add};
+use crate::text::packed::Text;
 use crate::text::{bytes, name};
 use crate::{add, exit, sys};
 use rustix::fd::BorrowedFd;
@@ -38,7 +39,7 @@ pub struct Reported;
 macro_rules! report {
     ($text:expr $(, $part:expr)* $(,)?) => {{
         $crate::assert_parts!($text $(, $part)*);
-        $crate::diag::report($text, &[$($crate::text::line::Show::part(&$part)),*])
+        $crate::diag::report($crate::text!($text), &[$($crate::text::line::Show::part(&$part)),*])
     }};
 }
 
@@ -56,7 +57,7 @@ macro_rules! reported {
 macro_rules! fail {
     ($code:expr, $text:expr $(, $part:expr)* $(,)?) => {{
         $crate::assert_parts!($text $(, $part)*);
-        $crate::diag::fail($code, $text, &[$($crate::text::line::Show::part(&$part)),*])
+        $crate::diag::fail($code, $crate::text!($text), &[$($crate::text::line::Show::part(&$part)),*])
     }};
 }
 
@@ -68,7 +69,7 @@ macro_rules! debug {
         $crate::assert_parts!($text $(, $part)*);
         $crate::diag::tell(
             $crate::diag::Component::$component,
-            $text,
+            $crate::text!($text),
             &[$($crate::text::line::Show::part(&$part)),*],
         )
     }};
@@ -105,20 +106,20 @@ pub fn name() -> &'static [u8] {
 }
 
 /// Writes a message to stderr, behind this program's name.
-pub fn report(text: &str, parts: &[Part<'_>]) {
+pub fn report(text: Text, parts: &[Part<'_>]) {
     let mut line = Line::new();
     add!(&mut line, "{}: ", name());
     write_error(&mut line, text, parts);
 }
 
 /// Writes a message to stderr and ends this process with the code.
-pub fn fail(code: u8, text: &str, parts: &[Part<'_>]) -> ! {
+pub fn fail(code: u8, text: Text, parts: &[Part<'_>]) -> ! {
     report(text, parts);
     sys::process::exit(code)
 }
 
 /// Writes a debug line to stderr, behind its time, process and component, where the component's were asked for.
-pub fn tell(component: Component, text: &str, parts: &[Part<'_>]) {
+pub fn tell(component: Component, text: Text, parts: &[Part<'_>]) {
     if WANTED.get() & component.bit() == 0 {
         return;
     }
@@ -128,7 +129,7 @@ pub fn tell(component: Component, text: &str, parts: &[Part<'_>]) {
 }
 
 /// Ends a line and writes it. If stderr is closed, it is lost.
-fn write_error(line: &mut Line, text: &str, parts: &[Part<'_>]) {
+fn write_error(line: &mut Line, text: Text, parts: &[Part<'_>]) {
     add(line, text, parts);
     write(line, sys::fd::error());
 }

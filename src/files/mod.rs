@@ -4,7 +4,8 @@ pub mod path;
 
 use crate::sys::{self, fd, process};
 use crate::text::line::{Line, Part, Show};
-use crate::{add, limits};
+use crate::text::packed::Text;
+use crate::{add, limits, text};
 use core::ffi::CStr;
 use path::Path;
 use rustix::fs::{FileType, OFlags};
@@ -50,12 +51,12 @@ pub fn make_absolute(path: &mut Path, of: &[u8]) -> Result<()> {
 
 /// What to do if a file cannot be made because of this error: `closed` for a place that is read-only or another user's;
 /// empty if there is no advice.
-pub fn advice(errno: Errno, closed: &'static str) -> &'static str {
+pub fn advice(errno: Errno, closed: Text) -> Text {
     match errno {
         // EPERM: in a sticky directory, users may replace only their own files (rename(2)).
         Errno::ROFS | Errno::ACCESS | Errno::PERM => closed,
-        Errno::NOENT => "; make the directory, or mount a volume",
-        _ => "",
+        Errno::NOENT => text!("; make the directory, or mount a volume"),
+        _ => Text::EMPTY,
     }
 }
 

@@ -5,37 +5,39 @@ use super::names::{Format, Transport, Tty};
 use super::settings::{Connect, Settings};
 use crate::config::Server;
 use crate::diag::Reported;
+use crate::text;
 use crate::text::line::{Part, Show};
+use crate::text::packed::Text;
 
 /// Reports what does not go together: a text and its parts.
-type Tell<'t> = &'t mut dyn FnMut(&'static str, &[Part<'_>]);
+type Tell<'t> = &'t mut dyn FnMut(Text, &[Part<'_>]);
 
 /// Checks what a server can say against its settings.
 pub(super) fn check(settings: &Settings<'_>, server: Server<'_>, tell: Tell<'_>) -> Result<(), Reported> {
     if let Some(command) = settings.trigger {
         if server.command(command.to_bytes()).is_none() {
-            tell("--trigger {}: section {} has no such command", &[command.part(), server.name().part()]);
+            tell(text!("--trigger {}: section {} has no such command"), &[command.part(), server.name().part()]);
             return Err(Reported);
         }
         if settings.transport == Transport::Direct || settings.tty == Tty::Always {
-            tell("--trigger {}: its streams are a TCP connection: no --transport, no --tty", &[command.part()]);
+            tell(text!("--trigger {}: its streams are a TCP connection: no --transport, no --tty"), &[command.part()]);
             return Err(Reported);
         }
     } else if settings.detach_on_close {
-        tell("--detach-on-close has no effect without --trigger", &[]);
+        tell(text!("--detach-on-close has no effect without --trigger"), &[]);
         return Err(Reported);
     }
     if settings.plain.is_some() && (settings.trigger.is_none() || settings.token().is_none()) {
-        tell("--plain: needs --trigger, and --token-file or --token-env", &[]);
+        tell(text!("--plain: needs --trigger, and --token-file or --token-env"), &[]);
         return Err(Reported);
     }
     check_for_stubs(settings, server, tell)?;
     if settings.token().is_none() && !settings.no_token && !settings.listen.is_loopback() {
-        tell("--listen {}: needs --token-file, --token-env or --no-token", &[settings.listen.part()]);
+        tell(text!("--listen {}: needs --token-file, --token-env or --no-token"), &[settings.listen.part()]);
         return Err(Reported);
     }
     if settings.log_arguments && settings.log() == Format::None {
-        tell("--log-arguments has no effect without --log", &[]);
+        tell(text!("--log-arguments has no effect without --log"), &[]);
         return Err(Reported);
     }
     Ok(())
@@ -44,11 +46,11 @@ pub(super) fn check(settings: &Settings<'_>, server: Server<'_>, tell: Tell<'_>)
 /// Checks what a stub can say against a header. The rest its server's command line may make good.
 pub(super) fn check_for_stubs(settings: &Settings<'_>, server: Server<'_>, tell: Tell<'_>) -> Result<(), Reported> {
     if settings.has_several_tokens() {
-        tell("there is more than one of --token-file, --token-env and --no-token", &[]);
+        tell(text!("there is more than one of --token-file, --token-env and --no-token"), &[]);
     } else if let Some((option, cause)) = not_direct(settings) {
-        tell("{} is for the direct transport, which {} turns off", &[option.part(), cause.part()]);
+        tell(text!("{} is for the direct transport, which {} turns off"), &[option.part(), cause.part()]);
     } else if server.port() == 0 && server.has_commands() && settings.transport != Transport::Direct {
-        tell("port 0 is for --transport=direct alone: no stub knows the port that the kernel chooses", &[]);
+        tell(text!("port 0 is for --transport=direct alone: no stub knows the port that the kernel chooses"), &[]);
     } else {
         return Ok(());
     }

@@ -2,7 +2,8 @@
 
 use super::table::{OptionSpec, ProgramSpec, Scope};
 use crate::text::line::Line;
-use crate::{add, diag};
+use crate::text::packed::Text;
+use crate::{add, diag, line};
 
 /// The columns of a terminal that a line of help fills at the most.
 const WIDTH: usize = 79;
@@ -20,20 +21,20 @@ pub fn print(program: &ProgramSpec) {
 /// Adds the help of a program to `line`.
 fn show(program: &ProgramSpec, line: &mut Line) {
     add!(line, "Usage: {}\n\n", program.usage);
-    wrap(program.about.as_bytes(), 0, 0, line);
+    wrap(program.about, 0, 0, line);
     let has_header = program.options.iter().any(|option| option.scope == Scope::Header);
     if has_header {
-        line.add(b"\nOptions, also in the section's header; the command line wins:\n");
+        add!(line, "\nOptions, also in the section's header; the command line wins:\n");
         show_options(program, Scope::Either, line);
-        line.add(b"\nOptions of the section's header alone:\n");
+        add!(line, "\nOptions of the section's header alone:\n");
         show_options(program, Scope::Header, line);
-        line.add(b"\nOptions of the command line alone:\n");
+        add!(line, "\nOptions of the command line alone:\n");
     } else {
-        line.add(b"\nOptions:\n");
+        add!(line, "\nOptions:\n");
     }
     show_options(program, Scope::CommandLine, line);
     line.add(b"\n");
-    wrap(program.notes.as_bytes(), 0, 0, line);
+    wrap(program.notes, 0, 0, line);
 }
 
 fn show_options(program: &ProgramSpec, scope: Scope, line: &mut Line) {
@@ -55,9 +56,10 @@ fn show_option(option: &OptionSpec, line: &mut Line) {
 
 /// Adds a text that begins at `column`, in lines of at most [`WIDTH`] columns; further lines are indented by `indent`
 /// blanks.
-fn wrap(text: &[u8], mut column: usize, indent: usize, line: &mut Line) {
+fn wrap(text: Text, mut column: usize, indent: usize, line: &mut Line) {
+    let text = line!("{}", text);
     let mut is_first = true;
-    for word in text.split(|byte| *byte == b' ') {
+    for word in text.bytes().split(|byte| *byte == b' ') {
         if !is_first && column + 1 + word.len() > WIDTH {
             line.add(b"\n");
             line.add(&b"        "[..indent]);

@@ -5,8 +5,10 @@ use super::spec::{OptionSpec, Scope};
 use super::table::{Id, SERVER};
 use super::words::{UsageError, Word, contains, next};
 use crate::diag::Reported;
+use crate::text;
 use crate::text::bytes::{first, has, until};
 use crate::text::line::{Part, Show};
+use crate::text::packed::Text;
 use core::ffi::CStr;
 
 /// How options are read.
@@ -26,7 +28,7 @@ impl Reader {
         &self,
         words: &mut dyn Iterator<Item = &'w CStr>,
         take: &mut dyn FnMut(Id, &'w CStr) -> bool,
-        tell: &mut dyn FnMut(&str, &[Part<'_>]),
+        tell: &mut dyn FnMut(Text, &[Part<'_>]),
     ) -> Result<bool, Reported> {
         let mut outcome = Ok(false);
         let mut may_be_value = false;
@@ -48,11 +50,11 @@ impl Reader {
             let is_ignored = self.ignores && can_be_ignored(&error, may_be_value);
             may_be_value = matches!(error, UsageError::Unknown(word) if !has(word.to_bytes(), b'='));
             if !is_ignored {
-                let text = if error.is_of_value() { "{}" } else { "{}; see k8pshd --help" };
+                let text = if error.is_of_value() { text!("{}") } else { text!("{}; see k8pshd --help") };
                 tell(text, &[error.part()]);
                 outcome = Err(Reported);
             } else if self.warns {
-                tell("warning: {}: ignored", &[error.part()]);
+                tell(text!("warning: {}: ignored"), &[error.part()]);
             }
         }
         outcome

@@ -51,10 +51,10 @@ impl<'g> Settings<'g> {
         let mut settings = Settings::DEFAULTS;
         settings.ignore_invalid = ignores;
         // What is wrong with the header by itself.
-        let mut of_header = "";
+        let mut of_header = None;
         if let Some(server) = server {
             settings.read_header(server, loaded, end)?;
-            let _ = check(&settings, server, &mut |text, _| of_header = text);
+            let _ = check(&settings, server, &mut |text, _| of_header = Some(text));
         }
         let reader = Reader { place: Scope::CommandLine, ignores, warns: false };
         let mut take = |id, value| {
@@ -65,7 +65,7 @@ impl<'g> Settings<'g> {
         if let Some(server) = server {
             check(&settings, server, &mut |text, parts| {
                 // What the command line has brought about is not the file's fault.
-                if text == of_header { loaded.tell(server.at(), text, parts) } else { diag::report(text, parts) }
+                if Some(text) == of_header { loaded.tell(server.at(), text, parts) } else { diag::report(text, parts) }
             })?;
         }
         Ok(settings)

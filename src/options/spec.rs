@@ -2,6 +2,7 @@
 
 use super::value::Kind;
 use crate::text::bytes::{after, line, until};
+use crate::text::packed::Text;
 
 /// Every option, as the code that reads it names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,15 +91,14 @@ pub struct OptionSpec {
     /// The ends that it concerns.
     pub audience: Audience,
     /// Two lines for `--help`: its long name, hyphens included, and what stands for its value, if it takes one (in brackets,
-    /// that is a word that may follow); what it does, as a sentence without capital and full stop. One text, because three
-    /// would have an address and a length each.
-    pub text: &'static str,
+    /// that is a word that may follow); what it does, as a sentence without capital and full stop, packed.
+    pub text: &'static [u8],
 }
 
 impl OptionSpec {
     /// Its long name and what stands for its value, as they are written.
     pub fn usage(&self) -> &'static [u8] {
-        line(self.text.as_bytes(), 0)
+        line(self.text, 0)
     }
 
     /// Its long name.
@@ -112,8 +112,8 @@ impl OptionSpec {
     }
 
     /// What it does.
-    pub fn help(&self) -> &'static [u8] {
-        line(self.text.as_bytes(), 1)
+    pub fn help(&self) -> Text {
+        Text::new(after(self.text, self.usage().len() + 1))
     }
 }
 
@@ -133,11 +133,11 @@ pub struct ProgramSpec {
     /// The line behind `Usage: `.
     pub usage: &'static str,
     /// What it does.
-    pub about: &'static str,
+    pub about: Text,
     /// Its options, in alphabetical order of their long names.
     pub options: &'static [OptionSpec],
     /// The text behind the options.
-    pub notes: &'static str,
+    pub notes: Text,
 }
 
 impl ProgramSpec {

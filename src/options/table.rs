@@ -2,11 +2,23 @@
 //! values that they may have ([`super::value`]), `--help` ([`super::help`]) and the manual pages (`scripts/man`).
 
 use super::value::Kind;
+use crate::text;
+use crate::text::packed;
 
 pub use super::spec::{Audience, Id, OptionSpec, ProgramSpec, Scope};
 
+/// The text of an option: its long name with what stands for its value, and behind a line feed what it does, packed. One
+/// text, because two would have an address and a length each.
+macro_rules! described {
+    ($usage:literal, $help:expr) => {{
+        const USAGE: &str = concat!($usage, "\n");
+        const TEXT: [u8; USAGE.len() + packed::length($help)] = packed::pack(USAGE, $help);
+        &TEXT
+    }};
+}
+
 /// An option of the command line alone.
-const fn on_command_line(id: Id, letter: Option<u8>, value: Option<Kind>, text: &'static str) -> OptionSpec {
+const fn on_command_line(id: Id, letter: Option<u8>, value: Option<Kind>, text: &'static [u8]) -> OptionSpec {
     OptionSpec { id, letter, value, scope: Scope::CommandLine, audience: Audience::Server, text }
 }
 
@@ -16,7 +28,7 @@ const fn in_header(
     letter: Option<u8>,
     value: Option<Kind>,
     audience: Audience,
-    text: &'static str,
+    text: &'static [u8],
 ) -> OptionSpec {
     let scope = if matches!(audience, Audience::Stub) { Scope::Header } else { Scope::Either };
     OptionSpec { scope, audience, ..on_command_line(id, letter, value, text) }
@@ -27,38 +39,30 @@ const CONFIG: OptionSpec = on_command_line(
     Id::Config,
     Some(b'c'),
     Some(Kind::Any),
-    "--config FILE\n\
-     the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory",
+    described!(
+        "--config FILE",
+        "the configuration file; default: $K8PSH_CONFIG, else k8psh.conf in the working directory"
+    ),
 );
-const HELP: OptionSpec = on_command_line(
-    Id::Help,
-    Some(b'h'),
-    None,
-    "--help\n\
-     print this",
-);
-const VERSION: OptionSpec = on_command_line(
-    Id::Version,
-    Some(b'v'),
-    None,
-    "--version\n\
-     print the version",
-);
+const HELP: OptionSpec = on_command_line(Id::Help, Some(b'h'), None, described!("--help", "print this"));
+const VERSION: OptionSpec =
+    on_command_line(Id::Version, Some(b'v'), None, described!("--version", "print the version"));
 
 /// `k8psh`.
 pub static CLIENT: ProgramSpec = ProgramSpec {
     name: "k8psh",
     usage: "k8psh [options] command [arguments...]",
-    about: "\
+    about: text!(
+        "\
 Runs a command in the container that the configuration names for it, as though it were installed here. Called by another \
-name, as stubs are, it runs the command of that name.",
+name, as stubs are, it runs the command of that name."
+    ),
     options: &[
         on_command_line(
             Id::Check,
             None,
             None,
-            "--check\n\
-             print all errors in the configuration; exit with 1 if there are any",
+            described!("--check", "print all errors in the configuration; exit with 1 if there are any"),
         ),
         CONFIG,
         HELP,
@@ -66,84 +70,80 @@ name, as stubs are, it runs the command of that name.",
             Id::Install,
             None,
             Some(Kind::NewFile),
-            "--install FILE\n\
-             put this program at FILE and exit; where FILE is a directory: as k8psh, and as k8pshd beside it",
+            described!(
+                "--install FILE",
+                "put this program at FILE and exit; where FILE is a directory: as k8psh, and as k8pshd beside it"
+            ),
         ),
-        on_command_line(
-            Id::Json,
-            None,
-            None,
-            "--json\n\
-             --check, --list and --status print JSON",
-        ),
+        on_command_line(Id::Json, None, None, described!("--json", "--check, --list and --status print JSON")),
         on_command_line(
             Id::List,
             None,
             None,
-            "--list\n\
-             print all commands, their servers, ports and arguments",
+            described!("--list", "print all commands, their servers, ports and arguments"),
         ),
         on_command_line(
             Id::Probe,
             None,
             None,
-            "--probe [NAME]\n\
-             exit with 0 if that server, or every one, answers",
+            described!("--probe [NAME]", "exit with 0 if that server, or every one, answers"),
         ),
         on_command_line(
             Id::Server,
             Some(b's'),
             None,
-            "--server\n\
-             be the server, with all the arguments (see k8pshd --help)",
+            described!("--server", "be the server, with all the arguments (see k8pshd --help)"),
         ),
         on_command_line(
             Id::Status,
             None,
             None,
-            "--status [NAME]\n\
-             print what that server, or every one, runs, and how many calls ended how",
+            described!("--status [NAME]", "print what that server, or every one, runs, and how many calls ended how"),
         ),
         on_command_line(
             Id::Timeout,
             None,
             Some(Kind::Milliseconds),
-            "--timeout MS\n\
-             how long --probe and --status wait, in milliseconds; default: 1000",
+            described!("--timeout MS", "how long --probe and --status wait, in milliseconds; default: 1000"),
         ),
         VERSION,
     ],
-    notes: "\
+    notes: text!(
+        "\
 To begin, write k8psh.conf: a line [ tools:2102 ] =PATH= and below it a line for each command, as upper tr a-z A-Z. Where \
 they are, run k8pshd --name tools; where they are called, k8pshd --name client makes their stubs in the working directory, \
 which belongs into PATH.\n\n\
 Exit status: the command's own. A command that a signal ended ends k8psh by the same signal. 127: no such program; 126: \
-cannot be executed; 125: k8psh failed.",
+cannot be executed; 125: k8psh failed."
+    ),
 };
 
 /// `k8pshd`.
 pub static SERVER: ProgramSpec = ProgramSpec {
     name: "k8pshd",
     usage: "k8pshd [options] [-- program [arguments...]]",
-    about: "\
+    about: text!(
+        "\
 Runs the commands of its section for their stubs, and makes the stubs of all other sections. Without commands of its own \
-it leaves them there and exits. Then it runs the program, and ends with it.",
+it leaves them there and exits. Then it runs the program, and ends with it."
+    ),
     options: &[
         in_header(
             Id::AllowUid,
             None,
             Some(Kind::Uids),
             Audience::Server,
-            "--allow-uid UID,...\n\
-             the users whose stubs may come by direct transport; others come by TCP; default: all",
+            described!(
+                "--allow-uid UID,...",
+                "the users whose stubs may come by direct transport; others come by TCP; default: all"
+            ),
         ),
         in_header(
             Id::Background,
             Some(b'b'),
             None,
             Audience::Server,
-            "--background\n\
-             become a daemon once the port is bound and the stubs exist",
+            described!("--background", "become a daemon once the port is bound and the stubs exist"),
         ),
         CONFIG,
         in_header(
@@ -151,40 +151,35 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             None,
             Some(Kind::AddressOrNone),
             Audience::Stub,
-            "--connect ADDRESS\n\
-             where stubs find the server, by TCP alone; default: 127.0.0.1",
+            described!("--connect ADDRESS", "where stubs find the server, by TCP alone; default: 127.0.0.1"),
         ),
         in_header(
             Id::DetachOnClose,
             None,
             None,
             Audience::Server,
-            "--detach-on-close\n\
-             a trigger's command outlives its connection",
+            described!("--detach-on-close", "a trigger's command outlives its connection"),
         ),
         in_header(
             Id::DisableStubs,
             Some(b'd'),
             None,
             Audience::Server,
-            "--disable-client-executables\n\
-             make no stubs, and remove those that are there",
+            described!("--disable-client-executables", "make no stubs, and remove those that are there"),
         ),
         in_header(
             Id::ExecutableDirectory,
             Some(b'e'),
             Some(Kind::Path),
             Audience::Server,
-            "--executable-directory DIR\n\
-             where stubs are made; default: the working directory",
+            described!("--executable-directory DIR", "where stubs are made; default: the working directory"),
         ),
         in_header(
             Id::LocalStubs,
             Some(b'l'),
             None,
             Audience::Server,
-            "--generate-local-executables\n\
-             make stubs for this server's commands too",
+            described!("--generate-local-executables", "make stubs for this server's commands too"),
         ),
         HELP,
         in_header(
@@ -192,181 +187,171 @@ it leaves them there and exits. Then it runs the program, and ends with it.",
             Some(b'i'),
             None,
             Audience::Both,
-            "--ignore-invalid-arguments\n\
-             only warn of an unknown option, unless it begins like one that protects",
+            described!(
+                "--ignore-invalid-arguments",
+                "only warn of an unknown option, unless it begins like one that protects"
+            ),
         ),
         in_header(
             Id::KeepStubs,
             Some(b'k'),
             None,
             Audience::Server,
-            "--keep-client-executables\n\
-             leave the stubs on exit",
+            described!("--keep-client-executables", "leave the stubs on exit"),
         ),
         in_header(
             Id::Listen,
             None,
             Some(Kind::Address),
             Audience::Both,
-            "--listen ADDRESS\n\
-             where the server listens; default: 127.0.0.1; 0.0.0.0 or :: is every address; not beyond loopback without a \
-             token or --no-token",
+            described!(
+                "--listen ADDRESS",
+                "where the server listens; default: 127.0.0.1; 0.0.0.0 or :: is every address; not beyond loopback without a \
+             token or --no-token"
+            ),
         ),
         in_header(
             Id::Log,
             None,
             Some(Kind::Log),
             Audience::Server,
-            "--log HOW\n\
-             log each session: text (the default of triggers), json, none",
+            described!("--log HOW", "log each session: text (the default of triggers), json, none"),
         ),
         in_header(
             Id::LogArguments,
             None,
             None,
             Audience::Server,
-            "--log-arguments\n\
-             log its arguments too",
+            described!("--log-arguments", "log its arguments too"),
         ),
         in_header(
             Id::MaxConnections,
             Some(b'm'),
             Some(Kind::Limit),
             Audience::Server,
-            "--max-connections N\n\
-             exit after N connections; 0: at once; -1: no limit (default)",
+            described!("--max-connections N", "exit after N connections; 0: at once; -1: no limit (default)"),
         ),
         in_header(
             Id::MaxSessions,
             None,
             Some(Kind::Sessions),
             Audience::Server,
-            "--max-sessions N\n\
-             run at most N commands at once; default: 512",
+            described!("--max-sessions N", "run at most N commands at once; default: 512"),
         ),
         on_command_line(
             Id::Name,
             Some(b'n'),
             Some(Kind::Name),
-            "--name NAME\n\
-             which section is this server's; default: $K8PSH_NAME, else the host name",
+            described!("--name NAME", "which section is this server's; default: $K8PSH_NAME, else the host name"),
         ),
         in_header(
             Id::NoToken,
             None,
             None,
             Audience::Server,
-            "--no-token\n\
-             whoever reaches the port may run the commands",
+            described!("--no-token", "whoever reaches the port may run the commands"),
         ),
         in_header(
             Id::NoWait,
             Some(b'w'),
             None,
             Audience::Server,
-            "--no-wait\n\
-             on exit, do not wait for running commands",
+            described!("--no-wait", "on exit, do not wait for running commands"),
         ),
         in_header(
             Id::OverwriteFiles,
             Some(b'o'),
             None,
             Audience::Server,
-            "--overwrite-client-executables\n\
-             replace an existing file of a stub's name",
+            described!("--overwrite-client-executables", "replace an existing file of a stub's name"),
         ),
         in_header(
             Id::PidFile,
             Some(b'p'),
             Some(Kind::Path),
             Audience::Server,
-            "--pidfile FILE\n\
-             a daemon's PID file, which must not exist yet; default: /run/k8pshd.pid",
+            described!("--pidfile FILE", "a daemon's PID file, which must not exist yet; default: /run/k8pshd.pid"),
         ),
         in_header(
             Id::Plain,
             None,
             Some(Kind::YesNo),
             Audience::Server,
-            "--plain YES|NO\n\
-             whether a trigger with a token serves plain TCP clients (yes, the default) or stubs alone",
+            described!(
+                "--plain YES|NO",
+                "whether a trigger with a token serves plain TCP clients (yes, the default) or stubs alone"
+            ),
         ),
-        on_command_line(
-            Id::Server,
-            Some(b's'),
-            None,
-            "--server\n\
-             no effect",
-        ),
+        on_command_line(Id::Server, Some(b's'), None, described!("--server", "no effect")),
         in_header(
             Id::ServerUid,
             None,
             Some(Kind::Uid),
             Audience::Stub,
-            "--server-uid UID\n\
-             the user that the server has to be, which the direct transport alone shows",
+            described!(
+                "--server-uid UID",
+                "the user that the server has to be, which the direct transport alone shows"
+            ),
         ),
         in_header(
             Id::SessionTimeout,
             None,
             Some(Kind::TimeLimit),
             Audience::Server,
-            "--session-timeout MS\n\
-             end commands that run longer, in milliseconds; -1: none (default)",
+            described!("--session-timeout MS", "end commands that run longer, in milliseconds; -1: none (default)"),
         ),
         in_header(
             Id::Timeout,
             Some(b't'),
             Some(Kind::Limit),
             Audience::Server,
-            "--timeout MS\n\
-             exit after so many milliseconds; 0: at once; -1: never (default)",
+            described!("--timeout MS", "exit after so many milliseconds; 0: at once; -1: never (default)"),
         ),
         in_header(
             Id::TokenEnv,
             None,
             Some(Kind::VariableName),
             Audience::Both,
-            "--token-env NAME\n\
-             the variable with the token that both ends must have",
+            described!("--token-env NAME", "the variable with the token that both ends must have"),
         ),
         in_header(
             Id::TokenFile,
             None,
             Some(Kind::AbsolutePath),
             Audience::Both,
-            "--token-file PATH\n\
-             the file with that token, read for each connection",
+            described!("--token-file PATH", "the file with that token, read for each connection"),
         ),
         in_header(
             Id::Transport,
             None,
             Some(Kind::Transport),
             Audience::Both,
-            "--transport HOW\n\
-             stubs pass their file descriptors (direct), copy their streams over TCP (relay), or either (auto, the default)",
+            described!(
+                "--transport HOW",
+                "stubs pass their file descriptors (direct), copy their streams over TCP (relay), or either (auto, the default)"
+            ),
         ),
         in_header(
             Id::Trigger,
             None,
             Some(Kind::Name),
             Audience::Both,
-            "--trigger COMMAND\n\
-             run it for each connection, whose bytes are its streams",
+            described!("--trigger COMMAND", "run it for each connection, whose bytes are its streams"),
         ),
         in_header(
             Id::Tty,
             None,
             Some(Kind::Tty),
             Audience::Server,
-            "--tty WHEN\n\
-             give commands a terminal: auto (where stubs have one), always or never",
+            described!("--tty WHEN", "give commands a terminal: auto (where stubs have one), always or never"),
         ),
         VERSION,
     ],
-    notes: "\
+    notes: text!(
+        "\
 INT, TERM and HUP end it when the running commands have ended; a second one ends them. A program behind -- gets \
-the others instead. HUP has a daemon, or a server with a program, read its configuration again.",
+the others instead. HUP has a daemon, or a server with a program, read its configuration again."
+    ),
 };
 
 #[cfg(test)]
@@ -389,7 +374,7 @@ mod tests {
     #[test]
     fn a_value_has_a_name_where_there_is_one() {
         for option in CLIENT.options.iter().chain(SERVER.options) {
-            assert!(option.name().starts_with(b"--") && !option.help().is_empty());
+            assert!(option.name().starts_with(b"--") && !crate::line!("{}", option.help()).bytes().is_empty());
             assert_eq!(option.value.is_some(), !option.metavar().is_empty() && !option.metavar().starts_with(b"["));
         }
     }

@@ -11,7 +11,8 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::program::Program;
 use crate::sys::statics::StaticCell;
 use crate::text::bytes::first;
-use crate::{debug, limits, report, reported};
+use crate::text::packed::Text;
+use crate::{debug, limits, report, reported, text};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, CWD, OFlags, Stat};
 use rustix::io::Errno;
@@ -100,7 +101,8 @@ impl Spot {
     pub(super) fn open(path: &CStr, program: &Program) -> Result<Spot, Reported> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let opened = fd::open_at(CWD, path, flags, 0);
-        let refused = |errno| reported!("--executable-directory {}: {}{}", path, errno, files::advice(errno, ""));
+        let refused =
+            |errno| reported!("--executable-directory {}: {}{}", path, errno, files::advice(errno, Text::EMPTY));
         let directory = opened.map_err(refused)?;
         let target = own_path(program).map_err(|errno| reported!("cannot tell this program's path: {}", errno))?;
         Ok(Spot { directory, target })
@@ -185,8 +187,8 @@ fn is_client_command(loaded: Loaded<'_>, command: &Command<'_>) -> bool {
 /// Reports why a stub could not be made, and what to do about it.
 fn refused(wish: &Wish<'_>, name: &CStr, errno: Errno) -> Reported {
     let hint = match errno {
-        Errno::EXIST => "; --overwrite-client-executables replaces it",
-        _ => files::advice(errno, "; give --executable-directory a writable volume"),
+        Errno::EXIST => text!("; --overwrite-client-executables replaces it"),
+        _ => files::advice(errno, text!("; give --executable-directory a writable volume")),
     };
     reported!("cannot make stub {}/{}: {}{}", wish.directory, name, errno, hint)
 }

@@ -1,6 +1,7 @@
 //! The kernel's reasons in words, as strerror(3) gives them.
 
-use super::bytes::line;
+use super::packed::Text;
+use crate::text;
 use rustix::io::Errno;
 
 /// A number for each error, and a text with a line for each: a `match` would have a jump and three instructions for each.
@@ -64,14 +65,18 @@ errors! {
 }
 
 /// What an error means; `None` for one that no call of this program's fails with.
-pub fn text(errno: Errno) -> Option<&'static [u8]> {
+pub fn text(errno: Errno) -> Option<Text> {
     let number = ERRORS.iter().position(|known| *known == errno)?;
-    Some(line(TEXTS.as_bytes(), number))
+    Some(text!(TEXTS).line(number))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unpacked(words: Text) -> String {
+        crate::line!("{}", words).bytes().escape_ascii().to_string()
+    }
 
     #[test]
     fn the_words_are_those_of_the_system() {
@@ -79,12 +84,12 @@ mod tests {
         for number in 1..=133 {
             let system = std::io::Error::from_raw_os_error(number).to_string();
             if let Some(words) = text(Errno::from_raw_os_error(number)) {
-                assert_eq!(system, format!("{} (os error {number})", words.escape_ascii()));
+                assert_eq!(system, format!("{} (os error {number})", unpacked(words)));
                 known += 1;
             }
         }
         assert_eq!(known, 49);
-        assert_eq!(text(Errno::CONNREFUSED), Some(&b"Connection refused"[..]));
+        assert_eq!(text(Errno::CONNREFUSED), Some(text!("Connection refused")));
         assert_eq!([Errno::DEADLK, Errno::from_raw_os_error(4000)].map(text), [None; 2]);
     }
 }

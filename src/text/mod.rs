@@ -7,4 +7,5 @@ pub mod json;
 pub mod line;
 pub mod name;
 pub mod number;
+pub mod packed;
 pub mod time;

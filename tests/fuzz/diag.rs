@@ -4,12 +4,13 @@ pub(crate) use k8psh::diag::*;
 
 use k8psh::limits::MESSAGE;
 use k8psh::text::line::{Line, Part, add};
+use k8psh::text::packed::Text;
 use std::sync::Mutex;
 
 static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Keeps a message.
-pub(crate) fn report(text: &str, parts: &[Part<'_>]) {
+pub(crate) fn report(text: Text, parts: &[Part<'_>]) {
     let mut line = Line::new();
     add(&mut line, text, parts);
     let message = printable(&line);

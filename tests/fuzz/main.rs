@@ -54,7 +54,7 @@ use std::process::ExitCode;
 /// [`k8psh::report`] by this program's [`diag`].
 macro_rules! report {
     ($text:expr $(, $part:expr)* $(,)?) => {
-        $crate::diag::report($text, &[$($crate::text::line::Show::part(&$part)),*])
+        $crate::diag::report($crate::text!($text), &[$($crate::text::line::Show::part(&$part)),*])
     };
 }
 

@@ -2,7 +2,6 @@
 
 use super::refusal::{Refused, unavailable};
 use super::running::Streams;
-use crate::add;
 use crate::limits;
 use crate::options::value::Tty;
 use crate::protocol::request::{Attributes, Request};
@@ -11,12 +10,14 @@ use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::tcp;
 use crate::sys::terminal::{self, Modes};
 use crate::text::line::Line;
+use crate::text::packed::Text;
+use crate::{add, text};
 use rustix::fd::AsFd;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 
 /// What keeps a descriptor from coming, or from getting its number: `RLIMIT_NOFILE` (getrlimit(2)).
-const LIMIT_LOW: &str = "; is the limit of open files too low?";
+const LIMIT_LOW: Text = text!("; is the limit of open files too low?");
 
 /// Descriptors that came along with a request.
 pub(in crate::session) type Passed = heapless::Vec<Option<OwnedFd>, { limits::DESCRIPTORS }>;

@@ -21,7 +21,7 @@ macro_rules! line {
 macro_rules! add {
     ($line:expr, $text:expr $(, $part:expr)* $(,)?) => {{
         $crate::assert_parts!($text $(, $part)*);
-        $crate::text::line::add($line, $text, &[$($crate::text::line::Show::part(&$part)),*])
+        $crate::text::line::add($line, $crate::text!($text), &[$($crate::text::line::Show::part(&$part)),*])
     }};
 }
 

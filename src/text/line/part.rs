@@ -1,7 +1,7 @@
 //! The parts of a line, and how each is shown.
 
 use super::buffer::Line;
-use crate::text::bytes::{after, first};
+use crate::text::packed::{Text, Unpacked};
 use crate::text::{errno, json, number, time};
 use core::ffi::CStr;
 use rustix::io::Errno;
@@ -26,6 +26,8 @@ pub trait Show {
 pub enum Part<'p> {
     /// Words of this program's, or a line: shown as they are.
     Words(&'p [u8]),
+    /// The same, packed.
+    Text(Text),
     /// Somebody else's bytes.
     Bytes(&'p [u8]),
     /// The same as a string of JSON's.
@@ -52,6 +54,7 @@ impl Show for Part<'_> {
     fn show(&self, line: &mut Line) {
         match *self {
             Part::Words(words) => line.add(words),
+            Part::Text(text) => add(line, text, &[]),
             Part::Bytes(bytes) => show_bytes(bytes, line),
             Part::Json(text) => json::string(text, line),
             Part::String(string) => show_bytes(string.to_bytes(), line),
@@ -88,6 +91,7 @@ macro_rules! show_as_part {
 
 show_as_part! {
     &str, words => Part::Words(words.as_bytes());
+    Text, text => Part::Text(text);
     &[u8], bytes => Part::Bytes(bytes);
     &CStr, string => Part::String(string);
     u8, number => Part::Number(number.into());
@@ -181,7 +185,7 @@ fn show_signed(value: i32, line: &mut Line) {
 
 fn show_errno(errno: Errno, line: &mut Line) {
     match errno::text(errno) {
-        Some(text) => line.add(text),
+        Some(text) => add(line, text, &[]),
         None => {
             line.add(b"error ");
             show_signed(errno.raw_os_error(), line);
@@ -203,17 +207,14 @@ pub const fn placeholders(text: &str) -> usize {
 }
 
 /// Adds a text to a line, with a part in the place of each `{}` in it.
-pub fn add(line: &mut Line, text: &str, parts: &[Part<'_>]) {
+pub fn add(line: &mut Line, text: Text, parts: &[Part<'_>]) {
     let mut parts = parts.iter();
-    let mut rest = text.as_bytes();
-    while let Some(place) = rest.windows(2).position(|pair| pair == b"{}") {
-        line.add(first(rest, place));
-        if let Some(part) = parts.next() {
-            part.show(line);
+    for unpacked in text.unpacked() {
+        match unpacked {
+            Unpacked::Characters(characters) => line.add(characters),
+            Unpacked::Place => parts.next().into_iter().for_each(|part| part.show(line)),
         }
-        rest = after(rest, place + 2);
     }
-    line.add(rest);
 }
 
 #[cfg(test)]
