@@ -43,10 +43,10 @@ fn check(target: &CStr) -> core::result::Result<(), Reported> {
     let Ok(status) = rustix::fs::lstat(target) else { return Ok(()) };
     let what = match FileType::from_raw_mode(status.st_mode) {
         FileType::RegularFile | FileType::Symlink => return Ok(()),
-        FileType::Directory => "directory",
-        FileType::Fifo => "FIFO",
-        FileType::Socket => "socket",
-        _ => "device",
+        FileType::Directory => text!("directory"),
+        FileType::Fifo => text!("FIFO"),
+        FileType::Socket => text!("socket"),
+        _ => text!("device"),
     };
     Err(reported!("cannot install {}: it is a {}, which --install leaves alone", target, what))
 }

@@ -9,7 +9,7 @@ use crate::sys::process::exit;
 use crate::sys::program::{Program, Strings};
 use crate::text::line::Show;
 use crate::text::number::parse;
-use crate::{diag, exit, fail, limits, server};
+use crate::{diag, exit, fail, limits, server, text};
 use core::ffi::CStr;
 
 /// The task of a command line without a command.
@@ -72,7 +72,7 @@ impl Invocation {
     /// Takes the task, of which there is one at the most.
     fn begin(&mut self, task: Task) {
         if self.task.replace(task).is_some() {
-            self.usage_error(&"only one of --check, --install, --list, --probe and --status can be given");
+            self.usage_error(&text!("only one of --check, --install, --list, --probe and --status can be given"));
         }
     }
 
@@ -94,10 +94,10 @@ impl Invocation {
         if self.is_json
             && !matches!(self.task, Some(Task::Check | Task::List | Task::Ask { question: Question::Status, .. }))
         {
-            self.usage_error(&"--json belongs to --check, --list or --status");
+            self.usage_error(&text!("--json belongs to --check, --list or --status"));
         }
         if self.timeout.is_some() && !matches!(self.task, Some(Task::Ask { .. })) {
-            self.usage_error(&"--timeout belongs to --probe or --status");
+            self.usage_error(&text!("--timeout belongs to --probe or --status"));
         }
     }
 
@@ -112,7 +112,7 @@ impl Invocation {
                 let timeout = self.timeout.unwrap_or(limits::PROBE_MS);
                 inspect::run(program, self.config, (question, name), timeout, self.is_json)
             }
-            None => self.usage_error(&"no command given; k8psh --list shows all"),
+            None => self.usage_error(&text!("no command given; k8psh --list shows all")),
         };
         exit(if outcome.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     }

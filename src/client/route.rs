@@ -113,7 +113,7 @@ impl Route {
     /// Reports why no server could be reached by this route, and what to look at if nothing listens there.
     pub(super) fn report_unreachable(&self, errno: Errno) -> Reported {
         if self.user.is_some() && errno == WRONG_USER {
-            return self.report(&"another user than --server-uid");
+            return self.report(&text!("another user than --server-uid"));
         }
         if errno == Errno::CONNREFUSED {
             return self.report(&line!("{}; is k8pshd --name {} running there?", errno, self.server.name()));

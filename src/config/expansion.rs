@@ -3,7 +3,9 @@
 //! A name is made of ASCII letters, digits, `_ - . ( )` and space; a default ends at the first `}`. What only looks
 //! like a reference is ordinary text, so nothing here fails.
 
+use crate::text;
 use crate::text::bytes::{after, until};
+use crate::text::packed::Text;
 
 /// A reference to a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +107,12 @@ pub(super) fn head(text: &[u8]) -> Option<Head<'_>> {
 }
 
 /// What a message says behind a text that is wrong, if it has a `${` in it: that was not replaced.
-pub fn unreplaced(text: &[u8]) -> &'static str {
-    if text.windows(2).any(|pair| pair == b"${") { "; ${ without a name and } is taken as it stands" } else { "" }
+pub fn unreplaced(text: &[u8]) -> Text {
+    if text.windows(2).any(|pair| pair == b"${") {
+        text!("; ${ without a name and } is taken as it stands")
+    } else {
+        Text::EMPTY
+    }
 }
 
 fn is_name(byte: u8) -> bool {

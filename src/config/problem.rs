@@ -2,11 +2,12 @@
 
 use super::capacity::{COMMANDS, FILE, SECTIONS, TEXT, WORDS};
 use super::expansion::unreplaced;
-use crate::add;
 use crate::limits::{NAME, PATH};
+use crate::text;
 use crate::text::bytes::until;
-use crate::text::line::{Line, Show};
+use crate::text::line::{Line, Part, Show, add};
 use crate::text::number::MOST;
+use crate::text::packed::Text;
 
 /// Something that is wrong with a configuration; nothing of such a configuration is used. It is shown as one line.
 #[derive(Clone, Copy, Debug)]
@@ -21,61 +22,72 @@ pub struct Problem<'p> {
     pub(super) owner: &'p [u8],
 }
 
-/// What is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+/// Makes [`Reason`], and what is said of each: a `match` would have a list of parts for each.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
+        /// What is wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        const TEXTS: Text = text!(concat!($($text, "\n"),*));
+    };
+}
+
+reasons! {
     /// A setting that does not exist.
-    UnknownSetting,
+    UnknownSetting => "unknown setting {}",
     /// A line before the first section that has no `=`.
-    NotSetting,
+    NotSetting => "{} is neither a setting, key = value, nor below a [ section ]",
     /// A setting with more than one word; the further one is concerned.
-    TrailingWord,
+    TrailingWord => "unexpected word {} after the value of {}; quote white space in it",
     /// A quote that is never closed; the opening one is concerned.
-    OpenQuote,
+    OpenQuote => "the quote {} is never closed",
     /// A backslash with something after it that is no escape.
-    BadEscape,
+    BadEscape => "unknown escape {}",
     /// `\x` without two hexadecimal digits.
-    BadHex,
+    BadHex => "{}: \\x needs two hexadecimal digits",
     /// A NUL byte, which no argument and no variable can hold.
-    Nul,
+    Nul => "NUL bytes cannot be used",
     /// `[` without `]` on its line.
-    OpenSection,
+    OpenSection => "section {}: there is no ] on this line",
     /// More than one word between `[` and `]`; the further one is concerned.
-    SectionWords,
+    SectionWords => "section {}: unexpected word {}; quote white space in a name",
     /// A section without a name.
-    EmptySection,
+    EmptySection => "a section needs a name",
     /// A port that is not made of digits.
-    BadPort,
+    BadPort => "section {}: port {} is not a number{}",
     /// A port beyond 65535.
-    PortRange,
+    PortRange => "section {}: port {} is above 65535",
     /// No port given after a section with the port 65535.
-    NextPort,
+    NextPort => "section {}: there is no port after 65535; give one",
     /// A section that comes twice with two ports.
-    PortConflict,
+    PortConflict => "section {}: port {} is not the one that it has above",
     /// A command that cannot be a file's name.
-    CommandName,
+    CommandName => "command {}: a name cannot be empty, . or .., nor contain /",
     /// A command that has a name of this program's, so that no stub can be called by it.
-    CommandReserved,
+    CommandReserved => "command {}: called by this name, the program is no stub; choose another",
     /// A command whose name is longer than a file's name can be.
-    CommandNameLong,
+    CommandNameLong => "command {}: the name is longer than {} bytes",
     /// `?=value` or `==value`.
-    EmptyVariable,
+    EmptyVariable => "variable {} has no name",
     /// A variable's name with a `*` that does not end it, or with a value behind it.
-    BadPattern,
+    BadPattern => "variable {}: a * ends the name, and takes no value",
     /// A number of milliseconds that is none.
-    BadNumber,
+    BadNumber => "{}: {} is not a number of milliseconds, {} at most",
     /// A `baseDirectory` longer than any path can be.
-    PathLong,
+    PathLong => "{}: the path is longer than {} bytes",
     /// More bytes than a configuration may have.
-    FileLong,
+    FileLong => "the file is longer than {} bytes",
     /// More text after expansion than there is room for.
-    TextFull,
+    TextFull => "there are more than {} bytes of text",
     /// More words than there is room for.
-    WordsFull,
+    WordsFull => "there are more than {} words",
     /// More commands than there is room for.
-    CommandsFull,
+    CommandsFull => "there are more than {} commands",
     /// More section headers than there is room for.
-    SectionsFull,
+    SectionsFull => "there are more than {} sections",
 }
 
 /// A reason and its place: a problem before anything is said about it.
@@ -112,48 +124,27 @@ impl Reason {
 
 impl Show for Problem<'_> {
     fn show(&self, line: &mut Line) {
-        let (word, owner) = (self.word, self.owner);
-        match self.reason {
-            Reason::UnknownSetting => add!(line, "unknown setting {}", word),
-            Reason::NotSetting => add!(line, "{} is neither a setting, key = value, nor below a [ section ]", word),
-            Reason::TrailingWord => {
-                add!(line, "unexpected word {} after the value of {}; quote white space in it", word, owner);
+        let (word, owner) = (Part::Bytes(self.word), Part::Bytes(self.owner));
+        let most = |count: usize| Part::Number(count as u64);
+        let mut text = TEXTS.line(self.reason as usize);
+        // Those that a text has no place for are not shown.
+        let parts = match self.reason {
+            Reason::SectionWords if self.word.starts_with(b":") || self.owner.ends_with(b":") => {
+                text = text!("section {}: white space beside the : before its port; write [ {}:PORT ]");
+                [Part::Bytes(until(self.owner, b':')); 3]
             }
-            Reason::OpenQuote => add!(line, "the quote {} is never closed", word),
-            Reason::BadEscape => add!(line, "unknown escape {}", word),
-            Reason::BadHex => add!(line, "{}: \\x needs two hexadecimal digits", word),
-            Reason::Nul => add!(line, "NUL bytes cannot be used"),
-            Reason::OpenSection => add!(line, "section {}: there is no ] on this line", word),
-            Reason::SectionWords if word.starts_with(b":") || owner.ends_with(b":") => {
-                let name = until(owner, b':');
-                add!(line, "section {}: white space beside the : before its port; write [ {}:PORT ]", name, name);
-            }
-            Reason::SectionWords => {
-                add!(line, "section {}: unexpected word {}; quote white space in a name", owner, word);
-            }
-            Reason::EmptySection => add!(line, "a section needs a name"),
-            Reason::BadPort => {
-                add!(line, "section {}: port {} is not a number{}", owner, word, unreplaced(word));
-            }
-            Reason::PortRange => add!(line, "section {}: port {} is above 65535", owner, word),
-            Reason::NextPort => add!(line, "section {}: there is no port after 65535; give one", owner),
-            Reason::PortConflict => add!(line, "section {}: port {} is not the one that it has above", owner, word),
-            Reason::CommandName => {
-                add!(line, "command {}: a name cannot be empty, . or .., nor contain /", word);
-            }
-            Reason::CommandReserved => {
-                add!(line, "command {}: called by this name, the program is no stub; choose another", word);
-            }
-            Reason::CommandNameLong => add!(line, "command {}: the name is longer than {} bytes", word, NAME),
-            Reason::EmptyVariable => add!(line, "variable {} has no name", word),
-            Reason::BadPattern => add!(line, "variable {}: a * ends the name, and takes no value", word),
-            Reason::BadNumber => add!(line, "{}: {} is not a number of milliseconds, {} at most", owner, word, MOST),
-            Reason::PathLong => add!(line, "{}: the path is longer than {} bytes", owner, PATH - 1),
-            Reason::FileLong => add!(line, "the file is longer than {} bytes", FILE),
-            Reason::TextFull => add!(line, "there are more than {} bytes of text", TEXT),
-            Reason::WordsFull => add!(line, "there are more than {} words", WORDS),
-            Reason::CommandsFull => add!(line, "there are more than {} commands", COMMANDS),
-            Reason::SectionsFull => add!(line, "there are more than {} sections", SECTIONS),
-        }
+            Reason::BadPort => [owner, word, Part::Text(unreplaced(self.word))],
+            Reason::SectionWords | Reason::PortRange | Reason::NextPort | Reason::PortConflict => [owner, word, word],
+            Reason::BadNumber => [owner, word, Part::Number(MOST)],
+            Reason::CommandNameLong => [word, most(NAME), word],
+            Reason::PathLong => [owner, most(PATH - 1), word],
+            Reason::FileLong => [most(FILE); 3],
+            Reason::TextFull => [most(TEXT); 3],
+            Reason::WordsFull => [most(WORDS); 3],
+            Reason::CommandsFull => [most(COMMANDS); 3],
+            Reason::SectionsFull => [most(SECTIONS); 3],
+            _ => [word, owner, owner],
+        };
+        add(line, text, &parts);
     }
 }

@@ -14,33 +14,40 @@ type Tell<'t> = &'t mut dyn FnMut(Text, &[Part<'_>]);
 
 /// Checks what a server can say against its settings.
 pub(super) fn check(settings: &Settings<'_>, server: Server<'_>, tell: Tell<'_>) -> Result<(), Reported> {
-    if let Some(command) = settings.trigger {
-        if server.command(command.to_bytes()).is_none() {
-            tell(text!("--trigger {}: section {} has no such command"), &[command.part(), server.name().part()]);
-            return Err(Reported);
-        }
-        if settings.transport == Transport::Direct || settings.tty == Tty::Always {
-            tell(text!("--trigger {}: its streams are a TCP connection: no --transport, no --tty"), &[command.part()]);
-            return Err(Reported);
-        }
-    } else if settings.detach_on_close {
-        tell(text!("--detach-on-close has no effect without --trigger"), &[]);
-        return Err(Reported);
-    }
-    if settings.plain.is_some() && (settings.trigger.is_none() || settings.token().is_none()) {
-        tell(text!("--plain: needs --trigger, and --token-file or --token-env"), &[]);
+    if let Some(text) = wrong_trigger(settings, server) {
+        let trigger = settings.trigger.unwrap_or_default();
+        tell(text, &[trigger.part(), server.name().part()]);
         return Err(Reported);
     }
     check_for_stubs(settings, server, tell)?;
     if settings.token().is_none() && !settings.no_token && !settings.listen.is_loopback() {
         tell(text!("--listen {}: needs --token-file, --token-env or --no-token"), &[settings.listen.part()]);
-        return Err(Reported);
-    }
-    if settings.log_arguments && settings.log() == Format::None {
+    } else if settings.log_arguments && settings.log() == Format::None {
         tell(text!("--log-arguments has no effect without --log"), &[]);
-        return Err(Reported);
+    } else {
+        return Ok(());
     }
-    Ok(())
+    Err(Reported)
+}
+
+/// What is wrong with a trigger, or with an option that only a trigger may have. Takes the trigger's command and the
+/// section's name.
+fn wrong_trigger(settings: &Settings<'_>, server: Server<'_>) -> Option<Text> {
+    if let Some(command) = settings.trigger {
+        if server.command(command.to_bytes()).is_none() {
+            return Some(text!("--trigger {}: section {} has no such command"));
+        }
+        if settings.transport == Transport::Direct || settings.tty == Tty::Always {
+            return Some(text!("--trigger {}: its streams are a TCP connection: no --transport, no --tty"));
+        }
+    } else if settings.detach_on_close {
+        return Some(text!("--detach-on-close has no effect without --trigger"));
+    }
+    if settings.plain.is_some() && (settings.trigger.is_none() || settings.token().is_none()) {
+        return Some(text!("--plain: needs --trigger, and --token-file or --token-env"));
+    }
+    let http_is_needless = settings.http.is_some() && settings.plain_trigger().is_none();
+    http_is_needless.then_some(text!("--http: needs --trigger, and no --plain=no"))
 }
 
 /// Checks what a stub can say against a header. The rest its server's command line may make good.

@@ -2,10 +2,10 @@
 
 use super::table::{Id, OptionSpec, ProgramSpec};
 use super::value::Kind;
-use crate::add;
 use crate::config::expansion::unreplaced;
 use crate::text::bytes::c_str;
-use crate::text::line::{Line, Show};
+use crate::text::line::{Line, Part, Show, add};
+use crate::{add, text};
 use core::ffi::CStr;
 
 /// A word, or an option and its value.
@@ -60,22 +60,36 @@ impl UsageError<'_> {
 
 impl Show for UsageError<'_> {
     fn show(&self, line: &mut Line) {
-        match *self {
-            UsageError::Unknown(word) => add!(line, "unknown option {}", word),
-            UsageError::Unexpected(word) => add!(line, "unexpected argument {}", word),
-            UsageError::NoValue(option) => add!(line, "{} needs a value", option.name()),
-            UsageError::NeedlessValue(option) => add!(line, "{} takes no value behind =", option.name()),
-            UsageError::BadValue(option, kind, value) if value.is_empty() => {
-                add!(line, "{} has an empty value, which is not {}", option.name(), kind);
-            }
-            UsageError::BadValue(option, kind, value) => {
-                let (kind, part) = kind.concerned(value);
-                let (of, whole) = if part == value.to_bytes() { ("", "".part()) } else { (" in ", value.part()) };
-                add!(line, "{}: {}{}{} is not {}{}", option.name(), part, of, whole, kind, unreplaced(part));
-            }
-            UsageError::NotInHeader(option) => add!(line, "{} belongs on the command line", option.name()),
-            UsageError::NotOnCommandLine(option) => add!(line, "{} belongs in the section's header", option.name()),
-        }
+        let (concerned, text) = match self {
+            UsageError::Unknown(word) => (word.part(), text!("unknown option {}")),
+            UsageError::Unexpected(word) => (word.part(), text!("unexpected argument {}")),
+            UsageError::BadValue(option, kind, value) => return show_bad_value(option, *kind, value, line),
+            UsageError::NoValue(option) => (option.part(), text!("{} needs a value")),
+            UsageError::NeedlessValue(option) => (option.part(), text!("{} takes no value behind =")),
+            UsageError::NotInHeader(option) => (option.part(), text!("{} belongs on the command line")),
+            UsageError::NotOnCommandLine(option) => (option.part(), text!("{} belongs in the section's header")),
+        };
+        add(line, text, &[concerned]);
+    }
+}
+
+fn show_bad_value(option: &OptionSpec, kind: Kind, value: &CStr, line: &mut Line) {
+    if value.is_empty() {
+        return add!(line, "{} has an empty value, which is not {}", option, kind);
+    }
+    let (kind, part) = kind.concerned(value);
+    let (of, whole) = if part == value.to_bytes() { ("", "".part()) } else { (" in ", value.part()) };
+    add!(line, "{}: {}{}{} is not {}{}", option, part, of, whole, kind, unreplaced(part));
+}
+
+/// An option in a message, by its name.
+impl Show for OptionSpec {
+    fn show(&self, line: &mut Line) {
+        self.part().show(line);
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Bytes(self.name())
     }
 }
 
@@ -118,7 +132,7 @@ fn value_of<'w>(
     let Some(kind) = option.value else {
         return if attached.is_some() { Err(UsageError::NeedlessValue(option)) } else { Ok(c"") };
     };
-    let value = attached.or_else(|| words.next()).ok_or(UsageError::NoValue(option))?;
+    let value = attached.or(kind.default()).or_else(|| words.next()).ok_or(UsageError::NoValue(option))?;
     if kind.accepts(value) { Ok(value) } else { Err(UsageError::BadValue(option, kind, value)) }
 }
 

@@ -3,7 +3,7 @@
 use super::frame::Kind;
 use super::queue::Full;
 use crate::text::line::{Line, Show};
-use crate::{add, limits};
+use crate::{add, limits, text};
 
 /// Why a connection cannot go on: what the peer sent makes no sense, or is more than there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +61,8 @@ impl Show for RequestTooLarge {
             RequestTooLarge::Count => {
                 return add!(line, "more than {} arguments and variables", limits::REQUEST_STRINGS);
             }
-            RequestTooLarge::String(need) => ("one argument or variable needs", *need, limits::REQUEST_STRING),
-            RequestTooLarge::Total(need) => ("arguments and environment need", *need, limits::REQUEST_BYTES),
+            RequestTooLarge::String(need) => (text!("one argument or variable needs"), *need, limits::REQUEST_STRING),
+            RequestTooLarge::Total(need) => (text!("arguments and environment need"), *need, limits::REQUEST_BYTES),
         };
         add!(line, "argument list too long: {} {} bytes, the limit is {}", what, need, limit);
     }

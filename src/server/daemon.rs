@@ -9,7 +9,8 @@ use crate::sys::process;
 use crate::sys::signal::{self, name};
 use crate::sys::statics::StaticCell;
 use crate::text::line::Line;
-use crate::{add, exit, reported};
+use crate::text::packed::Text;
+use crate::{add, exit, reported, text};
 use core::ffi::CStr;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -50,7 +51,7 @@ impl Listener {
 /// absolute path.
 fn leave_caller(path: &CStr, pid_file: &mut Path) -> Result<(), Reported> {
     let explain = |errno: Errno| {
-        let advice = if errno == Errno::EXIST { "; if no server runs, remove it" } else { "" };
+        let advice = if errno == Errno::EXIST { text!("; if no server runs, remove it") } else { Text::EMPTY };
         reported!("PID file {}: {}{}", path, errno, advice)
     };
     make_absolute(pid_file, path.to_bytes()).map_err(explain)?;

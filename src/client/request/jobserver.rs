@@ -10,7 +10,8 @@ use crate::protocol::request::Writer;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::socket::unix;
 use crate::text::bytes::{c_str, first};
-use crate::{limits, report};
+use crate::text::packed::Text;
+use crate::{limits, report, text};
 use rustix::fd::IntoRawFd;
 use rustix::fs::{Mode, OFlags};
 
@@ -38,7 +39,7 @@ fn pass_jobserver(options: &[u8], connection: &Connection, passed: &mut Numbers)
         return if makeflags::has_jobserver(options) { Jobserver::LeftOut } else { Jobserver::Kept };
     }
     let Some(path) = makeflags::fifo(options) else { return Jobserver::Kept };
-    if !has_room(passed, ENDS, "jobserver") {
+    if !has_room(passed, ENDS, text!("jobserver")) {
         return Jobserver::LeftOut;
     }
     // Both ways, because that never waits for somebody at the other end (fifo(7)).
@@ -50,7 +51,7 @@ fn pass_jobserver(options: &[u8], connection: &Connection, passed: &mut Numbers)
 /// Passes the mutex that the options name, or leaves it out: a make that cannot open its mutex ends.
 fn pass_mutex(options: &[u8], connection: &Connection, passed: &mut Numbers) -> Mutex {
     let Some(path) = makeflags::mutex(options) else { return Mutex::Kept };
-    if !connection.is_direct || !has_room(passed, 1, "mutex of make -O") {
+    if !connection.is_direct || !has_room(passed, 1, text!("mutex of make -O")) {
         return Mutex::LeftOut;
     }
     match open(&path).filter(|file| can_reopen(file, connection)) {
@@ -60,7 +61,7 @@ fn pass_mutex(options: &[u8], connection: &Connection, passed: &mut Numbers) -> 
 }
 
 /// Whether so many more descriptors can go along; says it where not.
-fn has_room(passed: &Numbers, count: usize, what: &str) -> bool {
+fn has_room(passed: &Numbers, count: usize, what: Text) -> bool {
     let has_room = passed.len() + count <= limits::DESCRIPTORS;
     if !has_room {
         report!("{} open descriptors leave no room for the {}: going on without", passed.len(), what);
