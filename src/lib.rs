@@ -18,6 +18,7 @@
 //! - [`session`]: the server's end of one connection: launch, relay, end, the log.
 //! - [`auth`]: the token, and connections that have not proven that they have it.
 //! - [`secure`]: encryption of connections to a section with a token. Bytes in, bytes out, no system call.
+//! - [`http`]: requests and answers of a trigger by HTTP. Bytes in, bytes out, no system call.
 //! - [`options`]: what options there are and what they say.
 //! - [`config`]: bytes to a typed configuration.
 //! - [`protocol`]: frames, and the state machines of both ends. Bytes in, actions out, no system call.
@@ -34,9 +35,10 @@
 //! cli      → client server options config files diag text sys
 //! client   → auth secure options config protocol files diag text sys
 //! server   → session auth options config files diag text sys
-//! session  → secure options config protocol files diag text sys
-//! auth     → secure options protocol files diag text sys
+//! session  → secure http options config protocol files diag text sys
+//! auth     → secure http options protocol files diag text sys
 //! secure   →
+//! http     → protocol text
 //! options  → config diag text sys
 //! config   → files diag text sys
 //! protocol → text
@@ -54,6 +56,7 @@ pub mod config;
 pub mod diag;
 pub mod exit;
 pub mod files;
+pub mod http;
 pub mod limits;
 pub mod options;
 pub mod protocol;

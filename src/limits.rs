@@ -181,6 +181,9 @@ pub const OUTPUT: usize = 1024;
 /// Longest token, in bytes: a page, four times that of a service account.
 pub const TOKEN: usize = 4096;
 
+/// Bytes of the longest head of a request by HTTP: its first line and its header lines.
+pub const HEAD: usize = 8192;
+
 /// Connections that may wait to prove that they have the token, or for a worker. Each takes no process, but 100 bytes and
 /// a descriptor: with the listener's own these stay below 1024, the usual soft limit of open files. At that limit none
 /// could be accepted, but the oldest silent one is to be closed for a new one.

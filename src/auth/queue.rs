@@ -45,6 +45,17 @@ struct Memory {
     buffer: Buffer,
 }
 
+/// The clients of a section.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Stubs, which prove that they have the token.
+    Stubs,
+    /// Those, and plain clients, which send the token as a line.
+    Lines,
+    /// Stubs, and clients that speak HTTP. The token may be none.
+    Heads,
+}
+
 /// The connections that have not proven the token, and those that have and wait for a worker.
 pub struct PreAuthQueue {
     places: &'static mut [Place; limits::PRE_AUTH],
@@ -52,8 +63,8 @@ pub struct PreAuthQueue {
     verifier: Verifier,
     /// Counts connections that come and that become ready, as the order of both.
     events: u64,
-    /// Whether plain clients, which send the token as a line, are served as well as stubs.
-    is_plain: bool,
+    /// Who is served.
+    clients: Clients,
 }
 
 impl PreAuthQueue {
@@ -63,20 +74,25 @@ impl PreAuthQueue {
         static MEMORY: StaticCell<Memory> = StaticCell::new(Memory {
             places: [const { Place::Free }; limits::PRE_AUTH],
             penalties: Penalties::NONE,
-            buffer: [0; limits::TOKEN + 2],
+            buffer: [0; limits::HEAD],
         });
         let set = epoll::Set::new()?;
         let Memory { places, penalties, buffer } = MEMORY.take();
-        let verifier = Verifier { now: Instant::PAST, buffer, penalties, environment };
-        Ok(QUEUE.take().write(PreAuthQueue { places, set, verifier, events: 0, is_plain: false }))
+        let verifier = Verifier { now: Instant::PAST, buffer, penalties, environment, is_ending: false };
+        Ok(QUEUE.take().write(PreAuthQueue { places, set, verifier, events: 0, clients: Clients::Stubs }))
     }
 
-    /// Expects stubs, and plain clients as well if `is_plain`. If that changes, the queue's connections are closed.
-    pub fn expect(&mut self, is_plain: bool) {
-        if self.is_plain != is_plain {
-            self.is_plain = is_plain;
+    /// Expects these clients. If that changes, the queue's connections are closed.
+    pub fn expect(&mut self, clients: Clients) {
+        if self.clients != clients {
+            self.clients = clients;
             self.leave();
         }
+    }
+
+    /// The server ends: whoever asks by HTTP whether it is there is told.
+    pub fn end(&mut self) {
+        self.verifier.is_ending = true;
     }
 
     /// Whether there is room for another connection: not if all places have connections that have proven the token.
@@ -95,7 +111,11 @@ impl PreAuthQueue {
         if let Err(errno) = self.set.add_for_arrivals(socket.as_fd(), index as u64) {
             return report!("cannot wait for a connection: {}", errno);
         }
-        let stage = if self.is_plain { Stage::AwaitingLine } else { Stage::AwaitingMessage };
+        let stage = match self.clients {
+            Clients::Stubs => Stage::AwaitingMessage,
+            Clients::Lines => Stage::AwaitingLine,
+            Clients::Heads => Stage::AwaitingHead,
+        };
         let by = Instant::after(limits::PROOF_MS);
         let order = self.next_event();
         self.places[index] = Place::Taken(Connection {
@@ -347,7 +367,7 @@ mod tests {
         let path: &'static CString = Box::leak(Box::new(CString::new(file.to_str().expect("a path")).expect("a path")));
         let source = Some(TokenSource::File(path));
         let queue = PreAuthQueue::new(Environment::empty()).expect("a queue");
-        queue.expect(true);
+        queue.expect(Clients::Lines);
         let mut fixture = Fixture { queue, source, listener: TcpListener::bind(("127.0.0.1", 0)).expect("a port") };
         std::fs::write(&file, "secret\n").expect("the token");
         let rest = |text: &[u8]| Fate::In(text.to_vec());

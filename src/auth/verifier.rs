@@ -23,6 +23,8 @@ pub(super) enum Stage {
     AwaitingLine,
     /// A stub's first message of the handshake.
     AwaitingMessage,
+    /// The head of a request by HTTP, or such a message.
+    AwaitingHead,
     /// EOF: it was refused, and is closed after a while.
     Refused,
     /// Nothing: it has proven the token and waits for a worker. The number is its place in the order of such connections.
@@ -65,10 +67,13 @@ pub(super) enum Verdict {
 }
 
 /// The reason to refuse a connection with another token.
-const WRONG: &str = "wrong token";
+pub(super) const WRONG: &str = "wrong token";
 
-/// What a connection has sent: the longest token, CR and LF, or a message.
-pub(super) type Buffer = [u8; limits::TOKEN + 2];
+/// What a connection has sent: the longest token, CR and LF, or a message, or the head of a request by HTTP.
+pub(super) type Buffer = [u8; limits::HEAD];
+
+/// Bytes that are looked at unless they are such a head.
+const LINE: usize = limits::TOKEN + 2;
 
 /// What connections are checked with.
 pub(super) struct Verifier {
@@ -76,6 +81,8 @@ pub(super) struct Verifier {
     pub(super) buffer: &'static mut Buffer,
     pub(super) penalties: &'static mut Penalties,
     pub(super) environment: Environment<'static>,
+    /// Whether the server ends.
+    pub(super) is_ending: bool,
 }
 
 impl Verifier {
@@ -88,7 +95,8 @@ impl Verifier {
 
     fn judge(&mut self, connection: &mut Connection, source: Option<TokenSource<'_>>) -> Verdict {
         connection.due = connection.by;
-        let count = match fd::peek(&connection.socket, self.buffer) {
+        let room = if matches!(connection.stage, Stage::AwaitingHead) { limits::HEAD } else { LINE };
+        let count = match fd::peek(&connection.socket, &mut self.buffer[..room]) {
             Ok(count @ 1..) => count,
             Err(Errno::AGAIN) => 0,
             // It has sent nothing, as one that only tries whether the port is open: not worth a message.
@@ -97,15 +105,23 @@ impl Verifier {
         let is_line = matches!(connection.stage, Stage::AwaitingLine);
         // The types up to START are those of a request.
         let is_request = count > 0 && self.buffer[0] <= Kind::Start as u8;
+        if matches!(connection.stage, Stage::AwaitingHead) {
+            return match source {
+                Some(_) if is_request => self.explain(connection),
+                // It is told by a worker, as by any other server without a token.
+                None if is_request => Verdict::Enters,
+                _ => self.judge_head(connection, count, source),
+            };
+        }
         let length = match connection.stage {
-            Stage::Ready(_) => return Verdict::Waits,
+            Stage::Ready(_) | Stage::AwaitingHead => return Verdict::Waits,
             Stage::Refused => usize::MAX,
             Stage::AwaitingLine => until(first(self.buffer, count), b'\n').len() + 1,
             // A message never begins like this: see `handshake::start`.
             Stage::AwaitingMessage if is_request => return self.explain(connection),
             Stage::AwaitingMessage => MESSAGE,
         };
-        let is_complete = count >= length || is_line && (connection.has_ended || count == self.buffer.len());
+        let is_complete = count >= length || is_line && (connection.has_ended || count == room);
         let mut verdict = Verdict::Waits;
         if is_complete || is_line && count >= MESSAGE {
             // Whether these bytes are a message or part of a line, only the token can tell.
@@ -132,10 +148,7 @@ impl Verifier {
         line: Option<usize>,
         source: Option<TokenSource<'_>>,
     ) -> Verdict {
-        let verifiable_at = self.penalties.verifiable_at(Network::of(&connection.address), self.now);
-        if verifiable_at > self.now {
-            // A line that is not complete has to be in its time all the same.
-            connection.due = if line.is_some() { verifiable_at } else { verifiable_at.min(connection.by) };
+        if self.has_penalty(connection, line.is_some()) {
             return Verdict::Waits;
         }
         let Some(key) = self.read_key(source) else { return Verdict::Closes };
@@ -148,8 +161,18 @@ impl Verifier {
         }
     }
 
+    /// Whether the connection's address has a penalty: then it is verified when that is over. What is not complete has to be
+    /// in its time all the same.
+    pub(super) fn has_penalty(&self, connection: &mut Connection, is_complete: bool) -> bool {
+        let verifiable_at = self.penalties.verifiable_at(Network::of(&connection.address), self.now);
+        if verifiable_at > self.now {
+            connection.due = if is_complete { verifiable_at } else { verifiable_at.min(connection.by) };
+        }
+        verifiable_at > self.now
+    }
+
     /// Whether the bytes that have come begin with a message that proves the token. It stays in the socket.
-    fn has_message(&self, key: &PreSharedKey) -> bool {
+    pub(super) fn has_message(&self, key: &PreSharedKey) -> bool {
         self.buffer.first_chunk().is_some_and(|message| Responder::check(key, message).is_ok())
     }
 
@@ -179,7 +202,7 @@ impl Verifier {
     }
 
     /// Lets the connection in, or refuses it.
-    fn decide(&mut self, connection: &Connection, is_right: bool) -> Verdict {
+    pub(super) fn decide(&mut self, connection: &Connection, is_right: bool) -> Verdict {
         if !is_right {
             return self.refuse(connection, WRONG);
         }
@@ -196,7 +219,7 @@ impl Verifier {
         Verdict::Closes
     }
 
-    fn count_failure(&mut self, connection: &Connection, why: &str) {
+    pub(super) fn count_failure(&mut self, connection: &Connection, why: &str) {
         report!("{}: {}", &connection.address, why);
         self.penalties.count(Network::of(&connection.address), self.now);
     }

@@ -238,7 +238,7 @@ pub fn want(names: &[u8]) {
 
 /// The set of components that a name in any case means; `None` where there is no such name.
 fn components(name: &[u8]) -> Option<u8> {
-    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    let is = |known: &str| bytes::is_like(name, known.as_bytes());
     if is("all") {
         return Some(u8::MAX);
     }

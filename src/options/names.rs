@@ -52,6 +52,21 @@ impl Named for Tty {
     const VALUES: &'static [Tty] = &[Tty::Auto, Tty::Always, Tty::Never];
 }
 
+/// When an answer by HTTP comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http {
+    /// With the output, as that comes.
+    #[default]
+    Stream,
+    /// When the command has ended, with its status.
+    Status,
+}
+
+impl Named for Http {
+    const NAMES: &'static [&'static str] = &["stream", "status"];
+    const VALUES: &'static [Http] = &[Http::Stream, Http::Status];
+}
+
 impl Named for bool {
     const NAMES: &'static [&'static str] = &["yes", "no"];
     const VALUES: &'static [bool] = &[true, false];

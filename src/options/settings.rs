@@ -1,6 +1,6 @@
 //! The options of a section, as one typed value.
 
-use super::names::{Format, Named, Transport, Tty};
+use super::names::{Format, Http, Named, Transport, Tty};
 use super::table::{Id, SERVER};
 use super::value;
 use super::words::contains;
@@ -45,6 +45,8 @@ pub struct Settings<'g> {
     pub disable_stubs: bool,
     /// Where stubs are made.
     pub executable_directory: &'g CStr,
+    /// A trigger's plain clients speak HTTP, and are answered in this way; `None`: the connection itself is the streams.
+    pub http: Option<Http>,
     /// Only warn of an unknown option.
     pub ignore_invalid: bool,
     /// Leave the stubs on exit.
@@ -98,6 +100,7 @@ impl Settings<'static> {
         detach_on_close: false,
         disable_stubs: false,
         executable_directory: c".",
+        http: None,
         ignore_invalid: false,
         keep_stubs: false,
         local_stubs: false,
@@ -145,6 +148,7 @@ impl<'g> Settings<'g> {
             Id::DetachOnClose => self.detach_on_close = true,
             Id::DisableStubs => self.disable_stubs = true,
             Id::ExecutableDirectory => self.executable_directory = value,
+            Id::Http => self.http = Http::named(bytes),
             Id::IgnoreInvalid => self.ignore_invalid = true,
             Id::KeepStubs => self.keep_stubs = true,
             Id::LocalStubs => self.local_stubs = true,

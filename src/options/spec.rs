@@ -17,6 +17,7 @@ pub enum Id {
     DisableStubs,
     ExecutableDirectory,
     Help,
+    Http,
     IgnoreInvalid,
     Install,
     Json,
@@ -103,7 +104,7 @@ impl OptionSpec {
 
     /// Its long name.
     pub fn name(&self) -> &'static [u8] {
-        until(self.usage(), b' ')
+        until(until(self.usage(), b' '), b'[')
     }
 
     /// What stands for its value; empty where it takes none.

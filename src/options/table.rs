@@ -183,6 +183,17 @@ it leaves them there and exits. Then it runs the program, and ends with it."
         ),
         HELP,
         in_header(
+            Id::Http,
+            None,
+            Some(Kind::Http),
+            Audience::Server,
+            described!(
+                "--http[=WHEN]",
+                "the trigger's clients speak HTTP; the answer comes with the output (stream, the default) or when the command \
+                 has ended (status)"
+            ),
+        ),
+        in_header(
             Id::IgnoreInvalid,
             Some(b'i'),
             None,

@@ -1,16 +1,15 @@
 //! The values that options take: each kind is read by one function, for both ends and for `--check`.
 
 use super::names::Named;
-use crate::add;
-use crate::limits;
 use crate::text::address;
 use crate::text::bytes::has;
 use crate::text::line::{Line, Show};
 use crate::text::number;
+use crate::{add, limits, text};
 use core::ffi::CStr;
 use core::net::IpAddr;
 
-pub use super::names::{Format, Transport, Tty};
+pub use super::names::{Format, Http, Transport, Tty};
 
 /// What an option's value has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +42,8 @@ pub enum Kind {
     AbsolutePath,
     /// The name of a variable.
     VariableName,
+    /// An [`Http`], which may be left out.
+    Http,
     /// A [`Format`].
     Log,
     /// A [`Transport`].
@@ -71,6 +72,7 @@ impl Kind {
             Kind::Uids => uids(text).all(|uid| uid.is_some()),
             Kind::AbsolutePath => bytes.starts_with(b"/"),
             Kind::VariableName => !bytes.is_empty() && !has(bytes, b'='),
+            Kind::Http => Http::named(bytes).is_some(),
             Kind::Log => Format::named(bytes).is_some(),
             Kind::Transport => Transport::named(bytes).is_some(),
             Kind::Tty => Tty::named(bytes).is_some(),
@@ -80,6 +82,11 @@ impl Kind {
 }
 
 impl Kind {
+    /// The value that stands for one that is left out; `None`: it may not be.
+    pub fn default(self) -> Option<&'static CStr> {
+        (self == Kind::Http).then_some(c"stream")
+    }
+
     /// What of a wrong value is concerned, and what that is not: of a list the first element that is wrong.
     pub fn concerned(self, value: &CStr) -> (Kind, &[u8]) {
         let bytes = value.to_bytes();
@@ -95,26 +102,29 @@ impl Kind {
 impl Show for Kind {
     fn show(&self, line: &mut Line) {
         let text = match self {
-            Kind::Any => "a text",
-            Kind::Path => "a path",
-            Kind::Name => "a name",
-            Kind::NewFile => "a path: ./-x would be one",
+            Kind::Any => text!("a text"),
+            Kind::Path => text!("a path"),
+            Kind::Name => text!("a name"),
+            Kind::NewFile => text!("a path: ./-x would be one"),
             Kind::Milliseconds => return add!(line, "a number from 1 to {}", number::MOST),
             Kind::Limit => return add!(line, "a number, {} at most", number::MOST),
             Kind::TimeLimit => return add!(line, "a number other than 0, {} at most", number::MOST),
             Kind::Sessions => return add!(line, "a number from 1 to {}", limits::MAX_SESSIONS),
-            Kind::Address => "an address",
-            Kind::AddressOrNone => "an address; names are not looked up, and ${NAME_SERVICE_HOST} has a Service's",
+            Kind::Address => text!("an address"),
+            Kind::AddressOrNone => {
+                text!("an address; names are not looked up, and ${NAME_SERVICE_HOST} has a Service's")
+            }
             Kind::Uid => return add!(line, "a user ID, 0 to {}", u32::MAX - 1),
-            Kind::Uids => "a list of user IDs",
-            Kind::AbsolutePath => "an absolute path",
-            Kind::VariableName => "the name of a variable",
+            Kind::Uids => text!("a list of user IDs"),
+            Kind::AbsolutePath => text!("an absolute path"),
+            Kind::VariableName => text!("the name of a variable"),
+            Kind::Http => return show_names(Http::NAMES, line),
             Kind::Log => return show_names(Format::NAMES, line),
             Kind::Transport => return show_names(Transport::NAMES, line),
             Kind::Tty => return show_names(Tty::NAMES, line),
             Kind::YesNo => return show_names(bool::NAMES, line),
         };
-        line.add(text.as_bytes());
+        text.show(line);
     }
 }
 

@@ -73,6 +73,9 @@ impl Listener {
     /// Stops listening: a client that connects from now on is refused at once. Connections that wait to be accepted are
     /// served.
     pub(super) fn drain(&mut self) {
+        if let Some(queue) = &mut self.pre_auth {
+            queue.end();
+        }
         let sockets = self.close_sockets();
         sockets.stop_arrivals();
         for is_direct in [true, false] {

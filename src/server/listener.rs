@@ -5,7 +5,7 @@ use super::pool::Pool;
 use super::sockets::{self, Backlog, Sockets};
 use super::supervise::Supervised;
 use super::worker::Worker;
-use crate::auth::queue::PreAuthQueue;
+use crate::auth::queue::{Clients, PreAuthQueue};
 use crate::exit::End;
 use crate::files::path::Path;
 use crate::options::settings::Settings;
@@ -18,7 +18,8 @@ use crate::sys::program::Environment;
 use crate::sys::signal::{self, Set, name};
 use crate::sys::socket::unix;
 use crate::sys::watch::Watch;
-use crate::{exit, limits, report};
+use crate::text::packed::Text;
+use crate::{exit, limits, report, text};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
@@ -148,14 +149,14 @@ impl Listener {
     }
 
     /// Listens on these sockets from now on, with new workers that have the new configuration. Those of before finish
-    /// what they serve; a connection that comes before there are new ones waits in the backlog. `pre_auth`: `None` without a
-    /// token, else whether plain clients may send it as a line.
-    pub(super) fn renew(&mut self, sockets: Sockets, pre_auth: Option<bool>) {
+    /// what they serve; a connection that comes before there are new ones waits in the backlog. `pre_auth`: who has to prove
+    /// the token or to speak HTTP, if anybody has.
+    pub(super) fn renew(&mut self, sockets: Sockets, pre_auth: Option<Clients>) {
         self.sockets = sockets;
         match (&mut self.pre_auth, pre_auth) {
-            (Some(queue), Some(is_plain)) => {
+            (Some(queue), Some(clients)) => {
                 self.has_token = true;
-                queue.expect(is_plain);
+                queue.expect(clients);
             }
             _ => self.close_pre_auth(),
         }
@@ -314,7 +315,7 @@ impl Listener {
             // The connection has gone, or a worker has accepted it.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(errno) => {
-                self.run_short("accept a connection", errno);
+                self.run_short(text!("accept a connection"), errno);
                 self.accepts_from = self.pause;
             }
         }
@@ -361,7 +362,7 @@ impl Listener {
             }
             Err(errno) => {
                 slot.free();
-                self.run_short("start a session", errno);
+                self.run_short(text!("start a session"), errno);
             }
         }
     }
@@ -383,7 +384,7 @@ impl Listener {
 
     /// The system lacks a process, a descriptor or memory: reports that once until it is over, and pauses before the next
     /// attempt.
-    fn run_short(&mut self, what: &str, errno: Errno) {
+    fn run_short(&mut self, what: Text, errno: Errno) {
         if self.pool.begin_shortage(process::id()) {
             report!("cannot {}: {}; trying again", what, errno);
         }

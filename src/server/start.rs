@@ -6,6 +6,7 @@ use super::listener::Listener;
 use super::sockets::Sockets;
 use super::stubs::{Spot, Stubs, Wish};
 use super::supervise::{Invocation, Supervised};
+use crate::auth::queue::Clients;
 use crate::config::Server;
 use crate::diag::{self, Reported};
 use crate::sys::clock::Instant;
@@ -96,18 +97,22 @@ fn make_listener(setup: &Setup<'_>) -> Result<Listener, Errno> {
     Listener::new(Supervised::of(program))
 }
 
-/// Binds the sockets of this plan, unless the listener has them already. The second result is `None` without a token,
-/// else whether plain clients may send it as a line.
+/// Binds the sockets of this plan, unless the listener has them already. The second result says who has to
+/// prove the token or to speak HTTP, if anybody has.
 fn bind(
     setup: &Setup<'_>,
     plan: &Plan<'_>,
     listener: &mut Listener,
     deadline: Instant,
-) -> Result<(Sockets, Option<bool>), Reported> {
+) -> Result<(Sockets, Option<Clients>), Reported> {
     let settings = &plan.settings;
-    let mut pre_auth = None;
-    if setup.has_token(settings)? {
-        pre_auth = Some(settings.plain_trigger().is_some());
+    let clients = match settings.plain_trigger() {
+        Some(_) if settings.http.is_some() => Clients::Heads,
+        Some(_) => Clients::Lines,
+        None => Clients::Stubs,
+    };
+    let pre_auth = (setup.has_token(settings)? || clients == Clients::Heads).then_some(clients);
+    if pre_auth.is_some() {
         listener
             .prepare_pre_auth(setup.program.environment)
             .map_err(|errno| reported!("cannot check tokens: {}", errno))?;

@@ -7,6 +7,8 @@ use super::log::{EndReason, Record};
 use super::phases::{Command, Link, Patience, State};
 use super::service::{Intake, Service};
 use super::status::board::Phase;
+use crate::http::answer;
+use crate::http::exchange::Exchange;
 use crate::options::value::uids;
 use crate::protocol::server::{self, ServerEnd};
 use crate::protocol::{ProtocolError, Which};
@@ -42,6 +44,7 @@ pub struct Buffers {
     inbox: [u8; limits::INBOX],
     server_end: server::Buffers,
     sealed: Sealed,
+    answer: answer::Buffer,
 }
 
 impl Buffers {
@@ -52,6 +55,7 @@ impl Buffers {
         inbox: [0; limits::INBOX],
         server_end: server::Buffers::EMPTY,
         sealed: [0; RECORD],
+        answer: [0; answer::SIZE],
     };
 
     /// Closes the descriptors that no command took, and wipes the bytes that the session has received and sent.
@@ -59,7 +63,7 @@ impl Buffers {
         self.passed.clear();
         self.command.wipe();
         let server::Buffers { request, outbox, input } = &mut self.server_end;
-        for buffer in [&mut request[..], outbox, input, &mut self.inbox, &mut self.sealed] {
+        for buffer in [&mut request[..], outbox, input, &mut self.inbox, &mut self.sealed, &mut self.answer] {
             wipe(buffer);
         }
     }
@@ -74,6 +78,8 @@ pub(super) enum Client {
     DirectStub,
     /// The client of a trigger, which sends and gets plain bytes.
     Plain,
+    /// The client of a trigger, which speaks HTTP.
+    Http,
 }
 
 /// A session.
@@ -96,6 +102,8 @@ pub struct Session<'s> {
     /// The descriptors that have come along with the request.
     pub(super) passed: &'s mut Passed,
     pub(super) command_buffers: &'s mut command::Buffers,
+    /// The request by HTTP, where the client speaks that.
+    pub(super) exchange: Exchange<'s>,
     /// Where the connection is read to.
     inbox: &'s mut [u8],
     /// What moves large streams to the connection.
@@ -139,6 +147,7 @@ impl<'s> Session<'s> {
             name: c"a connection",
             passed: &mut buffers.passed,
             command_buffers: &mut buffers.command,
+            exchange: Exchange::new(&mut buffers.answer),
             inbox: &mut buffers.inbox,
             conduit: Conduit::default(),
             coalesces: false,
@@ -153,7 +162,7 @@ impl<'s> Session<'s> {
             return self.is_reusable;
         }
         let inbox = core::mem::take(&mut self.inbox);
-        self.begin_trigger();
+        self.begin_trigger(inbox);
         while !self.advance() {
             let ready = self.wait();
             self.on_ready(&ready, inbox);

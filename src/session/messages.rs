@@ -72,6 +72,7 @@ impl<'s> Session<'s> {
             Ok(running) => {
                 self.server_end.warn(reason.bytes());
                 self.started(running, &request);
+                self.begin_answer();
             }
             Err(Refused(code)) => {
                 self.record.refused = code;
@@ -84,7 +85,8 @@ impl<'s> Session<'s> {
     /// Starts the command. `reason` gets why it was refused, or a warning.
     fn launch(&mut self, request: &Request<'s>, reason: &mut Line) -> Result<Running, Refused> {
         self.is_reusable &= request.descriptors().all(|number| number < limits::REUSE_DESCRIPTOR);
-        let passed = (self.client != Client::Stub).then_some(&mut *self.passed);
+        let has_passed = matches!(self.client, Client::DirectStub | Client::Plain);
+        let passed = has_passed.then_some(&mut *self.passed);
         command::start(self.service, request, passed, self.command_buffers, reason)
     }
 
@@ -177,8 +179,8 @@ impl<'s> Session<'s> {
 
     /// The lease has ended: the command goes.
     pub(super) fn on_disconnect(&mut self) {
-        let is_plain = self.client == Client::Plain;
-        let why = if is_plain { "the client has gone" } else { "the stub has gone" };
+        let is_stub = matches!(self.client, Client::Stub | Client::DirectStub);
+        let why = if !is_stub { "the client has gone" } else { "the stub has gone" };
         match &self.state.link {
             Link::Lent { socket } => self.record.measure(socket),
             Link::AwaitingRequest { .. } if self.server_end.is_midway() => {

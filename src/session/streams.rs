@@ -90,7 +90,10 @@ impl Session<'_> {
         let (index, count) = (which as usize, self.wanted(which));
         let Some(streams) = self.state.command.streams().filter(|_| count > 0) else { return };
         let Some(output) = &streams.outputs[index] else { return };
-        let may_move = self.conduit.is_preferred() && self.channel.is_plain() && streams.terminal.is_none();
+        let may_move = self.conduit.is_preferred()
+            && self.channel.is_plain()
+            && streams.terminal.is_none()
+            && self.client != Client::Http;
         let socket = self.state.link.socket().filter(|_| may_move);
         let space = self.server_end.space(which, count);
         // Where the last byte is half of a pair, there has to be room for the other half.
@@ -155,7 +158,9 @@ impl Session<'_> {
         if let Link::Lent { socket } = &self.state.link {
             self.record.measure(socket);
         }
-        if self.record.cut == Some(EndReason::Timeout) && self.client != Client::Plain {
+        let is_late = self.record.cut == Some(EndReason::Timeout);
+        self.exchange.answer.end(end, is_late);
+        if is_late && self.client != Client::Plain {
             self.server_end.fail(exit::TIMED_OUT, OVERTIME.as_bytes());
         } else {
             self.server_end.finish(end);

@@ -1,19 +1,28 @@
 //! A session of a trigger: the connection itself is the command's stdin, stdout and stderr. While the command runs, this
-//! process only watches it for its end, and reads and writes nothing.
+//! process only watches it for its end, and reads and writes nothing. By HTTP it plays the stub: it asks for the command in the
+//! request's place, passes the body on as its stdin, and makes the answer of what the session sends.
 
 use super::command::Refused;
 use super::event_loop::{Client, Session};
 use super::service::Service;
+use crate::http::Fault;
+use crate::http::exchange::Exchange;
+use crate::http::head::Head;
 use crate::options::settings::{NOT_FOR_STUBS, ONE_COMMAND};
+use crate::options::value::Http;
 use crate::protocol::frame::{HEADER, Kind, PROBE, STUB, frame, header, join};
 use crate::protocol::request::Request;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::tcp;
 use crate::text::line::Line;
-use crate::{add, exit, limits};
+use crate::{add, exit, limits, line, report};
+use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
+
+/// What says that stdout and stderr are one.
+const ONE_OUTPUT: &[u8] = b"K8PSH_ONE_OUTPUT=1";
 
 /// Bytes of a variable with the number of a stream.
 const STREAM: usize = HEADER + 18;
@@ -28,7 +37,7 @@ const fn stream(number: &[u8]) -> [u8; STREAM] {
 
 impl Session<'_> {
     /// Starts the command of a trigger. This process plays the stub that asks for it, whose streams are the connection.
-    pub(super) fn begin_trigger(&mut self) {
+    pub(super) fn begin_trigger(&mut self, inbox: &mut [u8]) {
         let (Some(name), Some(socket)) = (self.service.settings.plain_trigger(), self.state.link.socket()) else {
             return;
         };
@@ -36,6 +45,9 @@ impl Session<'_> {
         if !self.channel.is_plain() || is_stub(socket) {
             // It is told in frames, once its request is complete, whether it may ask for that.
             return;
+        }
+        if self.service.settings.http.is_some() {
+            return self.begin_exchange(name, inbox);
         }
         for _ in 0..3 {
             // One that is missing is noticed when they are counted.
@@ -52,7 +64,9 @@ impl Session<'_> {
     /// a stub with the token may set off a trigger.
     pub(super) fn restrict(&self, request: &mut Request<'_>, reason: &mut Line) -> Result<(), Refused> {
         let Service { server, settings, .. } = self.service;
-        let Some(trigger) = settings.trigger.filter(|_| self.client != Client::Plain) else { return Ok(()) };
+        let Some(trigger) = settings.trigger.filter(|_| !matches!(self.client, Client::Plain | Client::Http)) else {
+            return Ok(());
+        };
         if self.channel.is_plain() {
             add!(reason, NOT_FOR_STUBS, server.name(), server.port());
         } else if request.command() != trigger || request.arguments().next().is_some() {
@@ -62,6 +76,74 @@ impl Session<'_> {
             return Ok(());
         }
         Err(Refused(exit::UNAVAILABLE))
+    }
+}
+
+impl Session<'_> {
+    /// Starts the command of a trigger for a request whose head was checked, and is there.
+    // Out of line: its caller is the loop of every session.
+    #[inline(never)]
+    fn begin_exchange(&mut self, command: &CStr, inbox: &mut [u8]) {
+        let count = self.state.link.socket().map_or(Ok(0), |socket| fd::receive(socket, inbox)).unwrap_or(0);
+        let Ok(Some(head)) = Head::read(&inbox[..count]) else { return self.disconnect() };
+        self.client = Client::Http;
+        if !head.is_for(command.to_bytes()) {
+            return self.refuse_request(Fault::Path);
+        }
+        let exchange = &mut self.exchange;
+        (exchange.body, exchange.waits, exchange.answer.has_chunks) = (head.body, head.waits, head.has_chunks);
+        self.say(Kind::Variable, &[ONE_OUTPUT]);
+        self.say_address();
+        head.visit_variables(&mut |parts| self.say(Kind::Variable, parts));
+        self.say(Kind::Start, &[command.to_bytes()]);
+        self.take_body(head.rest);
+    }
+
+    /// Its variable for the client's address.
+    fn say_address(&mut self) {
+        self.say(Kind::Variable, &[line!("REMOTE_ADDR={}", self.record.peer).bytes()]);
+    }
+
+    /// Tells the client what is wrong with its request.
+    fn refuse_request(&mut self, fault: Fault) {
+        report!("{}: {}", self.record.peer, fault);
+        if let Some(socket) = self.state.link.socket() {
+            let _ = fd::send(socket, fault.answer().bytes());
+        }
+        self.begin_linger();
+    }
+
+    /// Takes a frame as if a stub had sent it.
+    fn say(&mut self, kind: Kind, parts: &[&[u8]]) {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        self.process(&header(kind, u32::try_from(length).unwrap_or(0)));
+        parts.iter().for_each(|part| self.process(part));
+    }
+
+    /// The command has started.
+    pub(super) fn begin_answer(&mut self) {
+        if self.client == Client::Http {
+            let Exchange { body, waits, answer, .. } = &mut self.exchange;
+            let is_stream = self.service.settings.http == Some(Http::Stream);
+            answer.begin(is_stream, *waits && !body.is_complete());
+        }
+    }
+
+    /// Bytes of the request's body have come.
+    pub(super) fn take_body(&mut self, mut arrived: &[u8]) {
+        loop {
+            match self.exchange.body.take(&mut arrived) {
+                Ok(b"") => break,
+                Ok(bytes) => self.say(Kind::Input, &[bytes]),
+                Err(fault) => {
+                    self.exchange.answer.refuse(fault);
+                    return self.protocol_error(&fault);
+                }
+            }
+        }
+        if self.exchange.body.is_complete() && !core::mem::replace(&mut self.exchange.has_ended, true) {
+            self.say(Kind::Input, &[]);
+        }
     }
 }
 

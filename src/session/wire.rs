@@ -59,7 +59,7 @@ impl Session<'_> {
                     if !was_confirmed {
                         self.state.link.on_confirmed(Instant::now());
                     }
-                    self.process(content);
+                    if self.client == Client::Http { self.take_body(content) } else { self.process(content) }
                 }
                 Ok(None) => break,
                 Err(error) => self.on_bad_record(error),
@@ -79,7 +79,11 @@ impl Session<'_> {
 
     /// Whether there is something to send.
     pub(super) fn has_outgoing(&self) -> bool {
-        self.channel.has_unsent(self.server_end.outgoing()) || self.server_end.body_due() > 0
+        let outgoing = self.server_end.outgoing();
+        if self.client == Client::Http {
+            return self.exchange.answer.has_unsent(outgoing);
+        }
+        self.channel.has_unsent(outgoing) || self.server_end.body_due() > 0
     }
 
     /// Sends what there is to send, unless it may wait for what comes next: most commands have ended by then, and the stub
@@ -102,14 +106,19 @@ impl Session<'_> {
             *flush_at = Instant::NEVER;
         }
         while let Some(socket) = self.state.link.socket().filter(|_| self.has_outgoing()) {
-            self.server_end.sent(self.channel.seal(self.server_end.outgoing()));
-            let outgoing = self.channel.unsent(self.server_end.outgoing());
+            let frames = self.server_end.outgoing();
+            let is_http = self.client == Client::Http;
+            let taken = if is_http { self.exchange.answer.take(frames) } else { self.channel.seal(frames) };
+            self.server_end.sent(taken);
+            let outgoing =
+                if is_http { self.exchange.answer.unsent() } else { self.channel.unsent(self.server_end.outgoing()) };
             let result = match self.server_end.body_due() {
                 0 if self.server_end.has_body() => fd::send_part(socket, outgoing),
                 0 => fd::send(socket, outgoing),
                 due => self.conduit.drain(socket, due),
             };
             match result {
+                Ok(count) if is_http => self.exchange.answer.sent(count),
                 Ok(count) => self.server_end.sent(self.channel.sent(count)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,

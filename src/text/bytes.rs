@@ -40,6 +40,11 @@ pub fn line(text: &[u8], number: usize) -> &[u8] {
     until(rest, b'\n')
 }
 
+/// Whether two texts differ in nothing but the case of letters.
+pub fn is_like(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.eq_ignore_ascii_case(other))
+}
+
 /// What follows `name=` in an entry `NAME=value` for that name.
 pub fn value_of<'e>(entry: &'e CStr, name: &[u8]) -> Option<&'e [u8]> {
     entry.to_bytes().strip_prefix(name)?.strip_prefix(b"=")

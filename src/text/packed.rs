@@ -11,13 +11,13 @@ use super::bytes::line;
 
 /// The pieces, one a line: those that save most in the texts as they were when the list was made. Any others would do.
 const PIECES: &str = "\
-\x20a\n a \n byte\n en\n is \n or \n th\n than \n the \n's \n, \n, and \n--\n: \n; \nK8PSH_\nTRANSPORT\na \nac\nad\n\
-aga\nal\nall\nan\nare \nargument\nat \nbe\ncannot \nce\nch \nco\ncommand\ncommand \ncon\nconnection\nction\nd \n\
-d --\nde\ndefault\ndirec\ndirectory\nds \ne \nen\ner\nere \nes \nex\nexecutable\nfi\nfigurati\nfile \nfor \nhas \n\
-he\nin\nin \ning \nion\nirectory\nis \nit\nit \nits \nk8psh\nle\nli\nlo\nlong\nma\nme\nmo\nn \nname\nne\nno \nnot \n\
-o \nof \non\non \none\nor\nor \nout\now\npe\npor\nport \npro\nprogram\npt\nr \nre\nrun\ns \nse\nsection \nserver\n\
-server \nss\nst\nst \nstub\nstubs \nt \nte\nth\nthe \nthe command\nther\nthere \nto\ntoken\ntr\ntrigg\nun\nuse\n\
-variabl\nve \nver\nwa\nwh\nwith\nwor\ny ";
+\x20a \n byte\n end\n is \n of \n or \n th\n the \n's \n, \n, and \n--\n--token-\n: \n; \nHTTP/1.\nK8PSH_\na \nac\n\
+ad\nain\nal\nall\nan \nand \nans\nare \nargument\nat \nbe\ncannot \nce\nch \nco\ncommand\ncommand \ncon\n\
+connection\nd \nde\ndefault\ndirec\ndirectory\ne \ned\ned \nen\ner\ner \nere \nes \nex\nexecutable\nfi\nfigurati\n\
+file \nfor \nhas \nhe\nin\nin \ning \nion\nirectory\nis \nit\nit \nits \nk8psh\nle\nli\nlo\nlong\nma\nme\nname\nne\n\
+no\nno \nnot \no \nof \non\non \none\nonnection\nor\nor \nore th\nout\now\npor\nport \npro\nprogram\nr \nre\nrun\n\
+s \nse\nsection \nserver\nserver \nss\nst\nst \nstub\nstubs \nt \nte\nth\nthe \nther\nthere \ntion\ntoken\ntoo\ntr\n\
+trigg\nun\nvariabl\nve \nver\nwa\nwh\nwith\nwor\ny ";
 
 /// How many pieces there are at the most: one for each byte that is not ASCII.
 const MOST: usize = 128;

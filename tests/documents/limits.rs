@@ -1,6 +1,6 @@
 //! The tables of limits, against the constants that the program uses: the same rows, the same values.
 
-use k8psh::limits;
+use k8psh::{http, limits};
 
 use crate::document::{Document, Row, Table};
 
@@ -38,6 +38,8 @@ fn known() -> Vec<(&'static str, String)> {
         ("a trigger's wait for a client's first byte", time(limits::SNIFF_MS)),
         ("keepalive of a TCP connection", format!("{} s, {} probes", limits::KEEPALIVE_S, limits::KEEPALIVE_COUNT)),
         ("unacknowledged data beyond the host", time(limits::TCP_USER_TIMEOUT_MS.into())),
+        ("head of a request by HTTP", bytes(limits::HEAD)),
+        ("output in an answer with the status", bytes(http::answer::OUTPUT)),
         ("token", bytes(limits::TOKEN)),
         ("connections without a proven token", limits::PRE_AUTH.to_string()),
         ("proving the token", time(limits::PROOF_MS)),

@@ -26,6 +26,9 @@ mod targets;
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses the rest of it")]
 mod auth;
 mod config;
+#[path = "../../src/http/mod.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses the rest of it")]
+mod http;
 mod limits;
 #[path = "../../src/options/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses the rest of it")]

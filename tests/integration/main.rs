@@ -14,6 +14,7 @@ mod exhaustion;
 mod fallbacks;
 mod first_steps;
 mod hostile;
+mod http;
 mod inspection;
 mod install;
 mod jobs;

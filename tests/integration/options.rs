@@ -27,6 +27,7 @@ fn bad_values(kind: Kind) -> &'static [&'static str] {
         Kind::Uids => &["", ",", "0,", "0,,1", "root"],
         Kind::AbsolutePath => &["", "token", "./token"],
         Kind::VariableName => &["", "A=B"],
+        Kind::Http => &["", "Stream", "soon"],
         Kind::Log => &["", "Text", "yaml"],
         Kind::Transport => &["", "tcp", "auto "],
         Kind::Tty => &["", "yes", "alway"],

@@ -4,15 +4,14 @@ pub(in crate::text) mod buffer;
 pub(in crate::text) mod part;
 
 pub use buffer::Line;
-pub use part::{Part, Show, add, placeholders};
+pub use part::{Part, Show, add, of, placeholders};
 
 /// Puts a [`Line`] together from a text and what stands in the place of each `{}` in it.
 #[macro_export]
 macro_rules! line {
     ($text:expr $(, $part:expr)* $(,)?) => {{
-        let mut line = $crate::text::line::Line::new();
-        $crate::add!(&mut line, $text $(, $part)*);
-        line
+        $crate::assert_parts!($text $(, $part)*);
+        $crate::text::line::of($crate::text!($text), &[$($crate::text::line::Show::part(&$part)),*])
     }};
 }
 

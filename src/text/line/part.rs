@@ -206,6 +206,13 @@ pub const fn placeholders(text: &str) -> usize {
     count
 }
 
+/// A line of a text, with a part in the place of each `{}` in it.
+pub fn of(text: Text, parts: &[Part<'_>]) -> Line {
+    let mut line = Line::new();
+    add(&mut line, text, parts);
+    line
+}
+
 /// Adds a text to a line, with a part in the place of each `{}` in it.
 pub fn add(line: &mut Line, text: Text, parts: &[Part<'_>]) {
     let mut parts = parts.iter();

@@ -5,6 +5,7 @@ mod address;
 mod config;
 mod frames;
 mod handshake;
+mod http;
 mod options;
 mod queue;
 mod reference;
@@ -30,6 +31,7 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "queue", run: queue::run, words: queue::WORDS },
     Target { name: "handshake", run: handshake::run, words: &[] },
     Target { name: "address", run: address::run, words: address::WORDS },
+    Target { name: "http", run: http::run, words: http::WORDS },
     Target { name: "request", run: request::run, words: frames::WORDS },
 ];
 

@@ -1,9 +1,11 @@
 //! The pre-auth queue, over real sockets whose bytes come in pieces: only who has sent the token first, or a message that
-//! proves it, gets in, with nothing lost of what follows; the others get no byte, but for a stub without a token.
+//! proves it, or a request by HTTP with it, gets in, with nothing lost of what follows; the others get no byte, but for a stub
+//! without a token, and for who speaks HTTP.
 
 use super::signature;
-use crate::auth::queue::PreAuthQueue;
+use crate::auth::queue::{Clients, PreAuthQueue};
 use crate::choices::Choices;
+use crate::http::head::Head;
 use crate::limits;
 use crate::options::settings::TokenSource;
 use crate::secure::handshake::{Ephemeral, Initiator, MESSAGE};
@@ -19,10 +21,26 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub(crate) const WORDS: &[&[u8]] =
-    &[b"token", b"\n", b"\r", b"\r\n", b"tok", b"M", b"W", b"\x01\x10\0\0\0", b"\0", b"token\n", b"token\r\nrest"];
+pub(crate) const WORDS: &[&[u8]] = &[
+    b"token",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"tok",
+    b"M",
+    b"W",
+    b"\x01\x10\0\0\0",
+    b"\0",
+    b"token\n",
+    b"token\r\nrest",
+    b"H",
+    b"GET /",
+];
 
 const TOKEN: &[u8] = b"token";
+
+/// A request with it.
+const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer token\r\nContent-Length: 2\r\n\r\nin";
 
 /// The queue, of which a process has one, and where its connections come from.
 struct Place {
@@ -53,9 +71,12 @@ pub(crate) fn run(input: &[u8]) -> u64 {
 
 fn run_in(place: &mut Place, input: &[u8]) -> u64 {
     let mut choices = Choices::of(input);
-    let is_plain = choices.byte() & 1 == 0;
-    place.queue.expect(!is_plain);
-    place.queue.expect(is_plain);
+    let all = [Clients::Stubs, Clients::Lines, Clients::Heads];
+    let chosen = choices.below(all.len());
+    let clients = all[chosen];
+    // Those of the last run are closed.
+    place.queue.expect(all[(chosen + 1) % all.len()]);
+    place.queue.expect(clients);
     let mut peers: Vec<Peer> = Vec::new();
     while !choices.is_empty() && peers.len() <= limits::PRE_AUTH + 2 {
         let choice = choices.byte();
@@ -68,12 +89,12 @@ fn run_in(place: &mut Place, input: &[u8]) -> u64 {
         }
         assert!(place.queue.has_room() || peers.iter().filter(|peer| peer.rest.is_none()).count() >= limits::PRE_AUTH);
     }
-    settle(place, &mut peers, is_plain);
+    settle(place, &mut peers, clients);
     place.queue.leave();
     let is_crowded = peers.len() > limits::PRE_AUTH;
-    let seen: Vec<_> = peers.iter().map(|peer| check(peer, is_plain, is_crowded)).collect();
+    let seen: Vec<_> = peers.iter().map(|peer| check(peer, clients, is_crowded)).collect();
     crate::diag::said();
-    signature(&(is_plain, seen))
+    signature(&(chosen, seen))
 }
 
 fn start() -> Place {
@@ -107,7 +128,7 @@ fn messages() -> &'static [[u8; MESSAGE]; 2] {
     })
 }
 
-/// A valid message, one of another token, or any bytes.
+/// A valid message, one of another token, a request, or any bytes.
 fn piece(choices: &mut Choices<'_>) -> Vec<u8> {
     let [right, wrong] = messages();
     let text = choices.text(24);
@@ -115,6 +136,10 @@ fn piece(choices: &mut Choices<'_>) -> Vec<u8> {
         [b'M', from, to, ..] => right[usize::from(*from) % MESSAGE..].iter().take(usize::from(*to)).copied().collect(),
         [b'M', ..] => right.to_vec(),
         [b'W', ..] => wrong.to_vec(),
+        [b'H', from, to, ..] => {
+            REQUEST[usize::from(*from) % REQUEST.len()..].iter().take(usize::from(*to)).copied().collect()
+        }
+        [b'H', ..] => REQUEST.to_vec(),
         _ => text.to_vec(),
     }
 }
@@ -168,10 +193,10 @@ fn turn(place: &mut Place, peers: &mut [Peer]) {
 }
 
 /// Takes turns until everybody has got what is theirs, or for long enough.
-fn settle(place: &mut Place, peers: &mut [Peer], is_plain: bool) {
+fn settle(place: &mut Place, peers: &mut [Peer], clients: Clients) {
     for _ in 0..200 {
         turn(place, peers);
-        if peers.iter().all(|peer| peer.rest.is_some() || peer.is_closed || !has_right(peer, is_plain)) {
+        if peers.iter().all(|peer| peer.rest.is_some() || peer.is_closed || !has_right(peer, clients)) {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -193,21 +218,37 @@ fn has_right_message(peer: &Peer) -> bool {
     peer.sent.starts_with(&messages()[0])
 }
 
+/// Whether it is a request with the token.
+fn has_right_head(peer: &Peer) -> bool {
+    let head = Head::read(&peer.sent[..peer.sent.len().min(limits::HEAD)]).ok().flatten();
+    head.is_some_and(|head| !head.is_probe() && head.bearer() == Some(TOKEN))
+}
+
 /// Whether it has to get in, however its bytes came. A message with a line feed in it may look like a wrong line first.
-fn has_right(peer: &Peer, is_plain: bool) -> bool {
-    let is_clear = !is_plain || !messages()[0].contains(&b'\n');
-    is_plain && token_line(peer).is_some() || has_right_message(peer) && is_clear
+fn has_right(peer: &Peer, clients: Clients) -> bool {
+    let has_message = has_right_message(peer);
+    match clients {
+        Clients::Stubs => has_message,
+        Clients::Lines => token_line(peer).is_some() || has_message && !messages()[0].contains(&b'\n'),
+        Clients::Heads => has_right_head(peer) || has_message,
+    }
 }
 
 /// Whether a connection got what is its own; what it got.
-fn check(peer: &Peer, is_plain: bool, is_crowded: bool) -> (bool, bool, usize) {
-    let line = token_line(peer).filter(|_| is_plain);
+fn check(peer: &Peer, clients: Clients, is_crowded: bool) -> (bool, bool, usize) {
+    let line = token_line(peer).filter(|_| clients == Clients::Lines);
     match &peer.rest {
         Some(rest) if has_right_message(peer) => assert_eq!(rest, &peer.sent, "the worker reads the message"),
+        Some(rest) if clients == Clients::Heads => {
+            assert!(has_right_head(peer), "let in: {:?}", peer.sent);
+            assert_eq!(rest, &peer.sent, "the worker reads the request");
+        }
         Some(rest) => assert_eq!(rest, &peer.sent[line.expect("it has not sent the token")..], "{:?}", peer.sent),
-        None => assert!(is_crowded || !has_right(peer, is_plain), "kept out: {:?}", peer.sent),
+        None => assert!(is_crowded || !has_right(peer, clients), "kept out: {:?}", peer.sent),
     }
-    let is_request = !is_plain && peer.sent.first().is_some_and(|byte| *byte <= 3);
-    assert!(peer.heard.is_empty() || is_request && peer.heard.starts_with(b"\x10\x02\0\0\0\x11"), "{:?}", peer.heard);
+    let is_request = clients == Clients::Stubs && peer.sent.first().is_some_and(|byte| *byte <= 3);
+    let is_told = is_request && peer.heard.starts_with(b"\x10\x02\0\0\0\x11");
+    let is_answered = clients == Clients::Heads && peer.heard.starts_with(b"HTTP/1.1 ");
+    assert!(peer.heard.is_empty() || is_told || is_answered, "{:?}", peer.sent);
     (peer.rest.is_some(), peer.is_closed, peer.heard.len())
 }
