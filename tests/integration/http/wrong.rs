@@ -86,7 +86,9 @@ fn a_bad_chunk_ends_the_command() {
     // Before the answer has begun, it says so.
     let pod = with_status("", "go sh -c 'cat; echo done >done'");
     let server = pod.server();
-    is_refusal(&ask(&pod, &bad), "400 a chunk of the body has no length");
+    let answer = ask(&pod, &bad);
+    assert_eq!(answer.status(), "400 a chunk of the body has no length");
+    assert_eq!(answer.text(), "k8pshd: 400 a chunk of the body has no length\n");
     assert!(until_ended(&server, 1)[0].contains("outcome=fault "), "{}", server.log());
     assert!(!pod.work().join("done").exists());
 }
