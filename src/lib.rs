@@ -24,7 +24,7 @@
 //! - [`protocol`]: frames, and the state machines of both ends. Bytes in, actions out, no system call.
 //! - [`files`]: paths and files.
 //! - [`diag`]: the only writer of messages.
-//! - [`text`]: lines, numbers, times, addresses, JSON; the texts of messages, packed. Pure.
+//! - [`mod@text`]: lines, numbers, times, addresses, JSON; the texts of messages, packed. Pure.
 //! - [`sys`]: the kernel's side, and all that is unsafe. The entry point and the memory functions of the freestanding
 //!   program are in `sys/freestanding`, which is part of the binary alone.
 //! - [`limits`], [`exit`]: every capacity and time-out; exit codes. Everybody may use them.
