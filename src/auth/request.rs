@@ -1,7 +1,7 @@
 //! A request by HTTP, as far as it has to be understood before the token is known: its head. Everything that is wrong with
 //! that is answered here, so that it costs no process.
 
-use super::verifier::{Connection, Stage, Verdict, Verifier, WRONG};
+use super::verifier::{Connection, Verdict, Verifier, WRONG};
 use crate::http::Fault;
 use crate::http::head::Head;
 use crate::options::settings::TokenSource;
@@ -9,7 +9,6 @@ use crate::report;
 use crate::secure::handshake::MESSAGE;
 use crate::sys::fd;
 use crate::text::bytes::first;
-use rustix::net::Shutdown;
 
 impl Verifier {
     /// Judges a connection of which so many bytes have come, which stay in the socket.
@@ -62,9 +61,7 @@ impl Verifier {
     /// answer could be lost (RFC 2525, 2.17).
     fn answer(&mut self, connection: &mut Connection, fault: Fault) -> Verdict {
         let _ = fd::receive(&connection.socket, self.buffer);
-        let _ = fd::send(&connection.socket, fault.answer().bytes());
-        let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
-        connection.stage = Stage::Refused;
+        connection.say_last(fault.answer().bytes());
         if connection.has_ended { Verdict::Closes } else { Verdict::Waits }
     }
 }

@@ -53,6 +53,13 @@ impl Connection {
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.stage, Stage::Ready(_))
     }
+
+    /// Tells its peer why it is refused. It is closed when the peer's end has come, or its time is over.
+    pub(super) fn say_last(&mut self, bytes: &[u8]) {
+        let _ = fd::send(&self.socket, bytes);
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+        self.stage = Stage::Refused;
+    }
 }
 
 /// What becomes of a connection that was checked.
@@ -233,9 +240,7 @@ impl Verifier {
             \x08\x7d\0\0\0";
         const _: () = assert!(EXPLANATION.len() == 3 * HEADER + 0x3b);
         self.count_failure(connection, "no token");
-        let _ = fd::send(&connection.socket, EXPLANATION);
-        let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
-        connection.stage = Stage::Refused;
+        connection.say_last(EXPLANATION);
         Verdict::Waits
     }
 }

@@ -78,11 +78,12 @@ impl<'h> Head<'h> {
             return Err(Fault::Line);
         }
         let is_complete = head.read_first()? && head.read_fields()?;
-        match () {
-            () if is_complete => Ok(Some(head)),
-            () if bytes.len() < limits::HEAD => Ok(None),
-            () if head.method.is_empty() => Err(Fault::LongLine),
-            () => Err(Fault::LongHead),
+        if is_complete {
+            Ok(Some(head))
+        } else if bytes.len() < limits::HEAD {
+            Ok(None)
+        } else {
+            Err(if head.method.is_empty() { Fault::LongLine } else { Fault::LongHead })
         }
     }
 

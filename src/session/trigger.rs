@@ -10,7 +10,7 @@ use crate::http::exchange::Exchange;
 use crate::http::head::Head;
 use crate::options::settings::{NOT_FOR_STUBS, ONE_COMMAND};
 use crate::options::value::Http;
-use crate::protocol::frame::{HEADER, Kind, PROBE, STUB, frame, header, join};
+use crate::protocol::frame::{HEADER, Kind, PROBE, STUB, attribute, frame, header, join};
 use crate::protocol::request::Request;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
@@ -20,9 +20,6 @@ use crate::{add, exit, limits, line, report};
 use core::ffi::CStr;
 use rustix::event::PollFlags;
 use rustix::fd::AsFd;
-
-/// What says that stdout and stderr are one.
-const ONE_OUTPUT: &[u8] = b"K8PSH_ONE_OUTPUT=1";
 
 /// Bytes of a variable with the number of a stream.
 const STREAM: usize = HEADER + 18;
@@ -56,8 +53,7 @@ impl Session<'_> {
         self.client = Client::Plain;
         self.server_end.be_plain();
         self.process(&STREAMS);
-        self.process(&header(Kind::Start, u32::try_from(name.count_bytes()).unwrap_or(0)));
-        self.process(name.to_bytes());
+        self.say(Kind::Start, &[name.to_bytes()]);
     }
 
     /// Restricts the request of a trigger's stub to what a plain client gets, or adds to `reason` why it gets nothing. Only
@@ -77,9 +73,7 @@ impl Session<'_> {
         }
         Err(Refused(exit::UNAVAILABLE))
     }
-}
 
-impl Session<'_> {
     /// Starts the command of a trigger for a request whose head was checked, and is there.
     // Out of line: its caller is the loop of every session.
     #[inline(never)]
@@ -92,7 +86,7 @@ impl Session<'_> {
         }
         let exchange = &mut self.exchange;
         (exchange.body, exchange.waits, exchange.answer.has_chunks) = (head.body, head.waits, head.has_chunks);
-        self.say(Kind::Variable, &[ONE_OUTPUT]);
+        self.say(Kind::Variable, &[attribute::ONE_OUTPUT, b"=1"]);
         self.say_address();
         head.visit_variables(&mut |parts| self.say(Kind::Variable, parts));
         self.say(Kind::Start, &[command.to_bytes()]);
