@@ -4,7 +4,7 @@
 use super::body::Body;
 use super::fault::Fault;
 use crate::limits;
-use crate::text::bytes::{after, first, has, is_like, until};
+use crate::text::bytes::{after, first, has, is_like, lines, until};
 use crate::text::number;
 
 /// Bytes of the longest name of a header line that becomes a variable.
@@ -45,15 +45,10 @@ enum Known {
     Other,
 }
 
-const NAMES: [(&[u8], Known); 7] = [
-    (b"host", Known::Host),
-    (b"content-length", Known::Length),
-    (b"transfer-encoding", Known::Coding),
-    (b"expect", Known::Expect),
-    (b"authorization", Known::Authorization),
-    (b"content-type", Known::Type),
-    (b"proxy", Known::Proxy),
-];
+const NAMES: &[u8] = b"host\ncontent-length\ntransfer-encoding\nexpect\nauthorization\ncontent-type\nproxy";
+
+const KNOWN: [Known; 7] =
+    [Known::Host, Known::Length, Known::Coding, Known::Expect, Known::Authorization, Known::Type, Known::Proxy];
 
 impl<'h> Head<'h> {
     const EMPTY: Head<'h> = Head {
@@ -220,7 +215,8 @@ fn read_field(line: &[u8]) -> Result<(&[u8], Known, &[u8]), Fault> {
     if name.is_empty() || name.len() == line.len() || !name.iter().all(is_token) {
         return Err(Fault::Field);
     }
-    let known = NAMES.iter().find(|(known, _)| is_like(name, known)).map_or(Known::Other, |(_, known)| *known);
+    let number = lines(NAMES).position(|known| is_like(name, known));
+    let known = number.and_then(|number| KNOWN.get(number)).map_or(Known::Other, |known| *known);
     Ok((name, known, value.trim_ascii()))
 }
 

@@ -1,21 +1,19 @@
 //! Values that are one of a few names.
 
+use crate::text::bytes::lines;
+
 /// A value that is one of a few names.
 pub trait Named: Copy + 'static {
-    /// The names, the default first.
-    const NAMES: &'static [&'static str];
+    /// The names, a line each, the default first. One text, because several would have an address and a length each.
+    const NAMES: &'static [u8];
     /// What each of them stands for.
     const VALUES: &'static [Self];
 
     /// What this name stands for.
     fn named(name: &[u8]) -> Option<Self> {
-        Self::VALUES.get(position(name, Self::NAMES)?).copied()
+        let number = lines(Self::NAMES).position(|known| known == name)?;
+        Self::VALUES.get(number).copied()
     }
-}
-
-/// Where this name is among others. It is the same code for all types of values.
-fn position(name: &[u8], names: &[&str]) -> Option<usize> {
-    names.iter().position(|known| known.as_bytes() == name)
 }
 
 /// Which transports lead to a server.
@@ -31,7 +29,7 @@ pub enum Transport {
 }
 
 impl Named for Transport {
-    const NAMES: &'static [&'static str] = &["auto", "direct", "relay"];
+    const NAMES: &'static [u8] = b"auto\ndirect\nrelay";
     const VALUES: &'static [Transport] = &[Transport::Auto, Transport::Direct, Transport::Relay];
 }
 
@@ -48,7 +46,7 @@ pub enum Tty {
 }
 
 impl Named for Tty {
-    const NAMES: &'static [&'static str] = &["auto", "always", "never"];
+    const NAMES: &'static [u8] = b"auto\nalways\nnever";
     const VALUES: &'static [Tty] = &[Tty::Auto, Tty::Always, Tty::Never];
 }
 
@@ -63,12 +61,12 @@ pub enum Http {
 }
 
 impl Named for Http {
-    const NAMES: &'static [&'static str] = &["stream", "status"];
+    const NAMES: &'static [u8] = b"stream\nstatus";
     const VALUES: &'static [Http] = &[Http::Stream, Http::Status];
 }
 
 impl Named for bool {
-    const NAMES: &'static [&'static str] = &["yes", "no"];
+    const NAMES: &'static [u8] = b"yes\nno";
     const VALUES: &'static [bool] = &[true, false];
 }
 
@@ -84,6 +82,6 @@ pub enum Format {
 }
 
 impl Named for Format {
-    const NAMES: &'static [&'static str] = &["text", "json", "none"];
+    const NAMES: &'static [u8] = b"text\njson\nnone";
     const VALUES: &'static [Format] = &[Format::Text, Format::Json, Format::None];
 }

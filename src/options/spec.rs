@@ -1,7 +1,6 @@
 //! What the table says of an option, and of a program that has options.
 
 use super::value::Kind;
-use crate::text::bytes::{after, line, until};
 use crate::text::packed::Text;
 
 /// Every option, as the code that reads it names it.
@@ -79,7 +78,7 @@ pub enum Audience {
 }
 
 /// An option.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionSpec {
     /// Which option it is.
     pub id: Id,
@@ -91,40 +90,20 @@ pub struct OptionSpec {
     pub scope: Scope,
     /// The ends that it concerns.
     pub audience: Audience,
-    /// Two lines for `--help`: its long name, hyphens included, and what stands for its value, if it takes one (in brackets,
-    /// that is a word that may follow); what it does, as a sentence without capital and full stop, packed.
-    pub text: &'static [u8],
+    /// Where its texts begin among those of all options.
+    pub(super) start: u16,
 }
 
-impl OptionSpec {
-    /// Its long name and what stands for its value, as they are written.
-    pub fn usage(&self) -> &'static [u8] {
-        line(self.text, 0)
-    }
-
-    /// Its long name.
-    pub fn name(&self) -> &'static [u8] {
-        until(until(self.usage(), b' '), b'[')
-    }
-
-    /// What stands for its value; empty where it takes none.
-    pub fn metavar(&self) -> &'static [u8] {
-        after(self.usage(), self.name().len() + 1)
-    }
-
-    /// What it does.
-    pub fn help(&self) -> Text {
-        Text::new(after(self.text, self.usage().len() + 1))
-    }
+/// An option with its texts, as the table spells them.
+#[derive(Clone, Copy)]
+pub(super) struct Described {
+    pub(super) option: OptionSpec,
+    /// Its long name, hyphens included, and what stands for its value, if it takes one. In brackets, that is a word that may
+    /// follow.
+    pub(super) usage: &'static str,
+    /// What it does, as a sentence without capital and full stop.
+    pub(super) help: &'static str,
 }
-
-impl PartialEq for OptionSpec {
-    fn eq(&self, other: &OptionSpec) -> bool {
-        self.id == other.id && self.text == other.text
-    }
-}
-
-impl Eq for OptionSpec {}
 
 /// The options of a program, and what `--help` says around them.
 #[derive(Debug)]
@@ -139,14 +118,4 @@ pub struct ProgramSpec {
     pub options: &'static [OptionSpec],
     /// The text behind the options.
     pub notes: Text,
-}
-
-impl ProgramSpec {
-    /// The option of this name, hyphens included: `--long` or `-x`.
-    pub fn find(&self, name: &[u8]) -> Option<&'static OptionSpec> {
-        self.options.iter().find(|option| match name {
-            [b'-', letter] => option.letter == Some(*letter),
-            _ => option.name() == name,
-        })
-    }
 }

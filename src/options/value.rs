@@ -2,7 +2,7 @@
 
 use super::names::Named;
 use crate::text::address;
-use crate::text::bytes::has;
+use crate::text::bytes::{has, lines};
 use crate::text::line::{Line, Show};
 use crate::text::number;
 use crate::{add, limits, text};
@@ -128,10 +128,10 @@ impl Show for Kind {
     }
 }
 
-fn show_names(names: &[&str], line: &mut Line) {
+fn show_names(names: &[u8], line: &mut Line) {
     let mut before = "one of ";
-    for name in names {
-        add!(line, "{}{}", before, *name);
+    for name in lines(names) {
+        add!(line, "{}{}", before, name);
         before = ", ";
     }
 }

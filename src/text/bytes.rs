@@ -40,6 +40,11 @@ pub fn line(text: &[u8], number: usize) -> &[u8] {
     until(rest, b'\n')
 }
 
+/// The lines of a text.
+pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n')
+}
+
 /// Whether two texts differ in nothing but the case of letters.
 pub fn is_like(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.eq_ignore_ascii_case(other))

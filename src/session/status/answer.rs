@@ -49,13 +49,13 @@ impl Session<'_> {
 }
 
 /// Prints a session, with its arguments if they may be shown.
-fn print_session(section: Part<'_>, phase: &'static str, note: &Note, is_json: bool, out: &mut ServerEnd<'_>) {
+fn print_session(section: Part<'_>, phase: &'static [u8], note: &Note, is_json: bool, out: &mut ServerEnd<'_>) {
     let name = until(&note.text, 0);
     let values = [
         section,
         Part::Other(note),
         Part::Time(note.number),
-        Part::Words(phase.as_bytes()),
+        Part::Words(phase),
         Part::Signed(note.processes[1]),
         Part::Words(if matches!(note.peer, Peer::User(_)) { b"direct" } else { b"relay" }),
         Part::Other(&note.peer),

@@ -4,6 +4,7 @@
 use crate::limits;
 use crate::session::connection::Peer;
 use crate::sys::statics::{SharedCell, shared};
+use crate::text::bytes::{line, lines};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::io::Result;
 
@@ -20,15 +21,14 @@ pub enum Phase {
     Lingering,
 }
 
-/// What the phases are called, in their order.
-const PHASES: [&str; 4] = ["running", "stopped", "ending", "lingering"];
+/// What the phases are called, a line each, behind that of a free place.
+const PHASES: &[u8] = b"\nrunning\nstopped\nending\nlingering";
 
-/// How sessions end, as the log calls it.
-pub(super) const OUTCOMES: [&str; 8] =
-    ["exit", "signal", "refused", "timeout", "gone", "terminated", "fault", "server"];
+/// How sessions end, as the log calls it, a line each.
+const OUTCOMES: &[u8] = b"exit\nsignal\nrefused\ntimeout\ngone\nterminated\nfault\nserver";
 
 /// How much is counted: each outcome, and bytes in both directions.
-pub(super) const COUNTERS: usize = OUTCOMES.len() + 2;
+pub(super) const COUNTERS: usize = 8 + 2;
 
 /// What is known of a session whose command has started.
 #[derive(Clone, Copy)]
@@ -67,10 +67,12 @@ impl Board {
     }
 
     /// Visits the sessions whose command has started, with the name of the phase of each.
-    pub fn visit(self, visit: &mut dyn FnMut(&'static Place, &'static str, &Note)) {
+    pub fn visit(self, visit: &mut dyn FnMut(&'static Place, &'static [u8], &Note)) {
         for place in self.places.iter().take_while(|place| place.was_taken()) {
-            let phase = usize::try_from(place.mark()).unwrap_or_default();
-            if let (Some(name), Some(note)) = (PHASES.get(phase.wrapping_sub(1)), place.load()) {
+            let name = line(PHASES, usize::try_from(place.mark()).unwrap_or_default());
+            if !name.is_empty()
+                && let Some(note) = place.load()
+            {
                 visit(place, name, &note);
             }
         }
@@ -88,7 +90,7 @@ impl Board {
     /// Counts a session that has ended so, and bytes that came from its peer and went to it, as far as they are known.
     #[allow(clippy::cast_possible_truncation, reason = "it wraps like the counter")]
     pub fn count(self, outcome: &str, traffic: [Option<u64>; 2]) {
-        let outcomes = OUTCOMES.iter().map(|name| u64::from(*name == outcome));
+        let outcomes = lines(OUTCOMES).map(|name| u64::from(name == outcome.as_bytes()));
         for (counter, more) in self.counters.iter().zip(outcomes.chain(traffic.map(Option::unwrap_or_default))) {
             counter.fetch_add(more as usize, Ordering::Relaxed);
         }
@@ -118,21 +120,22 @@ mod tests {
         let board = Board::new().expect("memory");
         let shown = || {
             let mut all = Vec::new();
-            board.visit(&mut |_, phase, note| all.push((phase, note.number)));
+            board.visit(&mut |_, phase, note| all.push((String::from_utf8_lossy(phase).into_owned(), note.number)));
             all
         };
         assert_eq!(shown(), []);
         let [first, _, _] = [7, 8, 9].map(|number| board.place(&note(number)).expect("a place"));
-        assert_eq!(shown(), [("running", 7), ("running", 8), ("running", 9)]);
+        let running = |number| ("running".to_owned(), number);
+        assert_eq!(shown(), [7, 8, 9].map(running));
         for (phase, name) in [(Phase::Stopped, "stopped"), (Phase::Ending, "ending"), (Phase::Lingering, "lingering")] {
             first.set_mark(phase as i32);
             assert_eq!(shown()[0].0, name);
         }
         first.set_mark(0);
-        assert_eq!(shown(), [("running", 8), ("running", 9)]);
+        assert_eq!(shown(), [8, 9].map(running));
         assert!(core::ptr::eq(board.place(&note(10)).expect("a place"), first), "the first that is free");
         board.forget(8);
-        assert_eq!(shown(), [("running", 10), ("running", 9)]);
+        assert_eq!(shown(), [10, 9].map(running));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The parts of a line, and how each is shown.
 
 use super::buffer::Line;
-use crate::text::packed::{Text, Unpacked};
+use crate::text::packed::Text;
 use crate::text::{errno, json, number, time};
 use core::ffi::CStr;
 use rustix::io::Errno;
@@ -216,12 +216,10 @@ pub fn of(text: Text, parts: &[Part<'_>]) -> Line {
 /// Adds a text to a line, with a part in the place of each `{}` in it.
 pub fn add(line: &mut Line, text: Text, parts: &[Part<'_>]) {
     let mut parts = parts.iter();
-    for unpacked in text.unpacked() {
-        match unpacked {
-            Unpacked::Characters(characters) => line.add(characters),
-            Unpacked::Place => parts.next().into_iter().for_each(|part| part.show(line)),
-        }
-    }
+    text.unpack(&mut |character| match character {
+        Some(character) => line.add(&[character]),
+        None => parts.next().into_iter().for_each(|part| part.show(line)),
+    });
 }
 
 #[cfg(test)]
