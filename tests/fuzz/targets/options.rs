@@ -198,8 +198,8 @@ fn is_strictly(kind: Kind, value: &CStr) -> bool {
         Kind::VariableName => !text.is_empty() && !text.contains('='),
         Kind::Http => ["stream", "status"].contains(&text),
         Kind::Log => ["text", "json", "none"].contains(&text),
-        Kind::Transport => Transport::NAMES.contains(&text),
-        Kind::Tty => Tty::NAMES.contains(&text),
+        Kind::Transport => ["auto", "direct", "relay"].contains(&text),
+        Kind::Tty => ["auto", "always", "never"].contains(&text),
         Kind::YesNo => ["yes", "no"].contains(&text),
     }
 }
