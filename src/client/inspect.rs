@@ -8,7 +8,7 @@ use super::route::Route;
 use crate::config::Server;
 use crate::config::file::{self, Loaded};
 use crate::diag::{self, Reported, array};
-use crate::options::settings::{Settings, is_trigger};
+use crate::options::settings::Settings;
 use crate::protocol::Decoder;
 use crate::protocol::frame::{self, Kind};
 use crate::secure::channel::{Channel, Sealed};
@@ -38,7 +38,7 @@ pub enum Question {
 }
 
 /// Asks the server of that name, or every server that has commands: a probe up to the first that does not answer, and for
-/// the status those that are no triggers.
+/// the status those that a connection alone does not set off.
 pub fn run(
     program: &Program,
     config: Option<&'static CStr>,
@@ -51,7 +51,8 @@ pub fn run(
     let loaded = file::load(config, &program.environment)?;
     array::begin(is_json);
     let deadline = Instant::after(milliseconds);
-    let mut ask = |server, deadline| ask(question, server, loaded, &program.environment, buffers, deadline);
+    let is_named = name.is_some();
+    let mut ask = |server, deadline| ask((question, is_named), server, loaded, &program.environment, buffers, deadline);
     let mut outcome = Ok(());
     if let Some(name) = name {
         let server = loaded.config.server(name.to_bytes());
@@ -63,7 +64,6 @@ pub fn run(
     for server in loaded.config.servers().filter(|server| name.is_none() && server.has_commands()) {
         match question {
             Question::Probe => ask(server, deadline)?,
-            Question::Status if is_trigger(server) => {}
             // Each has that time: one that does not answer hides no other.
             Question::Status => outcome = ask(server, Instant::after(milliseconds)).and(outcome),
         }
@@ -72,9 +72,9 @@ pub fn run(
     outcome
 }
 
-/// Asks a server. What it is asked is decided here and nowhere else.
+/// Asks a server, which was named or is one of many. What it is asked is decided here and nowhere else.
 fn ask(
-    question: Question,
+    (question, is_named): (Question, bool),
     server: Server<'static>,
     loaded: Loaded<'static>,
     environment: &Environment,
@@ -83,10 +83,12 @@ fn ask(
 ) -> Result<(), Reported> {
     let settings = Settings::of_section(server, loaded)?;
     let route = Route::to(server, &settings, environment)?.for_question();
-    if question == Question::Status && settings.trigger.is_some() {
-        return Err(reported!("section {} is a trigger: its log tells what it runs", server.name()));
+    let is_set_off = settings.plain_trigger().is_some() && settings.http.is_none() && settings.token().is_none();
+    if question == Question::Status && is_set_off {
+        let why = || reported!("section {} is a trigger: its log tells what it runs", server.name());
+        return if is_named { Err(why()) } else { Ok(()) };
     }
-    if settings.plain_trigger().is_some() {
+    if question == Question::Probe && settings.plain_trigger().is_some() {
         return look(settings.listen, server.port()).map_err(|errno| route.report(&errno));
     }
     let socket = connect(&route, deadline, false).map_err(|errno| route.report_unreachable(errno))?.socket;

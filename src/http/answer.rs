@@ -8,7 +8,7 @@ use super::fault::Fault;
 use crate::exit::{self, End};
 use crate::protocol::frame::{HEADER, Kind};
 use crate::text::bytes::{after, first};
-use crate::text::line::{Line, Part};
+use crate::text::line::{Line, Part, Show};
 use crate::text::packed::Text;
 use crate::{add, line, text};
 
@@ -55,6 +55,8 @@ pub struct Answer<'b> {
     collected: usize,
     /// The command's exit code, as shells have it, and the status that goes with it.
     outcome: Option<(u8, Text)>,
+    /// The status that has been sent, or is to be.
+    status: Option<Text>,
 }
 
 impl<'b> Answer<'b> {
@@ -68,6 +70,7 @@ impl<'b> Answer<'b> {
             left: 0,
             collected: 0,
             outcome: None,
+            status: None,
             has_chunks: false,
         }
     }
@@ -85,7 +88,8 @@ impl<'b> Answer<'b> {
             } else {
                 Text::EMPTY
             };
-            add!(&mut line, "HTTP/1.1 200 OK\r\nConnection: close\r\n{}\r\n", coding);
+            let status = *self.status.insert(text!("200 OK"));
+            add!(&mut line, "HTTP/1.1 {}\r\nConnection: close\r\n{}\r\n", status, coding);
             Phase::Streaming
         } else {
             Phase::Collecting
@@ -216,17 +220,33 @@ impl<'b> Answer<'b> {
             Phase::Streaming if self.has_chunks && code == 0 => self.put(b"0\r\nExit-Status: 0\r\n\r\n"),
             Phase::Streaming => {}
             Phase::Waiting | Phase::Collecting => {
-                let length = self.collected;
-                let head = line!(
-                    "HTTP/1.1 {}\r\nExit-Status: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                    status,
-                    code,
-                    length
-                );
-                (self.start, self.end) = (BEFORE - head.bytes().len(), BEFORE + length);
-                self.buffer[self.start..BEFORE].copy_from_slice(head.bytes());
+                self.put_whole(status, &line!("Exit-Status: {}", code));
             }
         }
+    }
+
+    /// The command goes on without its client, which is told the name of the session.
+    pub fn accept(&mut self, session: &dyn Show) {
+        self.collected = 0;
+        self.keep(line!("{}\n", session).bytes());
+        self.phase = Phase::Complete;
+        self.put_whole(text!("202 it runs"), &"Preference-Applied: respond-async");
+    }
+
+    /// Puts an answer into the buffer whose body is what was collected.
+    fn put_whole(&mut self, status: Text, header: &dyn Show) {
+        self.status = Some(status);
+        let length = self.collected;
+        let head =
+            line!("HTTP/1.1 {}\r\n{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", status, header, length);
+        (self.start, self.end) = (BEFORE - head.bytes().len(), BEFORE + length);
+        self.buffer[self.start..BEFORE].copy_from_slice(head.bytes());
+    }
+
+    /// The status that the client has been told, or is about to be.
+    #[must_use]
+    pub fn status(&self) -> Option<Text> {
+        self.status
     }
 }
 

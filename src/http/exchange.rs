@@ -7,6 +7,8 @@ use super::body::Body;
 pub struct Exchange<'b> {
     /// What is left of the request.
     pub body: Body,
+    /// Whether the client does not wait for the command.
+    pub is_async: bool,
     /// Whether the command's stdin was told its end.
     pub has_ended: bool,
     /// Whether the client waits for a word before it sends the body.
@@ -18,6 +20,6 @@ pub struct Exchange<'b> {
 impl<'b> Exchange<'b> {
     /// That of a client which has said nothing.
     pub fn new(buffer: &'b mut Buffer) -> Exchange<'b> {
-        Exchange { body: Body::NONE, has_ended: false, waits: false, answer: Answer::new(buffer) }
+        Exchange { body: Body::NONE, is_async: false, has_ended: false, waits: false, answer: Answer::new(buffer) }
     }
 }

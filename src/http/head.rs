@@ -23,6 +23,8 @@ pub struct Head<'h> {
     pub body: Body,
     /// Whether the client waits for a word before it sends the body (`Expect: 100-continue`).
     pub waits: bool,
+    /// Whether it would rather not wait for the command (`Prefer: respond-async`, RFC 7240, 4.1).
+    pub is_async: bool,
     /// What it has to show for itself (`Authorization`); empty where it shows nothing.
     authorization: &'h [u8],
     /// The header lines, up to the empty one.
@@ -38,6 +40,7 @@ enum Known {
     Length,
     Coding,
     Expect,
+    Prefer,
     Authorization,
     Type,
     Proxy,
@@ -45,10 +48,18 @@ enum Known {
     Other,
 }
 
-const NAMES: &[u8] = b"host\ncontent-length\ntransfer-encoding\nexpect\nauthorization\ncontent-type\nproxy";
+const NAMES: &[u8] = b"host\ncontent-length\ntransfer-encoding\nexpect\nprefer\nauthorization\ncontent-type\nproxy";
 
-const KNOWN: [Known; 7] =
-    [Known::Host, Known::Length, Known::Coding, Known::Expect, Known::Authorization, Known::Type, Known::Proxy];
+const KNOWN: [Known; 8] = [
+    Known::Host,
+    Known::Length,
+    Known::Coding,
+    Known::Expect,
+    Known::Prefer,
+    Known::Authorization,
+    Known::Type,
+    Known::Proxy,
+];
 
 impl<'h> Head<'h> {
     const EMPTY: Head<'h> = Head {
@@ -57,6 +68,7 @@ impl<'h> Head<'h> {
         has_chunks: true,
         body: Body::NONE,
         waits: false,
+        is_async: false,
         authorization: b"",
         lines: b"",
         rest: b"",
@@ -121,6 +133,10 @@ impl<'h> Head<'h> {
                     self.body = Body::CHUNKED;
                 }
                 Known::Expect => self.waits = self.has_chunks && is_like(value, b"100-continue"),
+                Known::Prefer => {
+                    let mut words = value.split(|byte| has(b",;", *byte));
+                    self.is_async |= words.any(|word| is_like(word.trim_ascii(), b"respond-async"));
+                }
                 Known::Authorization => self.authorization = value,
                 Known::Type | Known::Proxy | Known::Other => {}
             }
@@ -169,6 +185,7 @@ impl<'h> Head<'h> {
     pub fn visit_variables(&self, visit: &mut dyn FnMut(&[&[u8]])) {
         visit(&[b"REQUEST_METHOD=", self.method]);
         visit(&[b"QUERY_STRING=", split(self.target, b'?').1]);
+        visit(&[b"SCRIPT_NAME=", self.path()]);
         let mut rest = self.lines;
         while let Ok(Some(line)) = next_line(&mut rest, Fault::Field)
             && let Ok((name, known, value)) = read_field(line)

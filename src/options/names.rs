@@ -11,9 +11,14 @@ pub trait Named: Copy + 'static {
 
     /// What this name stands for.
     fn named(name: &[u8]) -> Option<Self> {
-        let number = lines(Self::NAMES).position(|known| known == name)?;
-        Self::VALUES.get(number).copied()
+        Self::VALUES.get(position(name, Self::NAMES)?).copied()
     }
+}
+
+/// Where this name is among others. It is the same code for all types of values.
+#[inline(never)]
+fn position(name: &[u8], names: &[u8]) -> Option<usize> {
+    lines(names).position(|known| known == name)
 }
 
 /// Which transports lead to a server.

@@ -167,6 +167,7 @@ impl<'s> Session<'s> {
             let ready = self.wait();
             self.on_ready(&ready, inbox);
         }
+        self.record.status = self.exchange.answer.status();
         self.record.ended(self.service, self.state.command.end());
         // Descriptors that no command took are closed by the end of this process: closing one may take as long as its peer or
         // its file system likes (SO_LINGER, socket(7)), which the end of a process does not wait for.

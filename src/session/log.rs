@@ -12,11 +12,26 @@ use crate::sys::fd::OwnedFd;
 use crate::sys::process;
 use crate::sys::socket::tcp;
 use crate::sys::statics::Global;
-use crate::text::bytes::first;
+use crate::text::bytes::{first, value_of};
 use crate::text::json::string;
 use crate::text::line::{Line, Part, Show};
-use crate::{add, diag, limits};
+use crate::text::number;
+use crate::text::packed::Text;
+use crate::{add, diag, limits, line};
 use core::ffi::CStr;
+
+/// The method of a request by HTTP, and its path, which are among its variables.
+fn method<'r>(request: &Request<'r>) -> Part<'r> {
+    variable(request, b"REQUEST_METHOD")
+}
+
+fn path<'r>(request: &Request<'r>) -> Part<'r> {
+    variable(request, b"SCRIPT_NAME")
+}
+
+fn variable<'r>(request: &Request<'r>, name: &[u8]) -> Part<'r> {
+    Part::Json(request.variable(name).and_then(|entry| value_of(entry, name)).unwrap_or_default())
+}
 
 /// Why a command was ended before it ended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +75,10 @@ pub struct Record<'s> {
     ahead: u64,
     /// Where it is noted what the session does, once its command has started.
     place: Option<&'static Place>,
+    /// Whether the client speaks HTTP.
+    pub is_http: bool,
+    /// The status of the answer, once there is one.
+    pub status: Option<Text>,
     /// `None` before a request is complete.
     start: Option<Started<'s>>,
 }
@@ -75,7 +94,17 @@ struct Started<'s> {
 impl<'s> Record<'s> {
     /// That of a session that has not begun.
     pub fn new(peer: Peer) -> Record<'s> {
-        Record { cut: None, refused: 0, peer, bytes: None, ahead: 0, place: None, start: None }
+        Record {
+            cut: None,
+            refused: 0,
+            peer,
+            bytes: None,
+            ahead: 0,
+            place: None,
+            is_http: false,
+            status: None,
+            start: None,
+        }
     }
 
     /// Notes that the command of this request runs, as this process.
@@ -163,6 +192,9 @@ impl<'s> Record<'s> {
 
     fn log_start(&self, service: &Service<'_>, start: &Started<'_>, request: &Request<'_>) {
         let mut line = self.head(service, start, "start");
+        if self.is_http {
+            add!(&mut line, " method={} path={}", method(request), path(request));
+        }
         if service.settings.log_arguments {
             add!(&mut line, " arguments={}", Part::Other(&Arguments(request)));
         }
@@ -173,6 +205,9 @@ impl<'s> Record<'s> {
         let mut line = self.head(service, start, "end");
         let ([came, went], time) = (self.traffic(), start.since.elapsed());
         add!(&mut line, " outcome={} code={} ms={} in={} out={}", outcome, code, time, came, went);
+        if self.is_http {
+            add!(&mut line, " status={}", self.status());
+        }
         diag::log(&mut line);
     }
 
@@ -188,6 +223,9 @@ impl<'s> Record<'s> {
 
     fn log_start_as_json(&self, service: &Service<'_>, start: &Started<'_>, request: &Request<'_>) {
         let mut line = self.head_as_json(service, start, "start");
+        if self.is_http {
+            add!(&mut line, ",\"method\":{},\"path\":{}", method(request), path(request));
+        }
         if service.settings.log_arguments {
             add!(&mut line, ",\"arguments\":{}", Part::Other(&Arguments(request)));
         }
@@ -199,7 +237,11 @@ impl<'s> Record<'s> {
         let mut line = self.head_as_json(service, start, "end");
         let ([came, went], time) = (self.traffic(), start.since.elapsed());
         add!(&mut line, ",\"outcome\":\"{}\",\"code\":{},\"ms\":{}", outcome, code, time);
-        add!(&mut line, ",\"in\":{},\"out\":{}}", came, went);
+        add!(&mut line, ",\"in\":{},\"out\":{}", came, went);
+        if self.is_http {
+            add!(&mut line, ",\"status\":{}", self.status());
+        }
+        line.add(b"}");
         diag::log(&mut line);
     }
 
@@ -212,6 +254,16 @@ impl<'s> Record<'s> {
         let (section, command) = (service.server.name().to_bytes(), start.command.to_bytes());
         add!(&mut line, ",\"section\":{},\"command\":{}", Part::Json(section), Part::Json(command));
         line
+    }
+
+    /// What tells the session from every other one; empty before it has begun.
+    pub fn session(&self) -> Line {
+        self.start.as_ref().map_or(Line::new(), |start| line!("{}-{}", process::id(), start.number))
+    }
+
+    /// The code of the answer by HTTP.
+    fn status(&self) -> Option<u64> {
+        number::parse(first(line!("{}", self.status?).bytes(), 3), 10)
     }
 
     /// Bytes that came, and that went.

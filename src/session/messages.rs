@@ -191,7 +191,9 @@ impl<'s> Session<'s> {
         self.disconnect();
         let settings = &self.service.settings;
         if settings.trigger.is_some() && settings.detach_on_close {
-            self.close_input();
+            if !self.exchange.has_ended {
+                self.close_input();
+            }
         } else if self.state.command.is_running() {
             self.end_command(EndReason::Gone, &why);
         }

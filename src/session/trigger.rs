@@ -4,14 +4,16 @@
 
 use super::command::Refused;
 use super::event_loop::{Client, Session};
+use super::phases::Patience;
 use super::service::Service;
 use crate::http::Fault;
 use crate::http::exchange::Exchange;
 use crate::http::head::Head;
 use crate::options::settings::{NOT_FOR_STUBS, ONE_COMMAND};
 use crate::options::value::Http;
-use crate::protocol::frame::{HEADER, Kind, PROBE, STUB, attribute, frame, header, join};
+use crate::protocol::frame::{HEADER, Kind, PROBE, STATUS, STUB, attribute, frame, header, join};
 use crate::protocol::request::Request;
+use crate::sys::clock::Instant;
 use crate::sys::fd::{self, OwnedFd};
 use crate::sys::poll;
 use crate::sys::socket::tcp;
@@ -80,12 +82,13 @@ impl Session<'_> {
     fn begin_exchange(&mut self, command: &CStr, inbox: &mut [u8]) {
         let count = self.state.link.socket().map_or(Ok(0), |socket| fd::receive(socket, inbox)).unwrap_or(0);
         let Ok(Some(head)) = Head::read(&inbox[..count]) else { return self.disconnect() };
-        self.client = Client::Http;
+        (self.client, self.record.is_http) = (Client::Http, true);
         if !head.is_for(command.to_bytes()) {
             return self.refuse_request(Fault::Path);
         }
         let exchange = &mut self.exchange;
         (exchange.body, exchange.waits, exchange.answer.has_chunks) = (head.body, head.waits, head.has_chunks);
+        exchange.is_async = head.is_async && self.service.settings.detach_on_close;
         self.say(Kind::Variable, &[attribute::ONE_OUTPUT, b"=1"]);
         self.say_address();
         head.visit_variables(&mut |parts| self.say(Kind::Variable, parts));
@@ -117,9 +120,9 @@ impl Session<'_> {
     /// The command has started.
     pub(super) fn begin_answer(&mut self) {
         if self.client == Client::Http {
-            let Exchange { body, waits, answer, .. } = &mut self.exchange;
+            let Exchange { body, waits, is_async, answer, .. } = &mut self.exchange;
             let is_stream = self.service.settings.http == Some(Http::Stream);
-            answer.begin(is_stream, *waits && !body.is_complete());
+            answer.begin(is_stream && !*is_async, *waits && !body.is_complete());
         }
     }
 
@@ -137,13 +140,19 @@ impl Session<'_> {
         }
         if self.exchange.body.is_complete() && !core::mem::replace(&mut self.exchange.has_ended, true) {
             self.say(Kind::Input, &[]);
+            if self.exchange.is_async && self.state.command.is_running() {
+                self.exchange.answer.accept(&self.record.session());
+                // Not the session, which goes on: its command runs.
+                self.state.link.linger(Patience::UntilAcknowledged, Instant::now());
+            }
         }
     }
 }
 
-/// Whether what has come is the request of a stub, which comes at once. A client that says nothing waits this long.
+/// Whether what has come is the request of a stub, or the question of what runs here, which come at once. A client that says nothing waits this long.
 fn is_stub(socket: &OwnedFd) -> bool {
     let mut start = [0; STUB];
     poll::is_ready(socket.as_fd(), PollFlags::IN, limits::SNIFF_MS);
-    fd::peek(socket, &mut start).is_ok() && PROBE.starts_with(&start)
+    let has_come = fd::peek(socket, &mut start).is_ok();
+    has_come && (PROBE.starts_with(&start) || STATUS.iter().any(|question| start.starts_with(question)))
 }

@@ -1,14 +1,15 @@
 //! `k8psh --status`: what a server runs, and how what it has run has ended.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
 use crate::support::frames::{ERROR, EXIT, Frame, OUTPUT, Peer, START, data, number, request};
 use crate::support::terminal::Terminal;
 use crate::support::transport::{Transport, by_each_transport};
-use crate::support::{Live, Outcome, Pod, Process, Run, Server, until, until_true};
+use crate::support::{Live, Outcome, Pod, Process, Run, Server, until, until_true, wait_for_file};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -384,4 +385,33 @@ fn a_server_that_wants_a_token_says_so() {
         lines.join("\n")
     });
     status(&other, &["box"]).fails(1, "k8psh", &["server box at ", "it wants a token"]);
+}
+
+#[test]
+fn a_trigger_is_asked_where_that_does_not_set_it_off() {
+    for (options, request) in [
+        ("--http", "GET / HTTP/1.1\r\nHost: box\r\n\r\n"),
+        ("--http --token-file=TOKEN", "GET / HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer secret\r\n\r\n"),
+        ("--token-file=TOKEN", "secret\n"),
+    ] {
+        let pod = Pod::custom(|pod| {
+            fs::write(pod.path("token"), "secret\n").expect("the token");
+            let options = options.replace("TOKEN", &pod.path("token").display().to_string());
+            let section = pod.section(&format!("=PATH= --trigger=go {options}"));
+            format!("baseDirectory = work\n{section}\ngo sh -c 'echo >>runs; exec sleep 1000'\n")
+        });
+        let _server = pod.server();
+        let mut stream = TcpStream::connect(("127.0.0.1", pod.port())).expect("a connection");
+        stream.write_all(request.as_bytes()).expect("it is taken");
+        wait_for_file(pod.work().join("runs"));
+        for arguments in [&["box"][..], &[]] {
+            until_true("it is shown", || {
+                let out = status(&pod, arguments).succeeds();
+                let wanted = ["running", "relay", "127.0.0.1", "go"];
+                out.lines().any(|line| wanted.iter().all(|word| line.contains(word)))
+            });
+        }
+        assert_eq!(fs::read_to_string(pod.work().join("runs")).expect("the runs"), "\n", "asking runs nothing");
+        pod.until_running("sleep", 1)[0].signal(Signal::SIGKILL);
+    }
 }

@@ -87,6 +87,92 @@ fn a_detached_command_runs_on_without_its_client() {
     assert!(ends.iter().all(|line| line.contains("outcome=exit code=5 ")), "{ends:?}");
 }
 
+/// A `POST` of a client that would rather not wait.
+fn post_async(preference: &str, body: &str) -> String {
+    request("POST /", &format!("Prefer: {preference}\r\nContent-Length: {}\r\n", body.len()), body)
+}
+
+#[test]
+fn a_client_that_does_not_wait_gets_the_name_of_the_session_and_the_command_the_whole_body() {
+    // More than the pipe and the session hold, to a command that reads it late and writes more than anybody takes.
+    let body = "0123456789abcde\n".repeat(200_000);
+    let command = "go sh -c 'seq 200000; while ! [ -e go-on ]; do sleep 0.05; done; wc -c >result; exit 5'";
+    let words = ["respond-async", "Respond-Async; wait=10", "wait=10, respond-async"];
+    for (pod, word) in [pod("--detach-on-close", command), with_status("--detach-on-close", command)]
+        .iter()
+        .flat_map(|pod| words.map(|word| (pod, word)))
+    {
+        let server = pod.server();
+        for body in ["", "few\n", &body] {
+            _ = fs::remove_file(pod.work().join("go-on"));
+            _ = fs::remove_file(pod.work().join("result"));
+            let before = server.log().matches(" end session=").count();
+            let is_large = body.len() > 1000;
+            if is_large {
+                // Nobody is answered before the body has come, and it comes only as the command reads it.
+                fs::write(pod.work().join("go-on"), "").expect("a file");
+            }
+            let answer = ask(pod, post_async(word, body));
+            assert_eq!(answer.status(), "202 it runs", "{word}");
+            assert_eq!(answer.header("Preference-Applied"), Some("respond-async"));
+            assert!(answer.is_whole);
+            let name = answer.text().trim_end().to_owned();
+            assert!(server.log().contains(&format!(" start session={name} ")), "{name}: {}", server.log());
+            fs::write(pod.work().join("go-on"), "").expect("a file");
+            until_true("all of it was read", || {
+                fs::read_to_string(pod.work().join("result")).is_ok_and(|count| count == format!("{}\n", body.len()))
+            });
+            let ends = until_ended(&server, before + 1);
+            let end = ends.last().expect("an end");
+            let wanted = [format!("session={name} "), "outcome=exit code=5 ".to_owned(), " status=202".to_owned()];
+            assert!(wanted.iter().all(|wanted| end.contains(wanted)), "{end}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_gets_the_usual_answer_where_the_command_ends_with_it() {
+    for (options, preference) in
+        [("", "respond-async"), ("--detach-on-close", "wait=5"), ("--detach-on-close", "respond-asynchronous")]
+    {
+        let pod = with_status(options, "go sh -c 'cat; exit 3'");
+        let _server = pod.server();
+        let answer = ask(&pod, post_async(preference, "body"));
+        assert_eq!((answer.status(), answer.text().as_str()), ("500 it failed", "body"), "{options} {preference}");
+    }
+    // So does one whose command cannot be started, and one whose body makes no sense.
+    let pod = pod("--detach-on-close", "go /nowhere/program");
+    let _server = pod.server();
+    assert_eq!(ask(&pod, post_async("respond-async", "body")).code(), 500);
+    let chunks = "Prefer: respond-async\r\nTransfer-Encoding: chunked\r\n";
+    let pod = self::pod("--detach-on-close", "go cat");
+    let _server = pod.server();
+    assert_eq!(ask(&pod, request("POST /", chunks, "5\r\nhello\r\nx\r\n")).code(), 400);
+}
+
+#[test]
+fn the_log_has_method_path_and_status() {
+    for (format, start, end) in [
+        ("text", " method=\"PUT\" path=\"/go\"", " status="),
+        ("json", ",\"method\":\"PUT\",\"path\":\"/go\"}", ",\"status\":"),
+    ] {
+        for (pod, code, status) in [
+            (pod(&format!("--log={format}"), "go sh -c 'exit 3'"), 3, 200),
+            (with_status(&format!("--log={format}"), "go sh -c 'exit 3'"), 3, 500),
+            (with_status(&format!("--log={format}"), "go true"), 0, 200),
+            (with_status(&format!("--log={format}"), "go /nowhere/program"), 127, 500),
+        ] {
+            let server = pod.server();
+            ask(&pod, request("PUT /go?secret=1", "Content-Length: 0\r\n", ""));
+            let log = until("the session has ended", || {
+                let log = server.log();
+                log.contains(&format!("{end}{status}")).then_some(log)
+            });
+            assert!(log.lines().any(|line| line.contains(start)) && !log.contains("secret"), "{code}: {log}");
+        }
+    }
+}
+
 #[test]
 fn the_answer_ends_with_the_command_whoever_it_leaves_behind() {
     for pod in [pod("", "go sh -c 'sleep 1000 & echo up'"), with_status("", "go sh -c 'sleep 1000 & echo up'")] {

@@ -192,7 +192,10 @@ fn output_is_seen_before_the_command_ends_and_both_streams_in_their_order() {
     assert_eq!(answer.text(), "one\ntwo\nbody\nthree\nfour\n");
     assert_eq!((answer.is_whole, answer.trailer.as_str()), (true, "Exit-Status: 0\r\n\r\n"));
     let ends = until_ended(&server, 1);
-    assert!(ends[0].contains("command=\"go\" outcome=exit code=0 ") && ends[0].ends_with(" in=5 out=24"), "{ends:?}");
+    assert!(
+        ends[0].contains("command=\"go\" outcome=exit code=0 ") && ends[0].ends_with(" in=5 out=24 status=200"),
+        "{ends:?}"
+    );
 }
 
 #[test]
@@ -320,14 +323,17 @@ fn an_answer_with_the_status_says_where_its_output_is_cut() {
         assert_same(&answer.body, &wanted);
         assert_eq!((answer.status(), answer.is_whole), ("500 it failed", true));
         let ends = until_ended(&server, 1);
-        assert!(ends[0].contains("outcome=exit code=1 ") && ends[0].ends_with(&format!(" out={length}")), "{ends:?}");
+        assert!(
+            ends[0].contains("outcome=exit code=1 ") && ends[0].ends_with(&format!(" out={length} status=500")),
+            "{ends:?}"
+        );
     }
 }
 
 #[test]
 fn the_command_learns_what_its_section_lists() {
     let variables = "?REQUEST_METHOD= ?QUERY_STRING= ?CONTENT_TYPE= ?CONTENT_LENGTH= ?REMOTE_ADDR= ?HTTP_X_EVENT= \
-        ?HTTP_AUTHORIZATION= ?HTTP_PROXY= ?HTTP_MISSING= ?PATH_INFO=";
+        ?HTTP_AUTHORIZATION= ?HTTP_PROXY= ?HTTP_MISSING= ?SCRIPT_NAME= ?PATH_INFO=";
     let pod = pod("", &format!("go {variables} env"));
     let _server = pod.server();
     let headers = "Content-Type: a/b\r\nContent-Length: 0\r\nX-Event: push it\r\nX-Other: no\r\nAuthorization: Bearer t\r\n\
@@ -343,6 +349,7 @@ fn the_command_learns_what_its_section_lists() {
         "QUERY_STRING=a=1&b=$(id)",
         "REMOTE_ADDR=127.0.0.1",
         "REQUEST_METHOD=POST",
+        "SCRIPT_NAME=/go",
     ];
     assert_eq!(lines, wanted);
 }
@@ -417,7 +424,7 @@ fn a_large_body_and_a_large_answer_pass_unharmed() {
         assert!(answer.is_whole, "{is_chunked}");
     }
     let ends = until_ended(&server, 2);
-    assert!(ends.iter().all(|line| line.ends_with(" in=8388608 out=8388608")), "{ends:?}");
+    assert!(ends.iter().all(|line| line.ends_with(" in=8388608 out=8388608 status=200")), "{ends:?}");
 }
 
 #[test]
@@ -443,7 +450,7 @@ fn a_slow_reader_gets_the_whole_answer() {
     assert_eq!((answer.body.len(), answer.is_whole), (30_000_004, true));
     assert!(answer.body.ends_with(b"end\n"));
     let ends = until_ended(&server, 1);
-    assert!(ends[0].contains("outcome=exit code=0 ") && ends[0].ends_with(" out=30000004"), "{ends:?}");
+    assert!(ends[0].contains("outcome=exit code=0 ") && ends[0].ends_with(" out=30000004 status=200"), "{ends:?}");
 }
 
 #[test]
