@@ -553,6 +553,7 @@ mod tests {
             [
                 "REQUEST_METHOD=POST",
                 "QUERY_STRING=a=1&b=%20",
+                "SCRIPT_NAME=/go",
                 "HTTP_HOST=h:9",
                 "CONTENT_TYPE=text/plain",
                 "CONTENT_LENGTH=0",
@@ -560,7 +561,30 @@ mod tests {
                 "HTTP_ACCEPT=",
             ]
         );
-        assert_eq!(variables(b"GET / HTTP/1.0\r\n\r\n"), ["REQUEST_METHOD=GET", "QUERY_STRING="]);
+        assert_eq!(variables(b"GET / HTTP/1.0\r\n\r\n"), ["REQUEST_METHOD=GET", "QUERY_STRING=", "SCRIPT_NAME=/"]);
+    }
+
+    #[test]
+    fn who_would_rather_not_wait_says_so_in_one_of_its_preferences() {
+        let is_async = |lines: &str| {
+            let head = format!("GET / HTTP/1.0\r\n{lines}\r\n");
+            Head::read(head.as_bytes()).expect("a head").expect("a whole one").is_async
+        };
+        for lines in [
+            "Prefer: respond-async\r\n",
+            "prefer: RESPOND-async\r\n",
+            "Prefer: wait=10,respond-async\r\n",
+            "Prefer: respond-async; wait=10\r\n",
+            "Prefer: wait=10\r\nPrefer: respond-async\r\n",
+            "Prefer: respond-async\r\nPrefer: wait=10\r\n",
+        ] {
+            assert!(is_async(lines), "{lines:?}");
+        }
+        for lines in
+            ["", "Prefer:\r\n", "Prefer: respond\r\n", "Prefer: respond-async-not\r\n", "X-Prefer: respond-async\r\n"]
+        {
+            assert!(!is_async(lines), "{lines:?}");
+        }
     }
 
     #[test]
@@ -570,7 +594,11 @@ mod tests {
             ["Authorization: Bearer t\r\n", "AUTHORIZATION: x\r\n", "Proxy: http://x\r\n", "pRoXy: x\r\n", &long]
         {
             let head = format!("GET / HTTP/1.0\r\n{lines}\r\n");
-            assert_eq!(variables(head.as_bytes()), ["REQUEST_METHOD=GET", "QUERY_STRING="], "{lines:?}");
+            assert_eq!(
+                variables(head.as_bytes()),
+                ["REQUEST_METHOD=GET", "QUERY_STRING=", "SCRIPT_NAME=/"],
+                "{lines:?}"
+            );
         }
     }
 }

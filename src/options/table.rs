@@ -1,11 +1,11 @@
 //! The table of options: each is spelled here and nowhere else. From it come the reading of words ([`super::words`]), the
 //! values that they may have ([`super::value`]), `--help` ([`super::help`]) and the manual pages (`scripts/man`).
 
-use super::spec::Described;
+use super::spec::{Described, length, placed, put};
 use super::value::Kind;
 use crate::text;
 use crate::text::bytes::{after, until};
-use crate::text::packed::{self, Text};
+use crate::text::packed::Text;
 
 pub use super::spec::{Audience, Id, OptionSpec, ProgramSpec, Scope};
 
@@ -353,49 +353,6 @@ static TEXTS: [u8; length(CLIENT_OPTIONS) + length(SERVER_OPTIONS)] = {
     put(SERVER_OPTIONS, &mut texts, end);
     texts
 };
-
-/// Puts the texts of these options there, and returns where they end.
-const fn put(options: &[Described], texts: &mut [u8], start: usize) -> usize {
-    let (mut rest, mut at) = (options, start);
-    while let [Described { usage, help, .. }, others @ ..] = rest {
-        texts.split_at_mut(at).1.split_at_mut(usage.len()).0.copy_from_slice(usage.as_bytes());
-        at = packed::put(help, texts, at + usage.len() + 1) + 1;
-        rest = others;
-    }
-    at
-}
-
-/// How many bytes the texts of these options have.
-const fn length(options: &[Described]) -> usize {
-    let (mut rest, mut length) = (options, 0);
-    while let [option, others @ ..] = rest {
-        length += option.length();
-        rest = others;
-    }
-    length
-}
-
-/// The options, with the places of their texts, of which the first begins at `start`.
-const fn placed<const COUNT: usize>(options: &[Described], mut start: usize) -> [OptionSpec; COUNT] {
-    let mut placed = [HELP.option; COUNT];
-    let mut number = 0;
-    while number < COUNT {
-        assert!(start <= u16::MAX as usize, "the texts are longer than 64 KiB");
-        #[allow(clippy::cast_possible_truncation, reason = "they are not longer than that")]
-        let option = OptionSpec { start: start as u16, ..options[number].option };
-        placed[number] = option;
-        start += options[number].length();
-        number += 1;
-    }
-    placed
-}
-
-impl Described {
-    /// How many bytes its texts have.
-    const fn length(&self) -> usize {
-        self.usage.len() + packed::length(self.help) + 2
-    }
-}
 
 impl OptionSpec {
     /// Its long name and what stands for its value, as they are written.

@@ -102,7 +102,8 @@ fn check_variables(variables: &[Vec<u8>]) {
     for variable in variables {
         let name = variable.split(|byte| *byte == b'=').next().expect("a name");
         assert!(variable.len() > name.len() && !variable.contains(&0) && !variable.contains(&b'\n'));
-        let is_cgi = [&b"REQUEST_METHOD"[..], b"QUERY_STRING", b"CONTENT_TYPE", b"CONTENT_LENGTH"].contains(&name);
+        let is_cgi = [&b"REQUEST_METHOD"[..], b"QUERY_STRING", b"SCRIPT_NAME", b"CONTENT_TYPE", b"CONTENT_LENGTH"]
+            .contains(&name);
         assert!(is_cgi || name.starts_with(b"HTTP_"), "{variable:?}");
         assert!(!name.iter().any(u8::is_ascii_lowercase) && name.len() <= limits::NAME);
         assert!(name != b"HTTP_PROXY" && name != b"HTTP_AUTHORIZATION");

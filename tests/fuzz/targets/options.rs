@@ -5,7 +5,6 @@ use super::signature;
 use crate::config::file::File;
 use crate::config::{Config, Server, Source};
 use crate::diag::said;
-use crate::options::Named;
 use crate::options::command_line::{Asked, CommandLine};
 use crate::options::section::End;
 use crate::options::settings::Settings;
