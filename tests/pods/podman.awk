@@ -9,7 +9,8 @@
 # - Job, CronJob, Deployment: the Pod of its template, restarted after failures only: with Always podman would start init
 #   containers again and again, for 20 s.
 # - Init containers with restartPolicy: Always become the first of the ordinary ones, without their probes.
-# - Service, Secret, NetworkPolicy, PodDisruptionBudget and PersistentVolumeClaim are left out; with `kind`, all but that and ConfigMaps.
+# - Liveness probes are left out: podman would have curl in the container ask, and systemd's timers start it.
+# - Service, Ingress, Secret, NetworkPolicy, PodDisruptionBudget and PersistentVolumeClaim are left out; with `kind`, all but that and ConfigMaps.
 #
 # It knows the manifests beside it, not YAML: a volume is one line in braces, a container begins with "- name:".
 
@@ -82,7 +83,7 @@ function document(    i) {
         if (line[i] ~ /^metadata: \{name: /) { name = line[i]; gsub(/^metadata: \{name: |\}$/, "", name) }
     }
     if (found ~ /^(Job|CronJob|Deployment)$/) unwrap()
-    if (found !~ /^(Service|Secret|NetworkPolicy|PodDisruptionBudget|PersistentVolumeClaim|)$/ &&
+    if (found !~ /^(Service|Ingress|Secret|NetworkPolicy|PodDisruptionBudget|PersistentVolumeClaim|)$/ &&
         (kind == "" || found == kind || found == "ConfigMap")) {
         print "---"
         if (found == "ConfigMap") for (i = 1; i <= count; i++) print line[i]
@@ -93,5 +94,8 @@ function document(    i) {
 
 /^---$/ { document(); next }
 count == 0 && /^#/ { next }
+/^ *livenessProbe:/ { left_out = match($0, /[^ ]/); next }
+left_out && match($0, /[^ ]/) > left_out { next }
+{ left_out = 0 }
 { line[++count] = $0 }
 END { document() }

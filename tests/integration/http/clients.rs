@@ -1,5 +1,7 @@
 //! The clients of other people, each as its users call it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 /// The number that curl exits with when an answer ends too early.
@@ -148,4 +150,27 @@ fn the_client_of_the_netcat_loop_is_told_what_it_speaks_to() {
     assert!(answer.ends_with("400 the first line is not METHOD /PATH HTTP/1.1\n"), "{answer}");
     until_true("said", || server.log().contains("127.0.0.1: 400 "));
     assert!(!pod.work().join("touched").exists());
+}
+
+#[test]
+fn of_2000_calls_at_64_at_a_time_each_runs_once() {
+    const CALLS: usize = 2000;
+    // A line is one write to the end of the file, so the command itself counts.
+    let pod = with_token("", "go ?QUERY_STRING= sh -c 'echo $QUERY_STRING >>runs; cat'");
+    let server = pod.server();
+    let next = AtomicUsize::new(0);
+    let call = || {
+        while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < CALLS) {
+            let body = format!("call {number}\n");
+            let headers = format!("Authorization: Bearer {TOKEN}\r\nContent-Length: {}\r\n", body.len());
+            let answer = ask(&pod, request(&format!("POST /?{number}"), &headers, &body));
+            assert_eq!((answer.code(), answer.text(), answer.is_whole), (200, body, true), "{number}");
+        }
+    };
+    thread::scope(|scope| (0..64).for_each(|_| drop(scope.spawn(call))));
+    let runs = fs::read_to_string(pod.work().join("runs")).expect("the runs");
+    let mut runs: Vec<usize> = runs.lines().map(|line| line.parse().expect("a whole line")).collect();
+    runs.sort_unstable();
+    assert!(runs.iter().copied().eq(0..CALLS), "lost or run twice: {} runs of {CALLS}", runs.len());
+    assert_eq!(until_ended(&server, CALLS).len(), CALLS);
 }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod endings;
+mod programs;
 mod wrong;
 
 use std::fs;
@@ -31,10 +32,19 @@ fn with_status(options: &str, commands: &str) -> Pod {
 
 /// One with the token in a file.
 fn with_token(options: &str, commands: &str) -> Pod {
+    by_token("--http", options, commands)
+}
+
+/// One with the token whose answers have the status.
+fn with_status_and_token(options: &str, commands: &str) -> Pod {
+    by_token("--http=status", options, commands)
+}
+
+fn by_token(http: &str, options: &str, commands: &str) -> Pod {
     Pod::custom(|pod| {
         let file = pod.path("token");
         fs::write(&file, format!("{TOKEN}\n")).expect("the token");
-        let section = pod.section(&format!("=PATH= --trigger=go --http --token-file={} {options}", file.display()));
+        let section = pod.section(&format!("=PATH= --trigger=go {http} --token-file={} {options}", file.display()));
         format!("baseDirectory = work\nconnectTimeoutMs = 20000\n{section}\n{commands}\n")
     })
 }
