@@ -1,6 +1,7 @@
 //! The answer to a request, made of the frames that a session sends to a stub: a stub's reading end, in other words.
 //!
-//! A streamed answer begins when the command does and goes on as it writes. Its last chunk says that the command ended with 0;
+//! A streamed answer begins when the command first writes, or the request's body has come: some proxies stop passing the body
+//! on once they have the head of the answer. It goes on as the command writes. Its last chunk says that the command ended with 0;
 //! without one, as after any other end, a client knows that something is missing. An answer with the status comes when the
 //! command has ended.
 
@@ -8,9 +9,9 @@ use super::fault::Fault;
 use crate::exit::{self, End};
 use crate::protocol::frame::{HEADER, Kind};
 use crate::text::bytes::{after, first};
-use crate::text::line::{Line, Part, Show};
+use crate::text::line::{Part, Show};
 use crate::text::packed::Text;
-use crate::{add, line, text};
+use crate::{line, text};
 
 /// Bytes of output in an answer with the status, at the most.
 pub const OUTPUT: usize = 64 << 10;
@@ -78,23 +79,21 @@ impl<'b> Answer<'b> {
     /// The command has started. Output goes along as it comes if `is_stream`. `asks`: the client waits for a word before it
     /// sends the body.
     pub fn begin(&mut self, is_stream: bool, asks: bool) {
-        let mut line = Line::new();
         if asks {
-            add!(&mut line, "HTTP/1.1 100 Continue\r\n\r\n");
+            self.put(line!("HTTP/1.1 100 Continue\r\n\r\n").bytes());
         }
-        self.phase = if is_stream {
-            let coding = if self.has_chunks {
-                text!("Transfer-Encoding: chunked\r\nTrailer: Exit-Status\r\n")
-            } else {
-                Text::EMPTY
-            };
-            let status = *self.status.insert(text!("200 OK"));
-            add!(&mut line, "HTTP/1.1 {}\r\nConnection: close\r\n{}\r\n", status, coding);
-            Phase::Streaming
-        } else {
-            Phase::Collecting
-        };
-        self.put(line.bytes());
+        self.phase = if is_stream { Phase::Streaming } else { Phase::Collecting };
+    }
+
+    /// Puts the head of a streamed answer into the buffer, unless it was there before.
+    pub fn begin_stream(&mut self) {
+        if self.phase != Phase::Streaming || self.status.is_some() {
+            return;
+        }
+        let coding =
+            if self.has_chunks { text!("Transfer-Encoding: chunked\r\nTrailer: Exit-Status\r\n") } else { Text::EMPTY };
+        let status = *self.status.insert(text!("200 OK"));
+        self.put(line!("HTTP/1.1 {}\r\nConnection: close\r\n{}\r\n", status, coding).bytes());
     }
 
     /// The command has ended, or has run for too long.
@@ -185,6 +184,7 @@ impl<'b> Answer<'b> {
 
     /// Puts as much output into the buffer as has room, and as four digits can tell.
     fn put_chunk(&mut self, bytes: &[u8]) -> usize {
+        self.begin_stream();
         let bytes = first(bytes, (OUTPUT - self.end).min(usize::from(u16::MAX)));
         if self.has_chunks {
             let [.., high, low] = bytes.len().to_be_bytes();
@@ -215,6 +215,7 @@ impl<'b> Answer<'b> {
 
     /// The command has ended, and so does the answer.
     fn finish(&mut self, code: u8, status: Text) {
+        self.begin_stream();
         match core::mem::replace(&mut self.phase, Phase::Complete) {
             Phase::Complete => {}
             Phase::Streaming if self.has_chunks && code == 0 => self.put(b"0\r\nExit-Status: 0\r\n\r\n"),
@@ -352,6 +353,28 @@ mod tests {
             text_of(STREAM, &frames),
             format!("{STREAMED}0004\r\none\n\r\n0004\r\ntwo\n\r\n0011\r\n0123456789abcdefg\r\n{LAST}")
         );
+    }
+
+    #[test]
+    fn a_stream_begins_with_its_first_output_or_the_end_of_the_body() {
+        let mut buffer = Box::new([0; SIZE]);
+        let mut answer = Answer::new(&mut buffer);
+        answer.has_chunks = true;
+        answer.begin(true, false);
+        assert!(!answer.has_unsent(b"") && answer.status().is_none());
+        let frame = data(Kind::Output, b"one\n");
+        assert_eq!(answer.take(&frame), frame.len());
+        assert_eq!(answer.unsent(), format!("{STREAMED}0004\r\none\n\r\n").as_bytes());
+        answer.begin_stream();
+        assert_eq!(answer.unsent(), format!("{STREAMED}0004\r\none\n\r\n").as_bytes(), "it begins once");
+        let mut buffer = Box::new([0; SIZE]);
+        let mut answer = Answer::new(&mut buffer);
+        answer.has_chunks = true;
+        answer.begin_stream();
+        assert!(!answer.has_unsent(b""), "there is no command yet");
+        answer.begin(true, true);
+        answer.begin_stream();
+        assert_eq!(answer.unsent(), format!("HTTP/1.1 100 Continue\r\n\r\n{STREAMED}").as_bytes());
     }
 
     #[test]

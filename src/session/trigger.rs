@@ -140,6 +140,7 @@ impl Session<'_> {
         }
         if self.exchange.body.is_complete() && !core::mem::replace(&mut self.exchange.has_ended, true) {
             self.say(Kind::Input, &[]);
+            self.exchange.answer.begin_stream();
             if self.exchange.is_async && self.state.command.is_running() {
                 self.exchange.answer.accept(&self.record.session());
                 // Not the session, which goes on: its command runs.
