@@ -1,9 +1,9 @@
 //! The answer to a request, made of the frames that a session sends to a stub: a stub's reading end, in other words.
 //!
 //! A streamed answer begins when the command first writes, or the request's body has come: some proxies stop passing the body
-//! on once they have the head of the answer. It goes on as the command writes. Its last chunk says that the command ended with 0;
-//! without one, as after any other end, a client knows that something is missing. An answer with the status comes when the
-//! command has ended.
+//! on once they have the head of the answer. It goes on as the command writes. Its last chunk says that the command ended
+//! with 0; without one, as after any other end, a client knows that something is missing. An answer with the status comes when
+//! the command has ended.
 
 use super::fault::Fault;
 use crate::exit::{self, End};

@@ -150,7 +150,8 @@ impl Session<'_> {
     }
 }
 
-/// Whether what has come is the request of a stub, or the question of what runs here, which come at once. A client that says nothing waits this long.
+/// Whether what has come is the request of a stub, or the question of what runs here, which come at once. A client that says
+/// nothing waits this long.
 fn is_stub(socket: &OwnedFd) -> bool {
     let mut start = [0; STUB];
     poll::is_ready(socket.as_fd(), PollFlags::IN, limits::SNIFF_MS);
